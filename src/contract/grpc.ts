@@ -1,0 +1,303 @@
+// One service descriptor, both ends of the wire: `serve` for who implements it, `stub` for who calls it.
+// grpc-js carries the bytes; rules are checked again on arrival; failures cross as google.rpc.Status details.
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescService,
+  fromBinary,
+  type Message,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
+import * as grpc from "@grpc/grpc-js";
+import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
+import { FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
+import { Failed, fromFailure, grpcCode, toFailure } from "./errors.ts";
+import { check } from "./rules.ts";
+
+/** What a caller may say beside the message. */
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** Milliseconds since the epoch. */
+  deadline?: number;
+  requestId?: string;
+  /** Who asks: the user's name. */
+  actor?: string;
+}
+
+/** What an implementation is told beside the message. */
+export interface Call {
+  /** Aborted when the caller goes away or the deadline passes. */
+  signal: AbortSignal;
+  requestId: string;
+  actor: string;
+}
+
+type Unary = { methodKind: "unary"; input: DescMessage; output: DescMessage };
+type Stream = { methodKind: "server_streaming"; input: DescMessage; output: DescMessage };
+
+/** The promise-returning shape of a service: what the pool hands out and a test fakes. */
+export type Peer<S extends DescService> = {
+  [M in keyof S["method"]]: S["method"][M] extends Unary
+    ? (
+        input: MessageInitShape<S["method"][M]["input"]>,
+        call?: CallOptions,
+      ) => Promise<MessageShape<S["method"][M]["output"]>>
+    : S["method"][M] extends Stream
+      ? (
+          input: MessageInitShape<S["method"][M]["input"]>,
+          call?: CallOptions,
+        ) => AsyncIterable<MessageShape<S["method"][M]["output"]>>
+      : never;
+};
+
+/** The same shape from inside: input decoded and checked, a call that can be cancelled. */
+export type Handlers<S extends DescService> = {
+  [M in keyof S["method"]]: S["method"][M] extends Unary
+    ? (input: MessageShape<S["method"][M]["input"]>, call: Call) => Promise<MessageInitShape<S["method"][M]["output"]>>
+    : S["method"][M] extends Stream
+      ? (
+          input: MessageShape<S["method"][M]["input"]>,
+          call: Call,
+        ) => AsyncIterable<MessageInitShape<S["method"][M]["output"]>>
+      : never;
+};
+
+/** The wire failed, or the peer without saying why: no `Failed` crossed. `code` is a gRPC status code. */
+export class WireFailed extends Error {
+  override readonly name = "WireFailed";
+  constructor(
+    readonly code: number,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+const requestIdKey = "x-request-id";
+const actorKey = "x-lizardcd-actor";
+const detailsKey = "grpc-status-details-bin";
+
+export interface ServeOptions {
+  /** Named in internal errors and logs: "agent". */
+  place: string;
+  /** Told of every finished call; `failed` is undefined for success. */
+  onCall?: (path: string, call: Call, ms: number, failed?: unknown) => void;
+}
+
+/** Adds a service to a grpc-js server. */
+export function serve<S extends DescService>(
+  server: grpc.Server,
+  service: S,
+  handlers: Handlers<S>,
+  options: ServeOptions,
+): void {
+  const implementation: Record<string, unknown> = {};
+  for (const method of service.methods) {
+    const handle = (handlers as unknown as Record<string, (input: Message, call: Call) => unknown>)[method.localName];
+    if (!handle) throw new Error(`${service.typeName} lacks ${method.name}`);
+    const bound = handle.bind(handlers);
+    implementation[method.localName] =
+      method.methodKind === "unary"
+        ? unaryHandler(method, bound as never, options)
+        : streamHandler(method, bound as never, options);
+  }
+  server.addService(definitionOf(service), implementation as grpc.UntypedServiceImplementation);
+}
+
+/** A typed client over a grpc-js channel. Rejects with `Failed` where the peer said why, else with `WireFailed`. */
+export function stub<S extends DescService>(client: grpc.Client, service: S): Peer<S> {
+  const definition = definitionOf(service);
+  const peer: Record<string, unknown> = {};
+  for (const method of service.methods) {
+    const { path, requestSerialize, responseDeserialize } = definition[method.localName]!;
+    peer[method.localName] =
+      method.methodKind === "unary"
+        ? (input: object, call: CallOptions = {}) =>
+            new Promise((resolve, reject) => {
+              if (call.signal?.aborted)
+                return reject(new WireFailed(grpcCode.cancelled, "cancelled before it was sent"));
+              const sent = client.makeUnaryRequest(
+                path,
+                requestSerialize,
+                responseDeserialize,
+                create(method.input, input as never),
+                metadataOf(call),
+                { deadline: call.deadline },
+                (error, answer) => {
+                  call.signal?.removeEventListener("abort", cancel);
+                  if (error) reject(fromServiceError(error));
+                  else resolve(answer);
+                },
+              );
+              const cancel = () => sent.cancel();
+              call.signal?.addEventListener("abort", cancel, { once: true });
+            })
+        : (input: object, call: CallOptions = {}) =>
+            streamOf(
+              () =>
+                client.makeServerStreamRequest(
+                  path,
+                  requestSerialize,
+                  responseDeserialize,
+                  create(method.input, input as never),
+                  metadataOf(call),
+                  { deadline: call.deadline },
+                ),
+              call.signal,
+            );
+  }
+  return peer as Peer<S>;
+}
+
+/** The grpc-js definition of a service. */
+export function definitionOf(service: DescService): grpc.ServiceDefinition {
+  return Object.fromEntries(
+    service.methods.map((method) => [
+      method.localName,
+      {
+        path: `/${service.typeName}/${method.name}`,
+        requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
+        responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
+        requestSerialize: bytesOf(method.input),
+        requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
+        responseSerialize: bytesOf(method.output),
+        responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
+      },
+    ]),
+  );
+}
+
+function bytesOf(schema: DescMessage) {
+  return (message: Message) => {
+    const bytes = toBinary(schema, message);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+}
+
+function unaryHandler(
+  method: DescMethod,
+  handle: (input: Message, call: Call) => Promise<object>,
+  options: ServeOptions,
+): grpc.handleUnaryCall<Message, Message> {
+  return (wire, answer) => {
+    const { call, path, started } = begin(wire, method);
+    Promise.resolve()
+      .then(() => check(method.input, wire.request))
+      .then(() => handle(wire.request, call))
+      .then((output) => {
+        answer(null, create(method.output, output as never));
+        options.onCall?.(path, call, performance.now() - started);
+      })
+      .catch((cause) => {
+        answer(toServiceError(cause, call, options));
+        options.onCall?.(path, call, performance.now() - started, cause);
+      });
+  };
+}
+
+function streamHandler(
+  method: DescMethod,
+  handle: (input: Message, call: Call) => AsyncIterable<object>,
+  options: ServeOptions,
+): grpc.handleServerStreamingCall<Message, Message> {
+  return async (wire) => {
+    const { call, path, started } = begin(wire, method);
+    try {
+      check(method.input, wire.request);
+      for await (const output of handle(wire.request, call)) {
+        if (call.signal.aborted) break;
+        if (!wire.write(create(method.output, output as never))) await drained(wire, call.signal);
+      }
+      wire.end();
+      options.onCall?.(path, call, performance.now() - started);
+    } catch (cause) {
+      wire.emit("error", toServiceError(cause, call, options));
+      options.onCall?.(path, call, performance.now() - started, cause);
+    }
+  };
+}
+
+function begin(
+  wire: grpc.ServerUnaryCall<Message, Message> | grpc.ServerWritableStream<Message, Message>,
+  method: DescMethod,
+) {
+  const gone = new AbortController();
+  wire.on("cancelled", () => gone.abort(new Failed("request.cancelled", {})));
+  const call: Call = {
+    signal: gone.signal,
+    requestId: String(wire.metadata.get(requestIdKey)[0] ?? ""),
+    actor: decodeURIComponent(String(wire.metadata.get(actorKey)[0] ?? "")),
+  };
+  return { call, path: `${method.parent.typeName}/${method.name}`, started: performance.now() };
+}
+
+function drained(wire: grpc.ServerWritableStream<Message, Message>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      wire.off("drain", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    wire.on("drain", done);
+    signal.addEventListener("abort", done, { once: true });
+    if (signal.aborted) done();
+  });
+}
+
+/** Reads a server stream; leaving the loop, or the signal, cancels it. */
+async function* streamOf(
+  open: () => grpc.ClientReadableStream<unknown>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<unknown> {
+  if (signal?.aborted) throw new WireFailed(grpcCode.cancelled, "cancelled before it was sent");
+  const wire = open();
+  const cancel = () => wire.cancel();
+  signal?.addEventListener("abort", cancel, { once: true });
+  // Cancelling emits an error that nobody waits for once the loop is left.
+  wire.on("error", () => {});
+  try {
+    for await (const message of wire) yield message;
+  } catch (cause) {
+    throw cause instanceof Error && "code" in cause ? fromServiceError(cause as grpc.ServiceError) : cause;
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    wire.cancel();
+  }
+}
+
+function metadataOf(call: CallOptions): grpc.Metadata {
+  const metadata = new grpc.Metadata();
+  if (call.requestId) metadata.set(requestIdKey, call.requestId);
+  // Header values are ASCII; names of people are not always.
+  if (call.actor) metadata.set(actorKey, encodeURIComponent(call.actor));
+  return metadata;
+}
+
+function toServiceError(cause: unknown, call: Call, { place }: ServeOptions): Partial<grpc.ServiceError> {
+  const failed =
+    cause instanceof Failed ? cause : new Failed("internal.error", { place, requestId: call.requestId }, { cause });
+  const failure = toFailure(failed, call.requestId);
+  const status = create(StatusSchema, {
+    code: failed.grpc,
+    message: failed.message,
+    details: [anyPack(FailureSchema, failure)],
+  });
+  const metadata = new grpc.Metadata();
+  metadata.set(detailsKey, Buffer.from(toBinary(StatusSchema, status)));
+  return Object.assign(new Error(failed.message), { code: failed.grpc, details: failed.message, metadata });
+}
+
+function fromServiceError(error: grpc.ServiceError): Error {
+  const bytes = error.metadata?.get(detailsKey)[0];
+  if (bytes instanceof Buffer) {
+    const [packed] = fromBinary(StatusSchema, bytes).details;
+    const failure = packed && anyUnpack(packed, FailureSchema);
+    if (failure) return fromFailure(failure, "agent");
+  }
+  return new WireFailed(error.code, error.details || error.message, { cause: error });
+}
