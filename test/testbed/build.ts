@@ -163,7 +163,9 @@ async function buildNacos(part: Part, { project, jar }: { project: string; jar: 
 function checkSums(part: Part, folder: string, sums: string) {
   for (const line of sums.trim().split("\n")) {
     const [sum, file] = line.split(/\s+/) as [string, string];
-    const found = createHash("sha256").update(readFileSync(join(folder, file))).digest("hex");
+    const found = createHash("sha256")
+      .update(readFileSync(join(folder, file)))
+      .digest("hex");
     if (found !== sum) throw new PartMissing(part, `${file} is not the file that was checked: sha256 ${found}`);
   }
 }

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { provide } from "./build.ts";
 import { freePorts, processGroup, type RunningProcess, signalProcess } from "./processes.ts";
-import { until } from "./wait.ts";
+import { untilAlive } from "./wait.ts";
 
 export interface RealEtcd {
   /** Client URL, `http://127.0.0.1:<port>`; stays the same over a restart. */
@@ -24,7 +24,7 @@ export async function startEtcd(options: { fsync?: boolean } = {}): Promise<Real
   const group = await processGroup({ name: "etcd", grace: 0 });
   const [client, peer] = (await freePorts(2)) as [number, number];
   const endpoint = `http://127.0.0.1:${client}`;
-  const command = [...etcdCommand(etcd, join(group.folder, "member"), client, peer)];
+  const command = etcdCommand(etcd, join(group.folder, "member"), client, peer);
   if (!options.fsync) command.push("--unsafe-no-fsync");
   let running: RunningProcess;
   const start = async () => {
@@ -63,17 +63,8 @@ export function etcdCommand(program: string, folder: string, client: number, pee
 }
 
 async function ready(running: RunningProcess, endpoint: string) {
-  let ended: string | undefined;
-  void running.exited.then((how) => {
-    ended = how;
+  await untilAlive(running, async () => (await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(2000) })).ok, {
+    what: `etcd on ${endpoint} to be healthy`,
+    interval: 20,
   });
-  await until(
-    async () => {
-      if (ended !== undefined) return true;
-      const answer = await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(2000) });
-      return answer.ok;
-    },
-    { what: `etcd on ${endpoint} to be healthy`, interval: 20 },
-  );
-  if (ended !== undefined) throw new Error(`etcd ended (${ended}):\n${running.log()}`);
 }

@@ -1,11 +1,11 @@
 /** Processes that never outlive whoever started them: see reaper.ts. */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Readable, Socket, Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type { ReaperLine, StartLine } from "./reaper.ts";
 
 export interface ProcessSpec {
@@ -49,7 +49,10 @@ export async function processGroup(options: { name?: string; grace?: number } = 
     { detached: true, stdio: ["pipe", "pipe", "inherit", 1], cwd: tmpdir() },
   );
   const gone = new Promise<void>((resolve) => reaper.on("exit", () => resolve()));
-  const processes = new Map<number, { pid: (pid: number) => void; fail: (e: Error) => void; exit: (how: string) => void }>();
+  const processes = new Map<
+    number,
+    { pid: (pid: number) => void; fail: (e: Error) => void; exit: (how: string) => void }
+  >();
   let last = 0;
 
   createInterface({ input: reaper.stdout as Readable }).on("line", (text) => {
@@ -82,7 +85,7 @@ export async function processGroup(options: { name?: string; grace?: number } = 
         name,
         pid,
         exited,
-        log: () => (log ? readFileSync(log, "utf8") : ""),
+        log: () => (log && existsSync(log) ? readFileSync(log, "utf8") : ""),
         async stop(signal = "SIGTERM") {
           signalProcess(pid, signal);
           await exited;

@@ -20,9 +20,7 @@ const toolchain = "v0.0.1-go1.26.7";
 /** Program in PATH, or where installers put it that do not change PATH. */
 export function executable(name: string): string | undefined {
   const folders = ["/usr/local/go/bin", "/usr/local/bin", join(homedir(), "go/bin"), join(homedir(), ".local/bin")];
-  return (
-    Bun.which(name) ?? folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? undefined
-  );
+  return Bun.which(name) ?? folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? undefined;
 }
 
 /**
@@ -76,7 +74,7 @@ async function output(part: string, command: string[], cwd: string): Promise<str
 
 async function run(command: string[], options: { cwd?: string; env: Record<string, string | undefined> }) {
   const child = Bun.spawn(command, { ...options, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-  const [out, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   const code = await child.exited;
   return { code, text: code === 0 ? out : out + errors };
 }

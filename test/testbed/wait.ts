@@ -1,3 +1,5 @@
+import type { RunningProcess } from "./processes.ts";
+
 /**
  * Asks again and again until the answer is neither undefined nor false; an exception counts as "not yet".
  * @param options.what names what is waited for in the error: "deployment web to be ready"
@@ -23,4 +25,18 @@ export async function until<T>(
       throw new Error(`waited ${timeout / 1000} s for ${options.what}`, { cause: last });
     await Bun.sleep(options.interval ?? 50);
   }
+}
+
+/** As `until`, and fails at once with its last words when the process ends meanwhile. */
+export async function untilAlive<T>(
+  running: RunningProcess,
+  ask: () => Promise<T | undefined | false>,
+  options: { what: string; timeout?: number; interval?: number },
+): Promise<T> {
+  const waiting = new AbortController();
+  void running.exited.then((how) => {
+    const lines = running.log().trim().split("\n").slice(-15).join("\n");
+    waiting.abort(new Error(`${running.name} ended (${how}):\n${lines}`));
+  });
+  return until(ask, { ...options, signal: waiting.signal });
 }

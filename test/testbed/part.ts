@@ -1,0 +1,53 @@
+/** How a test file asks for a part of the testbed. */
+import { describe, test } from "bun:test";
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
+import { cached, type Part, type Paths } from "./build.ts";
+
+/** Names the file into which a run collects the parts that were asked for and are missing, one JSON a line. */
+export const missingPartsVariable = "LIZARDCD_TESTBED_MISSING";
+
+export interface MissingPart {
+  part: string;
+  reason: string;
+}
+
+/**
+ * `describe` for tests that need a part of the testbed; builds the part when it is not there yet. When this machine
+ * cannot have it, the tests are skipped and the run reports the part by name; with CI=true that is a failed test.
+ */
+export function describePart<P extends Part>(part: P, title: string, define: (paths: Paths<P>) => void): void {
+  const found = obtain(part);
+  if (!("reason" in found)) return void describe(title, () => define(found.paths));
+
+  const variable = process.env[missingPartsVariable];
+  if (variable) appendFileSync(variable, `${JSON.stringify(found)}\n`);
+  else console.error(`skipped "${title}": ${part} is missing: ${found.reason}`);
+  if (process.env.CI !== "true") return void describe.skip(title, () => define({} as Paths<P>));
+  test(`${title}: the testbed's part ${part} is there`, () => {
+    throw new Error(found.reason);
+  });
+}
+
+type Outcome<P extends Part> = { paths: Paths<P> } | MissingPart;
+const outcomes = new Map<Part, Outcome<Part>>();
+
+/** In a process of its own, since tests are collected synchronously and a build takes minutes. */
+function obtain<P extends Part>(part: P): Outcome<P> {
+  let outcome = outcomes.get(part);
+  if (!outcome) {
+    const there = cached(part);
+    outcome = there ? { paths: there } : build(part);
+    outcomes.set(part, outcome);
+  }
+  return outcome as Outcome<P>;
+}
+
+function build(part: Part): Outcome<Part> {
+  const command = [process.execPath, join(import.meta.dirname, "build.ts"), part];
+  const { stdout, exitCode } = Bun.spawnSync(command, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  const line = stdout.toString().trim().split("\n").at(-1);
+  const answer = line ? JSON.parse(line) : {};
+  if (answer.paths) return { paths: answer.paths };
+  return { part, reason: answer.missing ?? `building it ended with ${exitCode}` };
+}
