@@ -1,0 +1,97 @@
+// Every setting of the agent. The old program's names keep working where the thing exists.
+import { common, type Table, type Values } from "../process/settings.ts";
+
+const noConsul = "Consul is not part of this version yet; announce to the server with --server, or to etcd";
+const noNacos = "Nacos is not part of this version yet; announce to the server with --server, or to etcd";
+
+export const agentSettings = {
+  ...common,
+  grpcAddr: {
+    flag: "grpc-addr",
+    file: ["ListenOn"],
+    type: "address",
+    default: "127.0.0.1:5017",
+    help: "where the agent serves gRPC",
+  },
+  announceAddr: {
+    flag: "announce-addr",
+    type: "address",
+    help: "the address the server reaches it at; else POD_IP, or the machine's first, where it listens on all",
+  },
+  metricsAddr: {
+    flag: "metrics-addr",
+    file: [{ host: "Prometheus.Host", port: "Prometheus.Port" }],
+    type: "address",
+    default: "127.0.0.1:15017",
+    help: "where it serves /metrics, /healthz and /readyz",
+  },
+  kubeconfig: {
+    flag: "kubeconfig",
+    type: "text",
+    help: "the cluster to serve: this file's current-context; without it, the cluster the agent runs in",
+  },
+  cluster: {
+    flag: "cluster",
+    type: "text",
+    help: "the cluster's name; else the last part of the key, or the kubeconfig's own name for it",
+  },
+  labels: { flag: "labels", type: "labels", help: "labels of the cluster, env=prod,region=eu" },
+  namespaces: {
+    flag: "namespaces",
+    type: "list",
+    help: "serve these namespaces only; else all that the agent may read",
+  },
+  server: { flag: "server", type: "text", help: "announce to this server, http://lizardcd.example.com:5117" },
+  joinToken: { flag: "join-token", type: "secret", help: "the server's join token, from its data folder" },
+  etcdHost: {
+    flag: "etcd-host",
+    file: ["Etcd.Hosts"],
+    type: "list",
+    help: "announce to this etcd, http://127.0.0.1:2379",
+  },
+  etcdUsername: { flag: "etcd-username", file: ["Etcd.User"], type: "text", help: "user of etcd" },
+  etcdPassword: { flag: "etcd-password", file: ["Etcd.Pass"], type: "secret", help: "password of etcd" },
+  etcdCa: { flag: "etcd-ca", file: ["Etcd.CACertFile"], type: "text", help: "file with the CA that signed etcd" },
+  etcdCert: { flag: "etcd-cert", file: ["Etcd.CertFile"], type: "text", help: "file with the certificate for etcd" },
+  etcdKey: { flag: "etcd-key", file: ["Etcd.CertKeyFile"], type: "text", help: "file with its private key" },
+  serviceKey: {
+    flag: "service-key",
+    file: ["Etcd.Key"],
+    type: "text",
+    help: "the key to announce, lizardcd-agent.<namespace>.<cluster>; else made from scope and cluster",
+  },
+  servicePrefix: {
+    flag: "service-prefix",
+    file: ["ServicePrefix"],
+    type: "text",
+    default: "",
+    help: "begins every key; the server must have the same",
+  },
+  timeout: {
+    flag: "timeout",
+    type: "duration",
+    unit: "ms",
+    default: "60s",
+    min: 1,
+    max: 3_600_000,
+    help: "the longest that one call may take; a bare number is milliseconds",
+  },
+  insecure: {
+    flag: "insecure",
+    type: "boolean",
+    help: "allow addresses that others can reach, without encryption",
+  },
+  consul: { flag: "consul-host", file: ["Consul"], type: "text", help: "", later: noConsul },
+  nacos: { flag: "nacos-host", file: ["Nacos"], type: "text", help: "", later: noNacos },
+  nacosNamespace: { flag: "nacos-namespace-id", type: "text", help: "", later: noNacos },
+  nacosUsername: { flag: "nacos-username", type: "text", help: "", later: noNacos },
+  nacosPassword: { flag: "nacos-password", type: "text", help: "", later: noNacos },
+  nacosGroup: { flag: "nacos-group", type: "text", help: "", later: noNacos },
+  oldName: { flag: "name", type: "text", help: "", old: true },
+  oldMode: { flag: "mode", type: "text", help: "", old: true },
+  oldLog: { flag: "log.mode", file: ["Log.Path", "Log.ServiceName", "Log.Stat"], type: "text", help: "", old: true },
+  oldMetricsPath: { flag: "prometheus.path", type: "text", help: "", old: true },
+  oldTelemetry: { flag: "telemetry", type: "text", help: "", old: true },
+} as const satisfies Table;
+
+export type AgentSettings = Values<typeof agentSettings>;

@@ -1,0 +1,104 @@
+// Command lines, read the same way by every program: `--name value`, `--name=value`, `-n value`, and Go's `-name`.
+
+export interface FlagShape {
+  /** Without dashes. */
+  name: string;
+  /** One letter. */
+  short?: string;
+  /** A boolean takes its value only after "=", and knows `--no-<name>`. */
+  boolean?: boolean;
+}
+
+export interface Parsed {
+  /** In the order given; a boolean's value is "true" or "false" unless one was written. */
+  flags: { name: string; value: string; written: string }[];
+  /** What is not a flag, and all that follows "--". */
+  rest: string[];
+}
+
+/** The command line cannot be read: one sentence, to be followed by how to ask for help. */
+export class UsageInvalid extends Error {
+  override readonly name: string = "UsageInvalid";
+}
+
+/** @throws UsageInvalid for an unknown flag, naming the nearest, or one without its value. */
+export function parseFlags(argv: readonly string[], shapes: readonly FlagShape[]): Parsed {
+  const long = new Map(shapes.map((shape) => [shape.name, shape]));
+  const short = new Map(shapes.flatMap((shape) => (shape.short ? [[shape.short, shape] as const] : [])));
+  const parsed: Parsed = { flags: [], rest: [] };
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index]!;
+    if (word === "--") {
+      parsed.rest.push(...argv.slice(index + 1));
+      break;
+    }
+    if (!word.startsWith("-") || word === "-") {
+      parsed.rest.push(word);
+      continue;
+    }
+    const { shape, value, written } = resolve(word, long, short);
+    if (value !== undefined) {
+      parsed.flags.push({ name: shape.name, value, written });
+      continue;
+    }
+    const next = argv[index + 1];
+    if (next === undefined || isKnown(next, long)) throw new UsageInvalid(`${written} needs a value`);
+    parsed.flags.push({ name: shape.name, value: next, written });
+    index++;
+  }
+  return parsed;
+}
+
+interface Resolved {
+  shape: FlagShape;
+  /** Missing where the next word is the value. */
+  value?: string;
+  written: string;
+}
+
+function resolve(word: string, long: Map<string, FlagShape>, short: Map<string, FlagShape>): Resolved {
+  const [, dashes, name = "", given] = /^(--?)([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+  const written = `${dashes}${name}`;
+  const shape = long.get(name) ?? (dashes === "-" && name.length === 1 ? short.get(name) : undefined);
+  if (shape) return { shape, value: given ?? (shape.boolean ? "true" : undefined), written };
+  const negated = name.startsWith("no-") ? long.get(name.slice(3)) : undefined;
+  if (negated?.boolean && given === undefined) return { shape: negated, value: "false", written };
+  // "-nshop": a short name with its value.
+  const first = dashes === "-" ? short.get(name.charAt(0)) : undefined;
+  if (first && !first.boolean && name.length > 1) {
+    return { shape: first, value: word.slice(2), written: word.slice(0, 2) };
+  }
+  const near = nearest(name, [...long.keys()]);
+  throw new UsageInvalid(`unknown flag ${written}${near ? `, did you mean --${near}?` : ""}`);
+}
+
+function isKnown(word: string, long: Map<string, FlagShape>): boolean {
+  const name = /^--([^=]+)/.exec(word)?.[1];
+  return name !== undefined && long.has(name);
+}
+
+/** The known name within two edits (fewer for short ones), or the one that begins or ends with it. */
+export function nearest(name: string, names: readonly string[]): string | undefined {
+  const limit = Math.min(2, Math.ceil(name.length / 3));
+  const wanted = name.toLowerCase();
+  let best: { name: string; edits: number } | undefined;
+  for (const other of names) {
+    const edits = distance(wanted, other.toLowerCase());
+    if (edits <= limit && (!best || edits < best.edits)) best = { name: other, edits };
+  }
+  if (best || wanted.length < 3) return best?.name;
+  return names.find((other) => other.toLowerCase().startsWith(wanted) || other.toLowerCase().endsWith(wanted));
+}
+
+/** Levenshtein's edit distance. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

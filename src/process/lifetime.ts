@@ -1,0 +1,59 @@
+// How long a program runs: until SIGTERM, SIGINT or, where asked, the end of its standard input.
+import { SettingInvalid } from "./setting.ts";
+
+export interface LifetimeOptions {
+  /** Stop also when standard input closes: it is a pipe of whoever started this program. */
+  endWithStdin?: boolean;
+}
+
+/** Exit codes of the programs that run until they are stopped. */
+export const exitCode = { done: 0, failed: 1, interrupted: 130 } as const;
+
+/**
+ * Aborted by the first request to stop, its reason in words; the second ends the process at once. Call once, early:
+ * signals are taken from then on.
+ */
+export function lifetime({ endWithStdin = false }: LifetimeOptions = {}): AbortSignal {
+  const stop = new AbortController();
+  const ask = (reason: string) => {
+    if (stop.signal.aborted) process.exit(exitCode.interrupted);
+    stop.abort(new Error(reason));
+  };
+  process.on("SIGTERM", () => ask("SIGTERM"));
+  process.on("SIGINT", () => ask("SIGINT"));
+  if (endWithStdin) {
+    const closed = () => {
+      if (!stop.signal.aborted) ask("standard input has closed");
+    };
+    process.stdin.on("end", closed).on("error", closed).on("close", closed).resume();
+  }
+  return stop.signal;
+}
+
+/** Resolves when the signal aborts. */
+export function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** One sentence to standard error, no stack trace, exit code 1. What is not an error of ours shows its stack. */
+export function fatal(program: string, error: unknown): never {
+  process.stderr.write(`${program}: ${sentenceOf(error)}\n`);
+  process.exit(exitCode.failed);
+}
+
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof SettingInvalid || error.name === "Failed") return error.message;
+  const { code, syscall, port, address, path } = error as NodeJS.ErrnoException & { port?: number; address?: string };
+  if (code === "EADDRINUSE") {
+    const where = port === undefined ? "the address" : address ? `${address}:${port}` : `port ${port}`;
+    return `${where} is in use by another program: choose another one, or stop that program`;
+  }
+  if (code === "EACCES" || code === "EROFS" || code === "EPERM") {
+    return `${path ?? syscall ?? "something"} cannot be used: permission denied (${error.message})`;
+  }
+  return error.message || error.name;
+}

@@ -1,0 +1,92 @@
+// A program's way to its settings, and its answers to --help, --version and --print-config.
+import { readFileSync } from "node:fs";
+import { type Key, SettingInvalid, type Settings, type Table } from "./setting.ts";
+import { readSettings } from "./settings.ts";
+
+export interface Program<T extends Table> {
+  /** "lizardcd-server". */
+  name: string;
+  /** One line for the help text. */
+  summary: string;
+  version: string;
+  table: T;
+}
+
+/**
+ * For a program's main: reads the process's own command line and environment. Answers --help, --version and
+ * --print-config on standard output and ends; warnings go to standard error.
+ * @throws SettingInvalid
+ */
+export function programSettings<const T extends Table>(program: Program<T>): Settings<T> {
+  const settings = readSettings(program.table, {
+    argv: process.argv.slice(2),
+    env: process.env,
+    readFile: (path) => readFileSync(path, "utf8"),
+  });
+  if (settings.asked) {
+    const answers = { help: helpText, version: versionText, "print-config": printConfig };
+    process.stdout.write(answers[settings.asked](program, settings));
+    process.exit(0);
+  }
+  if (settings.rest.length > 0) {
+    throw new SettingInvalid(`${JSON.stringify(settings.rest[0])} is not a flag: see ${program.name} --help`);
+  }
+  for (const warning of settings.warnings) process.stderr.write(`${program.name}: ${warning}\n`);
+  return settings;
+}
+
+export function versionText({ name, version }: Pick<Program<Table>, "name" | "version">): string {
+  return `${name} ${version}\n`;
+}
+
+export function helpText({ name, summary, table }: Pick<Program<Table>, "name" | "summary" | "table">): string {
+  const lines = Object.values(table)
+    .filter((key) => !key.old && !key.later)
+    .map((key) => {
+      const left = `  ${key.short ? `-${key.short}, ` : "    "}--${key.flag}${key.type === "boolean" ? "" : ` ${placeOf(key)}`}`;
+      const standard = typeof key.default === "function" ? undefined : key.default;
+      const notes = [
+        ...(key.choices ? [key.choices.join(" or ")] : []),
+        ...(standard === undefined || standard === "" ? [] : [`default ${standard}`]),
+        ...(key.type === "secret" ? [`also --${key.flag}-file FILE`] : []),
+      ];
+      return { left, right: `${key.help}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}` };
+    });
+  lines.push(
+    { left: "  -h, --help", right: "show this" },
+    { left: "      --version", right: "show the version" },
+    { left: "      --print-config", right: "show every setting and where it comes from, and end" },
+  );
+  const width = Math.max(...lines.map(({ left }) => left.length)) + 2;
+  return `${summary}
+
+Usage: ${name} [flags]
+
+${lines.map(({ left, right }) => `${left.padEnd(width)}${right}`).join("\n")}
+
+Every flag has an environment variable, --log.level LIZARDCD_LOG_LEVEL, and a key in the file, "log: { level: info }".
+A flag wins over the environment, the environment over the file. Durations: 500ms, 10s, 5m, 24h.
+`;
+}
+
+/** YAML that could be given back as a file, each line with its source; secrets are masked. */
+export function printConfig<T extends Table>(
+  { table }: Pick<Program<T>, "table">,
+  { values, sources }: Settings<T>,
+): string {
+  return Object.entries(table)
+    .filter(([name]) => name in values)
+    .map(([name, key]) => {
+      const value = (values as Record<string, unknown>)[name];
+      const source = (sources as Record<string, string>)[name];
+      if (value === undefined) return `# ${key.flag}:  # not set\n`;
+      const shown = key.type === "secret" ? '"***"' : key.type === "duration" ? `${value}ms` : JSON.stringify(value);
+      return `${key.flag}: ${shown}  # ${source}\n`;
+    })
+    .join("");
+}
+
+function placeOf({ type }: Key): string {
+  const places = { integer: "N", duration: "TIME", list: "A,B", labels: "K=V,…", address: "HOST:PORT" };
+  return places[type as keyof typeof places] ?? "TEXT";
+}

@@ -1,0 +1,100 @@
+// The configuration file: YAML whose keys are all known, ours and those of the old programs.
+import { nearest } from "./flags.ts";
+import { type Given, type Key, SettingInvalid, type Table } from "./setting.ts";
+
+export interface Found {
+  value: unknown;
+  /** "flag --data". */
+  source: string;
+  /** "--data", "the environment variable LIZARDCD_DATA", "the key Sqlite of server.yaml". */
+  where: string;
+}
+
+export interface SettingFile {
+  find(key: Key, fromFile: (path: string, where: string, source: string) => Found): Found | undefined;
+}
+
+/** Keys are compared without regard to case, as the old programs did. */
+export function fileOf(path: string, table: Table, readFile: Given["readFile"]): SettingFile {
+  const root = parseFile(path, readFile);
+  const known = new Map<string, Key>();
+  for (const key of Object.values(table)) for (const one of pathsOf(key)) known.set(one.toLowerCase(), key);
+  const leaves = new Map<string, { value: unknown; written: string }>();
+  walk(root, "", (written, value) => {
+    const lower = written.toLowerCase();
+    if (known.has(lower)) {
+      leaves.set(lower, { value, written });
+      // Also what nests below a key that is old: Telemetry covers Telemetry.Endpoint.
+      return true;
+    }
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return false;
+    const near = nearest(written, [...known.keys()]);
+    const proposal = near ? `, did you mean ${near}?` : "";
+    throw new SettingInvalid(`the key ${written} of ${path} is not known${proposal}: see --help`);
+  });
+  const where = (written: string) => `the key ${written} of ${path}`;
+  return {
+    find(key, fromFile) {
+      for (const one of [key.flag, ...(key.file ?? [])]) {
+        if (typeof one === "string") {
+          const leaf = leaves.get(one.toLowerCase());
+          if (leaf && leaf.value !== null) {
+            return { value: leaf.value, source: `file ${path}`, where: where(leaf.written) };
+          }
+          continue;
+        }
+        const port = leaves.get(one.port.toLowerCase());
+        if (!port) continue;
+        const host = leaves.get(one.host.toLowerCase())?.value ?? "127.0.0.1";
+        return { value: `${host}:${port.value}`, source: `file ${path}`, where: where(port.written) };
+      }
+      const leaf = key.type === "secret" ? leaves.get(`${key.flag}-file`) : undefined;
+      return leaf && fromFile(String(leaf.value), where(leaf.written), `file ${path}`);
+    },
+  };
+}
+
+function parseFile(path: string, readFile: Given["readFile"]): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFile(path);
+  } catch (cause) {
+    throw new SettingInvalid(`the configuration file ${path} cannot be read: ${reasonOf(cause)}`, { cause });
+  }
+  let root: unknown;
+  try {
+    root = Bun.YAML.parse(text);
+  } catch (cause) {
+    throw new SettingInvalid(`the configuration file ${path} is not valid YAML: ${reasonOf(cause)}`, { cause });
+  }
+  if (root === null || root === undefined) return {};
+  if (typeof root !== "object" || Array.isArray(root)) {
+    throw new SettingInvalid(`the configuration file ${path} must hold keys and values`);
+  }
+  return root as Record<string, unknown>;
+}
+
+function walk(node: Record<string, unknown>, above: string, visit: (path: string, value: unknown) => boolean): void {
+  for (const [name, value] of Object.entries(node)) {
+    const path = above ? `${above}.${name}` : name;
+    if (!visit(path, value)) walk(value as Record<string, unknown>, path, visit);
+  }
+}
+
+function pathsOf(key: Key): string[] {
+  return [
+    key.flag,
+    ...(key.type === "secret" ? [`${key.flag}-file`] : []),
+    ...(key.file ?? []).flatMap((one) => (typeof one === "string" ? [one] : [one.host, one.port])),
+  ];
+}
+
+export function reasonOf(cause: unknown): string {
+  const { code, message } = cause as { code?: string; message?: string };
+  const known: Record<string, string> = {
+    ENOENT: "there is no such file",
+    EACCES: "permission denied",
+    EISDIR: "it is a folder",
+  };
+  return known[code ?? ""] ?? message ?? String(cause);
+}

@@ -1,0 +1,138 @@
+// Every setting of the server. The old program's names keep working where the thing exists.
+import { common, type Env, type Table, type Values } from "../process/settings.ts";
+
+const noConsul = "Consul is not part of this version yet; agents can announce to the server itself, or to etcd";
+const noNacos = "Nacos is not part of this version yet; agents can announce to the server itself, or to etcd";
+
+export const serverSettings = {
+  ...common,
+  httpAddr: {
+    flag: "http-addr",
+    file: [{ host: "Host", port: "Port" }],
+    type: "address",
+    default: "127.0.0.1:5117",
+    help: "where the server serves pages and JSON",
+  },
+  metricsAddr: {
+    flag: "metrics-addr",
+    file: [{ host: "Prometheus.Host", port: "Prometheus.Port" }],
+    type: "address",
+    default: "127.0.0.1:15117",
+    help: "where it serves /metrics",
+  },
+  publicUrl: {
+    flag: "public-url",
+    type: "text",
+    help: "the address people use, where a proxy stands before the server: https://lizardcd.example.com",
+  },
+  data: {
+    flag: "data",
+    type: "text",
+    default: ({ XDG_DATA_HOME, HOME }: Env) => `${XDG_DATA_HOME || `${HOME || "."}/.local/share`}/lizardcd`,
+    help: "the data folder: secrets, tokens and the database ($XDG_DATA_HOME/lizardcd)",
+  },
+  db: {
+    flag: "db",
+    file: ["Sqlite"],
+    type: "text",
+    help: "the SQLite file; else lizardcd.db in the data folder",
+  },
+  accessSecret: {
+    flag: "access.secret",
+    file: ["Auth.AccessSecret"],
+    type: "secret",
+    help: "signs sessions; else made at the first start and kept in the data folder",
+  },
+  accessExpire: {
+    flag: "access.expire",
+    file: ["Auth.AccessExpire"],
+    type: "duration",
+    unit: "s",
+    default: "24h",
+    min: 60_000,
+    max: 31_536_000_000,
+    help: "how long a session lasts; a bare number is seconds",
+  },
+  embedded: {
+    flag: "embedded",
+    type: "boolean",
+    default: true,
+    help: "let agents announce themselves to this server, under its join token",
+  },
+  joinToken: {
+    flag: "join-token",
+    type: "secret",
+    help: "what agents must show to announce themselves; else made at the first start and kept in the data folder",
+  },
+  leaseTime: {
+    flag: "lease-time",
+    type: "duration",
+    default: "10s",
+    min: 300,
+    max: 3_600_000,
+    help: "how long an agent that announced itself here counts as running after its last word",
+  },
+  etcdAddr: {
+    flag: "etcd-addr",
+    file: ["Etcd.Address"],
+    type: "list",
+    help: "find agents in this etcd, http://10.0.0.1:2379,http://10.0.0.2:2379",
+  },
+  etcdUsername: { flag: "etcd-username", file: ["Etcd.User"], type: "text", help: "user of etcd" },
+  etcdPassword: { flag: "etcd-password", file: ["Etcd.Pass"], type: "secret", help: "password of etcd" },
+  etcdCa: { flag: "etcd-ca", file: ["Etcd.CACertFile"], type: "text", help: "file with the CA that signed etcd" },
+  etcdCert: { flag: "etcd-cert", file: ["Etcd.CertFile"], type: "text", help: "file with the certificate for etcd" },
+  etcdKey: { flag: "etcd-key", file: ["Etcd.CertKeyFile"], type: "text", help: "file with its private key" },
+  servicePrefix: {
+    flag: "service-prefix",
+    file: ["ServicePrefix"],
+    type: "text",
+    default: "",
+    help: "begins every key; the agents must have the same",
+  },
+  maxConnections: {
+    flag: "max-connections",
+    type: "integer",
+    default: 500,
+    min: 1,
+    max: 100_000,
+    help: "open connections to agents, at most",
+  },
+  idleTimeout: {
+    flag: "idle-timeout",
+    type: "duration",
+    default: "4m",
+    min: 100,
+    help: "close a connection to an agent that nobody used for so long",
+  },
+  rpcTimeout: {
+    flag: "rpc.timeout",
+    type: "duration",
+    unit: "ms",
+    default: "10s",
+    min: 1,
+    max: 3_600_000,
+    help: "the longest an agent may take to answer; a bare number is milliseconds",
+  },
+  insecure: {
+    flag: "insecure",
+    type: "boolean",
+    help: "allow addresses that others can reach, without encryption",
+  },
+  consul: { flag: "consul-addr", file: ["Consul"], type: "list", help: "", later: noConsul },
+  nacos: { flag: "nacos-addr", file: ["Nacos"], type: "list", help: "", later: noNacos },
+  nacosNamespace: { flag: "nacos-namespace-id", type: "text", help: "", later: noNacos },
+  nacosUsername: { flag: "nacos-username", type: "text", help: "", later: noNacos },
+  nacosPassword: { flag: "nacos-password", type: "text", help: "", later: noNacos },
+  nacosGroup: { flag: "nacos-group", type: "text", help: "", later: noNacos },
+  oldName: { flag: "name", type: "text", help: "", old: true },
+  oldMode: { flag: "mode", type: "text", help: "", old: true },
+  oldTimeout: { flag: "timeout", type: "text", help: "", old: true },
+  oldLog: { flag: "log.mode", file: ["Log.Path", "Log.ServiceName", "Log.Stat"], type: "text", help: "", old: true },
+  oldMetricsPath: { flag: "prometheus.path", type: "text", help: "", old: true },
+  oldTelemetry: { flag: "telemetry", type: "text", help: "", old: true },
+  oldKeepalive: { flag: "rpc.keepalivetime", type: "text", help: "", old: true },
+  oldRetry: { flag: "rpc.retryinterval", type: "text", help: "", old: true },
+} as const satisfies Table;
+
+export type ServerSettings = Values<typeof serverSettings>;
