@@ -1,5 +1,5 @@
 /** How a test file asks for a part of the testbed. */
-import { describe, test } from "bun:test";
+import { describe, setDefaultTimeout, test } from "bun:test";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { cached, type Part, type Paths } from "./build.ts";
@@ -18,6 +18,8 @@ export interface MissingPart {
  */
 export function describePart<P extends Part>(part: P, title: string, define: (paths: Paths<P>) => void): void {
   const found = obtain(part);
+  // Real components on a busy machine: a test that hangs is ended, a slow one is not.
+  setDefaultTimeout(120_000);
   if (!("reason" in found)) return void describe(title, () => define(found.paths));
 
   const variable = process.env[missingPartsVariable];

@@ -69,6 +69,7 @@ export async function processGroup(options: { name?: string; grace?: number } = 
   return {
     folder,
     async start({ name, command, env = process.env, cwd = folder, output = "file" }) {
+      if (!Bun.which(command[0]!)) throw new Error(`cannot start ${name}: there is no program ${command[0]}`);
       const id = ++last;
       const log = output === "file" ? join(folder, `${name}.log`) : undefined;
       const { promise: exited, resolve: exit } = Promise.withResolvers<string>();
