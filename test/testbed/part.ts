@@ -3,14 +3,7 @@ import { describe, setDefaultTimeout, test } from "bun:test";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { cached, type Part, type Paths } from "./build.ts";
-
-/** Names the file into which a run collects the parts that were asked for and are missing, one JSON a line. */
-export const missingPartsVariable = "LIZARDCD_TESTBED_MISSING";
-
-export interface MissingPart {
-  part: string;
-  reason: string;
-}
+import { type MissingPart, missingPartsVariable } from "./toolchain.ts";
 
 /**
  * `describe` for tests that need a part of the testbed; builds the part when it is not there yet. When this machine

@@ -14,6 +14,14 @@ export class PartMissing extends Error {
   }
 }
 
+/** Names the file into which a run collects the parts that were asked for and are missing, one JSON a line. */
+export const missingPartsVariable = "LIZARDCD_TESTBED_MISSING";
+
+export interface MissingPart {
+  part: string;
+  reason: string;
+}
+
 /** Fetched as a Go module when the Go at hand is too old to fetch it by itself. */
 const toolchain = "v0.0.1-go1.26.7";
 

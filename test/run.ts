@@ -1,0 +1,194 @@
+/**
+ * `npm test`: types, lint, generated files, then every test under src/ and test/. `npm test -- pool` runs only the
+ * test files whose path contains "pool". The last line is `N passed, N failed` and, where tests were skipped,
+ * `, N skipped`; the line before it names the parts of the testbed that this machine cannot have. With CI=true such a
+ * part is a failure.
+ */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join, relative } from "node:path";
+import { type Part, partNames, provide } from "./testbed/build.ts";
+import { markedProcesses } from "./testbed/marked.ts";
+import { processGroup } from "./testbed/processes.ts";
+import { type MissingPart, missingPartsVariable, PartMissing } from "./testbed/toolchain.ts";
+import { until } from "./testbed/wait.ts";
+
+const root = join(import.meta.dirname, "..");
+const binaries = join(root, "node_modules/.bin");
+const work = mkdtempSync(join(tmpdir(), "lizardcd-run-"));
+const missingFile = join(work, "missing.jsonl");
+/** Marks every process of this run, so that the ones left behind can be found. */
+const mark = { name: "LIZARDCD_TEST_RUN", value: crypto.randomUUID() };
+const env = {
+  ...process.env,
+  PATH: `${binaries}${delimiter}${process.env.PATH}`,
+  [mark.name]: mark.value,
+  [missingPartsVariable]: missingFile,
+};
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const failures: string[] = [];
+
+const filters = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
+const exitCode = await run().finally(() => rmSync(work, { recursive: true, force: true }));
+process.exit(exitCode);
+
+async function run(): Promise<number> {
+  const started = performance.now();
+  const files = testFiles();
+  if (filters.length === 0) {
+    await check("types", () => command(["tsc", "--noEmit", "-p", "."]));
+    await check("lint and format", () => command(["biome", "check", "--max-diagnostics=40", "."]));
+    await check("generated code is fresh", generatedCodeIsFresh);
+    await check("built assets are fresh", builtAssetsAreFresh);
+  }
+  await buildParts(files);
+  await test(
+    "unit",
+    files.filter((file) => file.startsWith("src")),
+  );
+  await test(
+    "system",
+    files.filter((file) => file.startsWith("test")),
+  );
+  if (files.length === 0) fail(`no test file matches ${filters.join(", ") || "src/ and test/"}`);
+  if (process.platform === "linux") await check("no process is left behind", nothingIsLeft);
+
+  console.log(`\n${Math.round((performance.now() - started) / 1000)} s`);
+  for (const failure of failures) console.log(`failed: ${failure}`);
+  for (const [part, reason] of missingParts()) console.log(`skipped, not on this machine: ${part} (${reason})`);
+  const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+  console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
+  return total.failed > 0 ? 1 : 0;
+}
+
+function testFiles(): string[] {
+  return ["src", "test"]
+    .flatMap((folder) => [...new Bun.Glob(`${folder}/**/*.test.{ts,tsx}`).scanSync({ cwd: root })])
+    .filter((file) => !file.startsWith("test/bench/"))
+    .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
+    .sort();
+}
+
+/** One check counts as one test. `look` answers what is wrong, or nothing. */
+async function check(name: string, look: () => Promise<string | undefined>) {
+  const started = performance.now();
+  const wrong = await look().catch((error: unknown) => String(error));
+  console.log(`(${wrong ? "fail" : "pass"}) ${name} [${Math.round(performance.now() - started)}ms]`);
+  if (!wrong) {
+    total.passed++;
+    return;
+  }
+  console.log(wrong.trimEnd());
+  fail(name);
+}
+
+function fail(what: string) {
+  total.failed++;
+  failures.push(what);
+}
+
+/** @returns what the command printed if it failed */
+async function command(command: string[]): Promise<string | undefined> {
+  const child = Bun.spawn(command, { cwd: root, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const printed = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return (await child.exited) === 0 ? undefined : printed.join("") || `${command.join(" ")} failed`;
+}
+
+async function generatedCodeIsFresh(): Promise<string | undefined> {
+  const fresh = join(work, "generated");
+  const wrong = await command(["buf", "generate", "-o", fresh]);
+  if (wrong) return wrong;
+  const [want, have] = [contents(join(fresh, "src/gen")), contents(join(root, "src/gen"))];
+  const stale = [...new Set([...want.keys(), ...have.keys()])].filter((file) => want.get(file) !== have.get(file));
+  if (stale.length > 0) return `stale: ${stale.map((file) => `src/gen/${file}`).join(", ")}: run \`npm run generate\``;
+}
+
+function contents(folder: string): Map<string, string> {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const paths = entries.map((entry) => join(entry.parentPath, entry.name));
+  return new Map(paths.map((path) => [relative(folder, path), readFileSync(path, "utf8")]));
+}
+
+async function builtAssetsAreFresh(): Promise<string | undefined> {
+  return command([process.execPath, "scripts/assets.ts", "--check"]);
+}
+
+/** Builds before the tests what they ask for, so that the minutes it takes are seen and are no test's. */
+async function buildParts(files: string[]) {
+  const wanted = new Set<Part>();
+  for (const file of files) {
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [, name] of text.matchAll(/\bdescribePart\(\s*"(\w+)"/g))
+      if (partNames.includes(name as Part)) wanted.add(name as Part);
+  }
+  for (const part of wanted) {
+    // The test file that asks for it reports the part that cannot be had.
+    await provide(part, console.log).catch((error: unknown) => {
+      if (!(error instanceof PartMissing)) throw error;
+      console.log(error.message);
+    });
+  }
+}
+
+/** Runs test files in one process of Bun, which ends with this one, and adds what its report counts. */
+async function test(name: string, files: string[]) {
+  if (files.length === 0) return;
+  console.log(`\n${name} tests`);
+  const report = join(work, `${name}.xml`);
+  const group = await processGroup({ name: "tests" });
+  const running = await group.start({
+    name,
+    command: [
+      process.execPath,
+      "test",
+      "--timeout=120000",
+      "--reporter=junit",
+      `--reporter-outfile=${report}`,
+      ...files.map((file) => `./${file}`),
+    ],
+    cwd: root,
+    env,
+    output: "inherit",
+  });
+  const deadline = setTimeout(() => void running.stop("SIGKILL"), 30 * 60_000);
+  const ended = await running.exited;
+  clearTimeout(deadline);
+  await group.stop();
+  count(name, files, ended, existsSync(report) ? readFileSync(report, "utf8") : undefined);
+}
+
+function count(name: string, files: string[], ended: string, report: string | undefined) {
+  if (!report) return fail(`the ${name} tests ended with ${ended} before they reported`);
+  const all = Number(/<testsuites[^>]* tests="(\d+)"/.exec(report)?.[1] ?? 0);
+  const failed = [...report.matchAll(/<testcase name="([^"]*)" [^>]*file="([^"]*)"[^>]*>\s*<(failure|error)\b/g)];
+  const skipped = [...report.matchAll(/<skipped\b/g)].length;
+  total.passed += all - failed.length - skipped;
+  total.skipped += skipped;
+  for (const [, title, file] of failed) fail(`${file}: ${plainText(title!)}`);
+  // A file that cannot be loaded is not in the report.
+  const reported = new Set([...report.matchAll(/<testsuite name="[^"]*" file="([^"]*)"/g)].map(([, file]) => file));
+  const unreported = files.filter((file) => !reported.has(file));
+  for (const file of unreported) fail(`${file}: ran no test`);
+  if (ended !== "0" && failed.length + unreported.length === 0) fail(`the ${name} tests ended with ${ended}`);
+}
+
+function plainText(text: string): string {
+  const marks: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => marks[name]!);
+}
+
+async function nothingIsLeft(): Promise<string | undefined> {
+  const left = () => markedProcesses(mark.name, mark.value);
+  await until(() => left().length === 0, { what: "all processes to end", timeout: 15_000 }).catch(() => undefined);
+  const found = left();
+  for (const { pid } of found) process.kill(pid, "SIGKILL");
+  return found.map(({ pid, command }) => `${pid} ${command}`).join("\n") || undefined;
+}
+
+/** Reason by part. */
+function missingParts(): Map<string, string> {
+  if (!existsSync(missingFile)) return new Map();
+  const lines = readFileSync(missingFile, "utf8").trim().split("\n");
+  return new Map(lines.map((line) => JSON.parse(line) as MissingPart).map(({ part, reason }) => [part, reason]));
+}
