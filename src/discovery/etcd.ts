@@ -1,0 +1,330 @@
+// etcd as a registry, in the layout that installed agents and servers use: `<key>/<lease id>` holds "host:port".
+// The client's own leases and watchers lose keys and changes over an outage, so its plain calls are used instead:
+// a session reads the whole set, watches from the next revision, and whenever it breaks, a new one begins.
+import type { Etcd3, IKeyValue, IWatchResponse } from "etcd3";
+import { backoff, sleep } from "../process/backoff.ts";
+import {
+  type Announcer,
+  type AnnounceState,
+  type Change,
+  type Entry,
+  isAddress,
+  keyPrefix,
+  parseKey,
+  type Registration,
+  type Source,
+} from "./discovery.ts";
+import { createChanges } from "./entries.ts";
+
+export interface EtcdOptions {
+  /** "http://10.0.0.1:2379", "https://…" or "10.0.0.1:2379"; a session uses one, the next one another. */
+  hosts: readonly string[];
+  username?: string;
+  password?: string;
+  /** PEM. Without it, https trusts the system's authorities. */
+  tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer; serverName?: string };
+  /** Milliseconds without an answer after which an endpoint counts as silent. */
+  timeoutMs?: number;
+}
+
+export interface EtcdAnnouncerOptions extends EtcdOptions {
+  /** Seconds that a key outlives its agent; 10 unless said otherwise. */
+  leaseSeconds?: number;
+}
+
+export interface EtcdSourceOptions extends EtcdOptions {
+  /** Begins every key. */
+  prefix: string;
+}
+
+const standardTimeoutMs = 3_000;
+
+export function etcdAnnouncer({ leaseSeconds = 10, ...options }: EtcdAnnouncerOptions): Announcer {
+  return {
+    name: `etcd ${options.hosts.join(",")}`,
+    async announce(registration, signal, onState = () => {}) {
+      if (!("address" in registration.via)) throw new Error("etcd can only be told an address");
+      const waits = backoff({ first: 200, most: 5_000 });
+      const held: Held = { leaseSeconds };
+      for (let turn = 0; !signal.aborted; turn++) {
+        const host = options.hosts[turn % options.hosts.length]!;
+        try {
+          const client = await connect(host, options);
+          const announced = () => {
+            waits.reset();
+            onState({ announced: true });
+          };
+          await hold(client, held, registration, signal, announced).finally(() => client.close());
+        } catch (cause) {
+          if (signal.aborted) break;
+          onState({ announced: false, problem: `${host}: ${problemOf(cause)}` });
+          if (!(cause instanceof LeaseLost)) await sleep(waits.next(), signal);
+        }
+      }
+      await withdraw(held, options, onState);
+    },
+  };
+}
+
+export function etcdSource({ prefix, ...options }: EtcdSourceOptions): Source {
+  return {
+    name: "etcd",
+    kind: "etcd",
+    async *watch(signal) {
+      const changes = createChanges(signal);
+      const following = follow(prefix, options, changes.push, signal);
+      yield* changes;
+      await following;
+    },
+  };
+}
+
+// -- the agent's side --
+
+interface Held {
+  leaseSeconds: number;
+  /** The lease's id, decimal, once granted. */
+  lease?: string;
+}
+
+/** Resolves when the signal aborts; rejects when the session breaks. */
+async function hold(
+  client: Etcd3,
+  held: Held,
+  { keys, via }: Registration,
+  signal: AbortSignal,
+  announced: () => void,
+): Promise<void> {
+  const beatMs = (held.leaseSeconds * 1000) / 3;
+  const beats = await client.leaseClient.leaseKeepAlive();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      let heardAt = performance.now();
+      const beat = () => {
+        if (performance.now() - heardAt > beatMs * 2) reject(new Error("it does not answer"));
+        else if (held.lease !== undefined) beats.write({ ID: held.lease });
+      };
+      const timer = setInterval(beat, beatMs);
+      const finished = () => {
+        clearInterval(timer);
+        resolve();
+      };
+      signal.addEventListener("abort", finished, { once: true });
+      beats.on("error", (error) => {
+        clearInterval(timer);
+        reject(error);
+      });
+      beats.on("end", () => {
+        clearInterval(timer);
+        reject(new Error("it ended the stream"));
+      });
+      beats.on("data", ({ TTL }) => {
+        heardAt = performance.now();
+        if (Number(TTL) > 0) return;
+        held.lease = undefined;
+        clearInterval(timer);
+        reject(new LeaseLost("the lease was lost"));
+      });
+      // A lease of an earlier session may still live: the first beat tells, before anything is put under it.
+      const put = async () => {
+        held.lease ??= (await client.leaseClient.leaseGrant({ TTL: held.leaseSeconds })).ID;
+        const lease = held.lease;
+        const address = Buffer.from("address" in via ? via.address : "");
+        await client.kv.txn({
+          success: keys.map((key) => ({
+            request_put: { key: Buffer.from(`${key}/${lease}`), value: address, lease },
+          })),
+        });
+        announced();
+        beat();
+      };
+      put().catch((cause) => {
+        clearInterval(timer);
+        if (!isLeaseUnknown(cause)) return reject(cause);
+        held.lease = undefined;
+        reject(new LeaseLost("the lease was lost", { cause }));
+      });
+      if (signal.aborted) finished();
+    });
+  } finally {
+    beats.cancel();
+  }
+}
+
+async function withdraw(held: Held, options: EtcdOptions, onState: (state: AnnounceState) => void): Promise<void> {
+  if (held.lease === undefined) return;
+  for (const host of options.hosts) {
+    const client = await connect(host, { ...options, timeoutMs: 2_000 });
+    try {
+      await client.leaseClient.leaseRevoke({ ID: held.lease });
+      return;
+    } catch (cause) {
+      if (isLeaseUnknown(cause)) return;
+      // The lease ends by itself: nobody is routed here for longer than it lasts.
+      onState({ announced: false, problem: `${host}: ${problemOf(cause)}` });
+    } finally {
+      client.close();
+    }
+  }
+}
+
+class LeaseLost extends Error {}
+
+function isLeaseUnknown(cause: unknown): boolean {
+  return /requested lease not found|EtcdLeaseInvalid/.test(`${(cause as Error).name} ${(cause as Error).message}`);
+}
+
+// -- the server's side --
+
+async function follow(
+  prefix: string,
+  options: EtcdOptions,
+  push: (change: Change) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const waits = backoff({ first: 200, most: 5_000 });
+  for (let turn = 0; !signal.aborted; turn++) {
+    const host = options.hosts[turn % options.hosts.length]!;
+    try {
+      const client = await connect(host, options);
+      await session(client, prefix, options, push, waits.reset, signal).finally(() => client.close());
+    } catch (cause) {
+      if (signal.aborted) return;
+      if (cause instanceof Compacted) continue;
+      push({ type: "silent", problem: `${host}: ${problemOf(cause)}` });
+      await sleep(waits.next(), signal);
+    }
+  }
+}
+
+/** The whole set, then what changes after its revision: nothing between them is lost. */
+async function session(
+  client: Etcd3,
+  prefix: string,
+  { timeoutMs = standardTimeoutMs }: EtcdOptions,
+  push: (change: Change) => void,
+  answered: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const range = { key: Buffer.from(keyPrefix(prefix)), range_end: endOf(keyPrefix(prefix)) };
+  const { header, kvs } = await client.kv.range(range);
+  if (signal.aborted) return;
+  answered();
+  push({ type: "set", entries: entriesOf(prefix, kvs, push) });
+  const stream = await client.watchClient.watch();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      let heardAt = performance.now();
+      // Asks how far the watch has come: an answer proves that this very stream still delivers.
+      const asking = setInterval(() => {
+        if (performance.now() - heardAt > timeoutMs) reject(new Error(`it has not answered for ${timeoutMs / 1000} s`));
+        else stream.write({ progress_request: {} });
+      }, timeoutMs / 3);
+      const finished = (how: () => void) => {
+        clearInterval(asking);
+        how();
+      };
+      signal.addEventListener("abort", () => finished(resolve), { once: true });
+      stream.on("error", (error) => finished(() => reject(error)));
+      stream.on("end", () => finished(() => reject(new Error("it ended the watch"))));
+      stream.on("data", (response) => {
+        heardAt = performance.now();
+        const ended = endOfWatch(response);
+        if (ended) return finished(() => reject(ended));
+        if (response.events.length === 0) return push({ type: "alive" });
+        for (const { type, kv } of response.events) {
+          if (type === "Delete") removed(kv, push);
+          else put(prefix, kv, push);
+        }
+      });
+      stream.write({ create_request: { ...range, start_revision: String(BigInt(header.revision) + 1n) } });
+      if (signal.aborted) finished(resolve);
+    });
+  } finally {
+    stream.cancel();
+  }
+}
+
+/** The revision to watch from is no longer kept: read the whole set again, at once. */
+class Compacted extends Error {}
+
+function endOfWatch({ canceled, compact_revision, cancel_reason }: IWatchResponse): Error | undefined {
+  if (compact_revision && compact_revision !== "0") return new Compacted(`compacted at ${compact_revision}`);
+  return canceled ? new Error(cancel_reason || "it cancelled the watch") : undefined;
+}
+
+function entriesOf(prefix: string, kvs: readonly IKeyValue[], push: (change: Change) => void): Entry[] {
+  return kvs.flatMap((kv) => {
+    const entry = entryOf(prefix, kv);
+    if (!("problem" in entry)) return [entry];
+    push({ type: "ignored", key: kv.key.toString(), problem: entry.problem });
+    return [];
+  });
+}
+
+function put(prefix: string, kv: IKeyValue, push: (change: Change) => void): void {
+  const entry = entryOf(prefix, kv);
+  if (!("problem" in entry)) {
+    push({ type: "put", entry });
+    return;
+  }
+  push({ type: "ignored", key: kv.key.toString(), problem: entry.problem });
+  // It may have been good before.
+  removed(kv, push);
+}
+
+function removed(kv: IKeyValue, push: (change: Change) => void): void {
+  const { key, instance } = split(kv.key.toString());
+  push({ type: "removed", key, instance });
+}
+
+function entryOf(prefix: string, kv: IKeyValue): Entry | { problem: string } {
+  const { key, instance } = split(kv.key.toString());
+  const parsed = parseKey(prefix, key);
+  if ("problem" in parsed) return parsed;
+  if (!/^\d+$/.test(instance)) return { problem: "it does not end in /<lease id>" };
+  const address = kv.value.toString();
+  if (!isAddress(address)) return { problem: `its value ${JSON.stringify(address.slice(0, 80))} is not host:port` };
+  return { key, instance, via: { address } };
+}
+
+function split(path: string): { key: string; instance: string } {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? { key: path, instance: "" } : { key: path.slice(0, slash), instance: path.slice(slash + 1) };
+}
+
+/** The first key after all that begin so. */
+function endOf(prefix: string): Buffer {
+  const end = Buffer.from(prefix);
+  end[end.length - 1]! += 1;
+  return end;
+}
+
+// -- both --
+
+async function connect(host: string, { username, password, tls, timeoutMs = standardTimeoutMs }: EtcdOptions) {
+  // Loaded when configured only: it costs 19 MB.
+  const { Etcd3 } = await import("etcd3");
+  const secure = host.startsWith("https:") || (tls !== undefined && !host.startsWith("http:"));
+  const plain = { execute: <T>(run: (context: object) => T) => run({ signal: new AbortController().signal }) };
+  return new Etcd3({
+    hosts: secure && !host.startsWith("https:") ? `https://${host}` : host,
+    ...(username ? { auth: { username, password: password ?? "" } } : {}),
+    ...(secure && tls?.ca
+      ? { credentials: { rootCertificate: tls.ca, privateKey: tls.key, certChain: tls.cert } }
+      : {}),
+    grpcOptions: {
+      "grpc.max_receive_message_length": -1,
+      ...(tls?.serverName ? { "grpc.ssl_target_name_override": tls.serverName } : {}),
+    },
+    defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + timeoutMs }),
+    // Retries and circuit breakers are this file's own: sessions with backoff.
+    faultHandling: { host: () => plain as never, global: plain as never },
+  });
+}
+
+function problemOf(cause: unknown): string {
+  const { message } = cause as Error;
+  // "14 UNAVAILABLE: No connection established. Last error: …"
+  return message.replace(/^\d+ [A-Z_]+: /, "").replace(/\.? Resolution note:.*$/s, "");
+}

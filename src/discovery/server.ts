@@ -1,0 +1,172 @@
+// The embedded registry: agents announce themselves to the server over HTTP, under its join token, and renew a lease.
+import { backoff, sleep } from "../process/backoff.ts";
+import {
+  type Announcer,
+  type AnnounceState,
+  isAddress,
+  parseKey,
+  type Registration,
+  type Source,
+} from "./discovery.ts";
+import { createEntries } from "./entries.ts";
+
+export interface ToServer {
+  /** "http://127.0.0.1:5117". */
+  server: string;
+  joinToken: string;
+  /** Milliseconds one request may take. */
+  timeoutMs?: number;
+}
+
+/** The agent's side. */
+export function announceToServer({ server, joinToken, timeoutMs = 5_000 }: ToServer): Announcer {
+  const base = server.replace(/\/+$/, "");
+
+  async function ask(method: "PUT" | "DELETE", { instance, keys, via }: Registration, signal: AbortSignal) {
+    if (!("address" in via)) throw new Error("the server can only be told an address");
+    const answer = await fetch(`${base}/discovery/instances/${encodeURIComponent(instance)}`, {
+      method,
+      headers: { authorization: `Bearer ${joinToken}`, accept: "application/json", "content-type": "application/json" },
+      ...(method === "PUT" ? { body: JSON.stringify({ keys, address: via.address }) } : {}),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Refused(`${base} answers ${answer.status}: ${messageOf(text)}`);
+    return text;
+  }
+
+  return {
+    name: `server ${base}`,
+    async announce(registration, signal, onState) {
+      const tell = onChange(onState);
+      // Quick at first: a server that restarts is back within seconds, and wants its agents back as soon.
+      const away = backoff({ first: 100, most: 3_000 });
+      const refused = backoff({ first: 1_000, most: 10_000 });
+      let announced = false;
+      while (!signal.aborted) {
+        let wait: number;
+        try {
+          const { leaseMs } = JSON.parse(await ask("PUT", registration, signal)) as { leaseMs: number };
+          if (!(leaseMs > 0)) throw new Refused(`${base} answers without a lease: is it a Lizardcd server?`);
+          announced = true;
+          tell({ announced: true });
+          away.reset();
+          refused.reset();
+          wait = leaseMs / 3;
+        } catch (cause) {
+          if (signal.aborted) break;
+          tell({ announced: false, problem: problemOf(cause, base, timeoutMs) });
+          wait = cause instanceof Refused ? refused.next() : away.next();
+        }
+        await sleep(wait, signal);
+      }
+      if (!announced) return;
+      // A server that is away forgets us by itself when the lease ends.
+      await ask("DELETE", registration, AbortSignal.timeout(2_000)).catch((cause) =>
+        tell({ announced: false, problem: problemOf(cause, base, 2_000) }),
+      );
+    },
+  };
+}
+
+export interface EmbeddedOptions {
+  /** Begins every key. */
+  prefix: string;
+  /** Milliseconds an instance counts after its last word. */
+  leaseMs: number;
+  /** Monotonic milliseconds. */
+  now?: () => number;
+}
+
+/** The server's side: what the announcing requests call, and what the pool follows. */
+export interface EmbeddedRegistry extends Source {
+  /** Announces or renews, with all the keys it now has. Keys that are not ours are told as ignored. */
+  put(instance: string, keys: readonly string[], address: string): { leaseMs: number };
+  remove(instance: string): void;
+  close(): void;
+}
+
+export function embeddedRegistry({
+  prefix,
+  leaseMs,
+  now = () => performance.now(),
+}: EmbeddedOptions): EmbeddedRegistry {
+  const entries = createEntries();
+  const leases = new Map<string, { keys: ReadonlySet<string>; ends: number }>();
+  let sweeping: ReturnType<typeof setTimeout> | undefined;
+
+  function sweepAt(planned: number): void {
+    sweeping = setTimeout(() => sweep(planned), Math.max(0, planned - now()));
+    sweeping.unref?.();
+  }
+
+  function sweep(planned: number): void {
+    // Where this process itself stood still, it could hear nobody: all get a whole lease to speak up.
+    if (now() - planned > leaseMs / 4) for (const lease of leases.values()) lease.ends = now() + leaseMs;
+    for (const [instance, { ends }] of leases) if (ends <= now()) remove(instance);
+    sweeping = undefined;
+    if (leases.size > 0) sweepAt(Math.min(...[...leases.values()].map(({ ends }) => ends)));
+  }
+
+  function remove(instance: string): void {
+    for (const key of leases.get(instance)?.keys ?? []) entries.remove(key, instance);
+    leases.delete(instance);
+  }
+
+  return {
+    name: "embedded",
+    kind: "embedded",
+    put(instance, keys, address) {
+      const good = keys.filter((key) => {
+        const parsed = parseKey(prefix, key);
+        const problem =
+          "problem" in parsed
+            ? parsed.problem
+            : isAddress(address)
+              ? undefined
+              : `${JSON.stringify(address)} is not host:port`;
+        if (problem !== undefined) entries.tell({ type: "ignored", key, problem });
+        return problem === undefined;
+      });
+      for (const key of leases.get(instance)?.keys ?? []) if (!good.includes(key)) entries.remove(key, instance);
+      for (const key of good) entries.put({ key, instance, via: { address } });
+      leases.set(instance, { keys: new Set(good), ends: now() + leaseMs });
+      if (!sweeping) sweepAt(now() + leaseMs);
+      return { leaseMs };
+    },
+    remove,
+    watch: entries.watch,
+    close() {
+      clearTimeout(sweeping);
+    },
+  };
+}
+
+/** The server is there and does not want us: hurrying does not help. */
+class Refused extends Error {}
+
+function onChange(tell: ((state: AnnounceState) => void) | undefined): (state: AnnounceState) => void {
+  let last = "";
+  return (state) => {
+    const now = JSON.stringify(state);
+    if (now !== last) tell?.(state);
+    last = now;
+  };
+}
+
+function problemOf(cause: unknown, base: string, timeoutMs: number): string {
+  if (cause instanceof Refused) return cause.message;
+  const { name, message } = cause as Error;
+  if (name === "TimeoutError") return `${base} did not answer within ${timeoutMs / 1000} s`;
+  return `${base} cannot be reached: ${message}`;
+}
+
+function messageOf(body: string): string {
+  try {
+    const { message } = JSON.parse(body) as { message?: unknown };
+    if (typeof message === "string") return message;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+  }
+  return "it does not say why; is it a Lizardcd server?";
+}

@@ -1,0 +1,262 @@
+// What every registry must do, whoever runs it: announce under one lease, watch without gaps, keep what it cannot see.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { randomUUID } from "node:crypto";
+import type { Announcer, Change, Entry, Registration, Source } from "../../src/discovery/discovery.ts";
+
+export interface DiscoveryBed {
+  /** Begins every key; one of its own for each bed, so that a registry may be shared. */
+  prefix: string;
+  announcer(): Announcer;
+  source(): Source;
+  /** Announces as an agent does that is then killed: nothing is renewed, nothing withdrawn. */
+  abandon(registration: Registration): Promise<void>;
+  /** Writes what is not ours, or not any more; missing where nobody can. */
+  plant?(key: string, value: string): Promise<void>;
+  /** Makes the registry unreachable, and brings it back as it was. Missing where the source cannot lose it. */
+  outage?: { begin(): Promise<void>; end(): Promise<void> };
+  stop?(): Promise<void>;
+}
+
+export function discoverySuite(name: string, start: () => Promise<DiscoveryBed>): void {
+  describe(`${name} as a registry`, () => {
+    let bed: DiscoveryBed;
+    beforeAll(async () => {
+      bed = await start();
+    });
+    afterAll(async () => {
+      await bed?.stop?.();
+    });
+
+    test("yields the whole set first, then what is announced and withdrawn", async () => {
+      const early = announced(bed, "*.first");
+      const watcher = watched(bed);
+      try {
+        await watcher.until("the early one", (keys) => has(keys, early.registration, 0));
+        expect(watcher.changes.find(({ type }) => type !== "ignored")?.type).toBe("set");
+        const late = announced(bed, "shop.second");
+        await watcher.until("the late one", (keys) => has(keys, late.registration, 0));
+        await late.withdraw();
+        await watcher.until("the late one gone", (keys) => !has(keys, late.registration, 0));
+        expect(has(watcher.addresses(), early.registration, 0)).toBe(true);
+      } finally {
+        await watcher.stop();
+        await early.withdraw();
+      }
+    });
+
+    test("two keys of one agent come and go together", async () => {
+      const watcher = watched(bed);
+      const agent = announced(bed, "shop.two", "pay.two");
+      try {
+        await watcher.until("both", (keys) => has(keys, agent.registration, 0) && has(keys, agent.registration, 1));
+        await agent.withdraw();
+        await watcher.until(
+          "neither",
+          (keys) => !has(keys, agent.registration, 0) && !has(keys, agent.registration, 1),
+        );
+      } finally {
+        await watcher.stop();
+        await agent.withdraw();
+      }
+    });
+
+    test("an agent killed without withdrawing is gone when its lease ends, and the living stay", async () => {
+      const watcher = watched(bed);
+      const living = announced(bed, "*.killed");
+      const killed = registrationOf(bed, ["*.killed"]);
+      try {
+        await bed.abandon(killed);
+        await watcher.until("both instances", (keys) => keys.get(killed.keys[0]!)?.length === 2);
+        await watcher.until("one instance", (keys) => keys.get(killed.keys[0]!)?.length === 1);
+        expect(has(watcher.addresses(), living.registration, 0)).toBe(true);
+      } finally {
+        await watcher.stop();
+        await living.withdraw();
+      }
+    });
+
+    test("when one of two instances of a key leaves, the other stays, also for a server that came later", async () => {
+      const [one, two] = [announced(bed, "*.both"), announced(bed, "*.both")];
+      const watcher = watched(bed);
+      try {
+        await watcher.until("both", (keys) => keys.get(one.registration.keys[0]!)?.length === 2);
+        await one.withdraw();
+        await watcher.until("one", (keys) => keys.get(one.registration.keys[0]!)?.length === 1);
+        expect(has(watcher.addresses(), two.registration, 0)).toBe(true);
+      } finally {
+        await watcher.stop();
+        await two.withdraw();
+      }
+    });
+
+    test("announcing goes on past the lease, and is one entry however often it is renewed", async () => {
+      const watcher = watched(bed);
+      const agent = announced(bed, "*.renewed");
+      try {
+        await watcher.until("it", (keys) => has(keys, agent.registration, 0));
+        const other = registrationOf(bed, ["*.measure"]);
+        await bed.abandon(other);
+        await watcher.until("the other", (keys) => has(keys, other, 0));
+        // The other's lease is the measure of time: when it has ended, the renewed one has outlived a lease.
+        await watcher.until("the other gone", (keys) => !has(keys, other, 0));
+        expect(watcher.addresses().get(agent.registration.keys[0]!)).toEqual([addressOf(agent.registration)]);
+        expect(watcher.changes.some((change) => change.type === "removed" && change.key.endsWith("renewed"))).toBe(
+          false,
+        );
+      } finally {
+        await watcher.stop();
+        await agent.withdraw();
+      }
+    });
+
+    test("a key is text, not a pattern", async () => {
+      const watcher = watched(bed);
+      const dotted = announced(bed, "*.prod.eu");
+      const plain = announced(bed, "*.prod");
+      const dashed = announced(bed, "*.prodxeu");
+      try {
+        await watcher.until("all three", (keys) =>
+          [dotted, plain, dashed].every((agent) => has(keys, agent.registration, 0)),
+        );
+        await dotted.withdraw();
+        await watcher.until("the dotted one gone", (keys) => !has(keys, dotted.registration, 0));
+        expect([plain, dashed].every((agent) => has(watcher.addresses(), agent.registration, 0))).toBe(true);
+      } finally {
+        await watcher.stop();
+        await Promise.all([plain.withdraw(), dashed.withdraw(), dotted.withdraw()]);
+      }
+    });
+
+    test("what is not ours is told as ignored and harms nothing", async () => {
+      if (!bed.plant) return;
+      const good = announced(bed, "*.good");
+      const watcher = watched(bed);
+      try {
+        await watcher.until("the good one", (keys) => has(keys, good.registration, 0));
+        const planted: [string, string][] = [
+          [`${bed.prefix}lizardcd-agent.shop.value/123`, "not an address"],
+          [`${bed.prefix}lizardcd-agent.shop.port/124`, "127.0.0.1:99999"],
+          [`${bed.prefix}lizardcd-agent.nocluster/125`, "127.0.0.1:5017"],
+          [`${bed.prefix}lizardcd-agent.Shop.UPPER/126`, "127.0.0.1:5017"],
+        ];
+        for (const [key, value] of planted) await bed.plant(key, value);
+        await watcher.until("four ignored", () => watcher.ignored().size >= planted.length);
+        expect([...watcher.addresses().keys()].filter((key) => !key.endsWith(".good"))).toEqual([]);
+        const late = watched(bed);
+        await late.until("the good one, late", (keys) => has(keys, good.registration, 0));
+        expect([...late.addresses().keys()].filter((key) => !key.endsWith(".good"))).toEqual([]);
+        await late.stop();
+      } finally {
+        await watcher.stop();
+        await good.withdraw();
+      }
+    });
+
+    test("a registry that falls silent keeps its entries, and tells the whole set when it is back", async () => {
+      if (!bed.outage) return;
+      const watcher = watched(bed);
+      const agent = announced(bed, "*.silent");
+      try {
+        await watcher.until("it", (keys) => has(keys, agent.registration, 0));
+        const before = watcher.changes.length;
+        await bed.outage.begin();
+        await watcher.until("silence", () => watcher.changes.slice(before).some(({ type }) => type === "silent"));
+        expect(has(watcher.addresses(), agent.registration, 0)).toBe(true);
+        await bed.outage.end();
+        await watcher.until("the set anew", () => watcher.changes.slice(before).some(({ type }) => type === "set"));
+        await watcher.until("it again", (keys) => has(keys, agent.registration, 0));
+      } finally {
+        await watcher.stop();
+        await agent.withdraw();
+      }
+    });
+
+    test("watching ends when its signal aborts, also with nothing to tell", async () => {
+      const watcher = watched(bed);
+      await watcher.until("a first set", () => watcher.changes.some(({ type }) => type === "set"));
+      await watcher.stop();
+    });
+  });
+}
+
+let port = 20_000;
+
+export function registrationOf(bed: Pick<DiscoveryBed, "prefix">, keys: string[]): Registration {
+  port++;
+  return {
+    keys: keys.map((key) => `${bed.prefix}lizardcd-agent.${key}`),
+    via: { address: `127.0.0.1:${port}` },
+    instance: randomUUID(),
+  };
+}
+
+export function addressOf({ via }: Registration | Entry): string {
+  return "address" in via ? via.address : via.tunnel;
+}
+
+/** An agent that announces itself until it is told to withdraw. */
+function announced(bed: DiscoveryBed, ...keys: string[]) {
+  const registration = registrationOf(bed, keys);
+  const stop = new AbortController();
+  const done = bed.announcer().announce(registration, stop.signal);
+  return {
+    registration,
+    withdraw: () => {
+      stop.abort();
+      return done;
+    },
+  };
+}
+
+/** A reader that applies changes as the pool does. */
+export function watched(bed: Pick<DiscoveryBed, "source">) {
+  const stop = new AbortController();
+  const changes: Change[] = [];
+  const entries = new Map<string, Entry>();
+  const idOf = ({ key, instance }: { key: string; instance: string }) => `${key}\n${instance}`;
+  let changed = () => {};
+  const reading = (async () => {
+    for await (const change of bed.source().watch(stop.signal)) {
+      changes.push(change);
+      if (change.type === "set") entries.clear();
+      if (change.type === "set") for (const entry of change.entries) entries.set(idOf(entry), entry);
+      if (change.type === "put") entries.set(idOf(change.entry), change.entry);
+      if (change.type === "removed") entries.delete(idOf(change));
+      changed();
+    }
+  })();
+  const addresses = () => {
+    const byKey = new Map<string, string[]>();
+    for (const entry of entries.values()) {
+      byKey.set(entry.key, [...(byKey.get(entry.key) ?? []), addressOf(entry)]);
+    }
+    return byKey;
+  };
+  return {
+    changes,
+    addresses,
+    ignored: () => new Set(changes.flatMap((change) => (change.type === "ignored" ? [change.key] : []))),
+    /** @throws after 30 s */
+    async until(what: string, holds: (keys: Map<string, string[]>) => boolean): Promise<void> {
+      const deadline = Date.now() + 30_000;
+      while (!holds(addresses())) {
+        if (Date.now() > deadline) throw new Error(`not seen: ${what}; last ${JSON.stringify(changes.slice(-5))}`);
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, 200);
+          changed = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+    },
+    async stop(): Promise<void> {
+      stop.abort();
+      await reading;
+    },
+  };
+}
+
+function has(keys: Map<string, string[]>, registration: Registration, index: number): boolean {
+  return keys.get(registration.keys[index]!)?.includes(addressOf(registration)) ?? false;
+}
