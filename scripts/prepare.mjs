@@ -33,15 +33,17 @@ function isInstalled() {
 }
 
 function install() {
-  console.log("installing dependencies (npm ci)");
-  const flags = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+  console.log("installing dependencies (npm install)");
+  // Not `npm ci`: it refuses a lock file without the optional packages of other operating systems, which some
+  // registries do not carry. This one takes the versions of the lock file too, and does not write it.
+  const flags = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
   // The npm that runs this script; without one, the npm in PATH.
   const npm = process.env.npm_execpath;
   const windows = process.platform === "win32";
   const result = npm
     ? spawnSync(process.execPath, [npm, ...flags], { cwd: root, stdio: "inherit" })
     : spawnSync(windows ? "npm.cmd" : "npm", flags, { cwd: root, stdio: "inherit", shell: windows });
-  if (result.status !== 0) stop("npm ci failed: is the registry reachable? (npm config get registry)");
+  if (result.status !== 0) stop("npm install failed: is the registry reachable? (npm config get registry)");
 }
 
 /** The package comes with a small file in place of the program; its install script puts the program there. */
