@@ -173,7 +173,9 @@ function checkSums(part: Part, folder: string, sums: string) {
 async function runBuild(part: Part, command: string[], cwd: string) {
   const group = await processGroup({ name: "build" });
   try {
-    const build = await group.start({ name: "build", command, cwd });
+    // A Go that is older than go.mod asks for fetches the right one, also where that is switched off.
+    const env = { ...process.env, GOTOOLCHAIN: "auto" };
+    const build = await group.start({ name: "build", command, cwd, env });
     const code = await build.exited;
     if (code !== "0") throw new PartMissing(part, `${command[0]} ended with ${code}:\n${tail(build.log())}`);
   } finally {
