@@ -97,6 +97,7 @@ async function hold(
 ): Promise<void> {
   const beatMs = (held.leaseSeconds * 1000) / 3;
   const beats = await client.leaseClient.leaseKeepAlive();
+  const over = new AbortController();
   try {
     await new Promise<void>((resolve, reject) => {
       let heardAt = performance.now();
@@ -105,24 +106,14 @@ async function hold(
         else if (held.lease !== undefined) beats.write({ ID: held.lease });
       };
       const timer = setInterval(beat, beatMs);
-      const finished = () => {
-        clearInterval(timer);
-        resolve();
-      };
-      signal.addEventListener("abort", finished, { once: true });
-      beats.on("error", (error) => {
-        clearInterval(timer);
-        reject(error);
-      });
-      beats.on("end", () => {
-        clearInterval(timer);
-        reject(new Error("it ended the stream"));
-      });
+      over.signal.addEventListener("abort", () => clearInterval(timer));
+      signal.addEventListener("abort", () => resolve(), { once: true, signal: over.signal });
+      beats.on("error", reject);
+      beats.on("end", () => reject(new Error("it ended the stream")));
       beats.on("data", ({ TTL }) => {
         heardAt = performance.now();
         if (Number(TTL) > 0) return;
         held.lease = undefined;
-        clearInterval(timer);
         reject(new LeaseLost("the lease was lost"));
       });
       // A lease of an earlier session may still live: the first beat tells, before anything is put under it.
@@ -139,14 +130,14 @@ async function hold(
         beat();
       };
       put().catch((cause) => {
-        clearInterval(timer);
         if (!isLeaseUnknown(cause)) return reject(cause);
         held.lease = undefined;
         reject(new LeaseLost("the lease was lost", { cause }));
       });
-      if (signal.aborted) finished();
+      if (signal.aborted) resolve();
     });
   } finally {
+    over.abort();
     beats.cancel();
   }
 }
@@ -212,6 +203,7 @@ async function session(
   answered();
   push({ type: "set", entries: entriesOf(prefix, kvs, push) });
   const stream = await client.watchClient.watch();
+  const over = new AbortController();
   try {
     await new Promise<void>((resolve, reject) => {
       let heardAt = performance.now();
@@ -220,17 +212,14 @@ async function session(
         if (performance.now() - heardAt > timeoutMs) reject(new Error(`it has not answered for ${timeoutMs / 1000} s`));
         else stream.write({ progress_request: {} });
       }, timeoutMs / 3);
-      const finished = (how: () => void) => {
-        clearInterval(asking);
-        how();
-      };
-      signal.addEventListener("abort", () => finished(resolve), { once: true });
-      stream.on("error", (error) => finished(() => reject(error)));
-      stream.on("end", () => finished(() => reject(new Error("it ended the watch"))));
+      over.signal.addEventListener("abort", () => clearInterval(asking));
+      signal.addEventListener("abort", () => resolve(), { once: true, signal: over.signal });
+      stream.on("error", reject);
+      stream.on("end", () => reject(new Error("it ended the watch")));
       stream.on("data", (response) => {
         heardAt = performance.now();
         const ended = endOfWatch(response);
-        if (ended) return finished(() => reject(ended));
+        if (ended) return reject(ended);
         if (response.events.length === 0) return push({ type: "alive" });
         for (const { type, kv } of response.events) {
           if (type === "Delete") removed(kv, push);
@@ -238,9 +227,10 @@ async function session(
         }
       });
       stream.write({ create_request: { ...range, start_revision: String(BigInt(header.revision) + 1n) } });
-      if (signal.aborted) finished(resolve);
+      if (signal.aborted) resolve();
     });
   } finally {
+    over.abort();
     stream.cancel();
   }
 }
@@ -306,7 +296,7 @@ async function connect(host: string, { username, password, tls, timeoutMs = stan
   // Loaded when configured only: it costs 19 MB.
   const { Etcd3 } = await import("etcd3");
   const secure = host.startsWith("https:") || (tls !== undefined && !host.startsWith("http:"));
-  const plain = { execute: <T>(run: (context: object) => T) => run({ signal: new AbortController().signal }) };
+  const plain = { execute: async <T>(run: (context: object) => T) => run({ signal: new AbortController().signal }) };
   return new Etcd3({
     hosts: secure && !host.startsWith("https:") ? `https://${host}` : host,
     ...(username ? { auth: { username, password: password ?? "" } } : {}),
