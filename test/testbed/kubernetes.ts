@@ -3,7 +3,7 @@
  * by kwok: what a pod does follows from its image's tag, see kwok/stages.yaml.
  */
 import { generateKeyPairSync } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Paths, provide } from "./build.ts";
 import { type Certificate, createAuthority, createServerCertificate } from "./certificates.ts";
@@ -37,6 +37,17 @@ export function sharedCluster(): Promise<RealCluster> {
 /** Starts a cluster and waits until its nodes are ready and pods can be created in `default`. */
 export async function startCluster({ name = "real", nodes = 3 }: ClusterOptions = {}): Promise<RealCluster> {
   const programs = await provide("kubernetes");
+  for (let tries = 3; ; tries--) {
+    try {
+      return await start(name, nodes, programs);
+    } catch (cause) {
+      // Someone else took a port between our look and the bind.
+      if (tries === 1 || !String(cause).includes("address already in use")) throw cause;
+    }
+  }
+}
+
+async function start(name: string, nodes: number, programs: Paths<"kubernetes">): Promise<RealCluster> {
   const group = await processGroup({ name: `cluster-${name}`, grace: 0 });
   try {
     const files = writeFiles(group.folder, name);
@@ -54,8 +65,8 @@ export async function startCluster({ name = "real", nodes = 3 }: ClusterOptions 
 type Ports = Awaited<ReturnType<typeof choosePorts>>;
 
 async function choosePorts() {
-  const [etcd, etcdPeer, api, controllers, scheduler, kwok] = await freePorts(6);
-  return { etcd: etcd!, etcdPeer: etcdPeer!, api: api!, controllers: controllers!, scheduler: scheduler!, kwok: kwok! };
+  const [etcd, etcdPeer, api, kwok] = (await freePorts(4)) as [number, number, number, number];
+  return { etcd, etcdPeer, api, kwok };
 }
 
 /** Certificates, keys, tokens and kwok's configuration. */
@@ -74,8 +85,8 @@ function writeFiles(folder: string, name: string) {
   const token = `admin-${crypto.randomUUID()}`;
   writeFileSync(join(folder, "tokens.csv"), `${token},admin,admin,"system:masters"\n`);
 
-  copyFileSync(join(import.meta.dirname, "kwok/stages.yaml"), join(folder, "kwok.yaml"));
-  writeFileSync(join(folder, "kwok.yaml"), `${readFileSync(join(folder, "kwok.yaml"), "utf8")}${kubeletFiles(folder)}`);
+  const stages = readFileSync(join(import.meta.dirname, "kwok/stages.yaml"), "utf8");
+  writeFileSync(join(folder, "kwok.yaml"), stages + kubeletFiles(folder));
   return { serverAuthority, clientAuthority, token };
 }
 
@@ -144,13 +155,12 @@ async function startProcesses(cluster: RealCluster, group: ProcessGroup, program
     timeout: 60_000,
   });
 
-  const client = [`--kubeconfig=${kubeconfig}`, "--leader-elect=false", "--bind-address=127.0.0.1"];
+  const client = [`--kubeconfig=${kubeconfig}`, "--leader-elect=false", "--secure-port=0"];
   await group.start({
     name: "kube-controller-manager",
     command: [
       programs["kube-controller-manager"],
       ...client,
-      `--secure-port=${ports.controllers}`,
       `--service-account-private-key-file=${file("accounts.key")}`,
       `--root-ca-file=${file("server-ca.crt")}`,
       "--use-service-account-credentials=false",
@@ -159,7 +169,7 @@ async function startProcesses(cluster: RealCluster, group: ProcessGroup, program
   });
   await group.start({
     name: "kube-scheduler",
-    command: [programs["kube-scheduler"], ...client, `--secure-port=${ports.scheduler}`],
+    command: [programs["kube-scheduler"], ...client],
   });
   const kwok = await group.start({
     name: "kwok",
