@@ -60,7 +60,7 @@ export const failures = {
   "request.timed_out": {
     grpc: grpcCode.deadline,
     http: 504,
-    message: "no answer from {cluster} within {seconds} s: it may be slow or cut off; try again",
+    message: "no answer from {cluster} in time: it may be slow or cut off; try again",
   },
   "request.outcome_unknown": {
     grpc: grpcCode.unknown,

@@ -1,0 +1,10 @@
+// The nouns that one agent answers for its whole cluster.
+import type { Pool } from "./pool.ts";
+import { type AnyAnswer, answer } from "./route.ts";
+
+export function agentAnswers({ pool }: { pool: Pool }): AnyAnswer[] {
+  return [
+    answer("agent.info", { run: (input, { call }) => pool.on(input).agent.info(input, call) }),
+    answer("agent.summary", { run: (input, { call }) => pool.on(input).agent.summary(input, call) }),
+  ];
+}

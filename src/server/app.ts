@@ -1,0 +1,282 @@
+// Mounts the nouns, top to bottom: every door of the server is visible here.
+import { Elysia } from "elysia";
+import { Failed } from "../contract/errors.ts";
+import { openApi } from "../contract/openapi.ts";
+import { type Operation, operation, operations } from "../contract/operation.ts";
+import { inputOf } from "../contract/request.ts";
+import type { EmbeddedRegistry } from "../discovery/server.ts";
+import type { Log } from "../process/log.ts";
+import { assets } from "../views/assets.ts";
+import { contentSecurityPolicy } from "../views/layout.tsx";
+import { loginPage } from "../views/login.tsx";
+import { operationsPage } from "../views/operations.tsx";
+import { questionsOf } from "./across.ts";
+import { agentAnswers } from "./agent.ts";
+import { type Audit, auditAnswers } from "./audit.ts";
+import type { Actor, Auth } from "./auth.ts";
+import { compressed } from "./compress.ts";
+import { discoveryAnswers } from "./discovery.ts";
+import { contextOf, doorOf, type PageSettings } from "./door.ts";
+import { fleetAnswers } from "./fleet.ts";
+import { fleetStream, type LiveDeps, workloadsStream } from "./live.ts";
+import { namespaceAnswers } from "./namespace.ts";
+import type { Pool } from "./pool.ts";
+import { preferences } from "./preferences.ts";
+import {
+  type AnyAnswer,
+  baseHeaders,
+  failedOf,
+  failure,
+  type InputOf,
+  markup,
+  queryOf,
+  type RouteDeps,
+  redirect,
+  respond,
+} from "./route.ts";
+import { eventStream, type Message } from "./sse.ts";
+import type { Store } from "./store/store.ts";
+import type { Summaries } from "./summaries.ts";
+import { userAnswers } from "./user.ts";
+import type { Watches } from "./watches.ts";
+import { jsonWatch, workloadAnswers, workloadStream } from "./workload.ts";
+
+export interface AppDeps {
+  pool: Pool;
+  summaries: Summaries;
+  watches: Watches;
+  store: Store;
+  auth: Auth;
+  audit: Audit;
+  embedded?: EmbeddedRegistry;
+  log: Log;
+  pages: PageSettings;
+  prefix: string;
+  /** Milliseconds an operation may take. */
+  timeoutMs: number;
+  publicUrl?: string;
+  now: () => number;
+  /** False while the server is stopping. */
+  ready: () => boolean;
+  onAnswer: RouteDeps["onAnswer"];
+}
+
+export function createApp(deps: AppDeps) {
+  const { pages, auth, publicUrl } = deps;
+  const live: LiveDeps = deps;
+  const secure = publicUrl?.startsWith("https:") ?? false;
+  const app = new Elysia({ serve: { idleTimeout: 0, maxRequestBodySize: 2 * 1024 * 1024 } });
+
+  const answers: AnyAnswer[] = [
+    ...fleetAnswers(live),
+    ...workloadAnswers(deps),
+    ...namespaceAnswers(deps),
+    ...agentAnswers(deps),
+    ...auditAnswers({ store: deps.store, clock: pages.clock }),
+    ...userAnswers({ auth, secure }),
+    ...discoveryAnswers(deps),
+  ];
+  for (const one of answers) mount(one);
+
+  app.get("/", ({ request }) => redirect("/fleet", plain(request)));
+  app.get("/login", ({ request }) => showLogin(request));
+  app.get("/operations", ({ request }) => showOperations(request));
+  app.get("/openapi.json", ({ request }) => json(openApi(pages.version), request));
+  app.post("/preferences", ({ request }) => preferences(request, { secure, publicUrl }));
+  app.get("/assets/*", ({ request, params }) => asset(request, `/assets/${params["*"]}`));
+  app.get("/healthz", () => new Response("ok\n"));
+  app.get("/readyz", () => readiness());
+
+  app.get("/fleet/live", ({ request }) =>
+    stream(request, "fleet.get", (input, actor, signal) =>
+      fleetStream(live, input.group, () => contextOf(request, pages, actor), signal),
+    ),
+  );
+  app.get("/workloads/live", ({ request }) =>
+    stream(request, "fleet.listWorkloads", (input, actor, signal) => {
+      const context = () => contextOf(request, pages, actor);
+      return workloadsStream(live, input, context, actor.username, signal);
+    }),
+  );
+  app.get(`${elysiaPath(operation("workload.get"))}/live`, ({ request, params }) =>
+    stream(
+      request,
+      "workload.get",
+      (input, actor, signal) => {
+        const asked = { call: callOf(actor), context: () => contextOf(request, pages, actor) };
+        return workloadStream(deps, input, asked, signal);
+      },
+      params,
+    ),
+  );
+
+  app.onError(({ request, error, code, set }) => {
+    const failed = code === "NOT_FOUND" ? nothingAt(request) : failedOf(error, { call: callOf() }, deps.log);
+    set.status = failed.http;
+    return finish(request, answerFailure(request, failed));
+  });
+  return app;
+
+  // -- doors --
+
+  function mount(one: AnyAnswer): void {
+    const op = operation(one.id);
+    // Bodies are read by the route itself: its errors are ours, and it knows what the operation takes.
+    app.route(
+      op.http!.method,
+      elysiaPath(op),
+      async ({ request, params, server }) => {
+        if (one.id === "workload.list" && new URL(request.url).searchParams.get("watch") === "1") {
+          return watchList(request, params);
+        }
+        const from = server?.requestIP(request)?.address ?? "local";
+        return finish(request, respond(deps, one, { request, params, from }));
+      },
+      { parse: "none" } as never,
+    );
+  }
+
+  async function watchList(request: Request, params: Record<string, string>): Promise<Response> {
+    const list = operation("workload.list");
+    return stream(
+      request,
+      "workload.list",
+      (input, _, signal) => {
+        const { cluster, namespace, resource, labelSelector, name, state } = input;
+        if (labelSelector || name || state.length > 0) {
+          const problem = "cannot be watched: watch the whole list, or list";
+          throw new Failed("request.invalid", { field: "labelSelector, name and state", problem });
+        }
+        deps.pool.on({ cluster, namespace });
+        const request = { cluster: [cluster], namespace: namespace === "*" ? [] : [namespace] };
+        const questions = questionsOf(deps, { ...request, resource: [resource] } as never);
+        return jsonWatch(deps, questions, signal);
+      },
+      { ...params, watch: undefined },
+      list,
+    );
+  }
+
+  /** A stream for a page or a client: the same checks as its operation, then messages until the reader goes. */
+  async function stream<I extends "fleet.get" | "fleet.listWorkloads" | "workload.get" | "workload.list">(
+    request: Request,
+    id: I,
+    messages: (input: InputOf<I>, actor: Actor, signal: AbortSignal) => AsyncGenerator<Message>,
+    params: Record<string, unknown> = {},
+    op: Operation = operation(id),
+  ): Promise<Response> {
+    try {
+      const actor = await auth.actorOf(request);
+      auth.allow(actor, op.permission, op.id);
+      const input = inputOf(op, { ...queryOf(request), ...params }) as InputOf<I>;
+      return eventStream((signal) => messages(input, actor, signal), request);
+    } catch (cause) {
+      return finish(request, answerFailure(request, failedOf(cause, { call: callOf() }, deps.log)));
+    }
+  }
+
+  async function actorIfAny(request: Request): Promise<Actor | undefined> {
+    try {
+      return await auth.actorOf(request);
+    } catch (cause) {
+      if (cause instanceof Failed) return undefined;
+      throw cause;
+    }
+  }
+
+  async function showLogin(request: Request): Promise<Response> {
+    const next = new URL(request.url).searchParams.get("next") ?? undefined;
+    const already = await actorIfAny(request);
+    if (already) return redirect(next && /^\/(?![/\\])/.test(next) ? next : "/fleet", plain(request));
+    return finish(request, markup(loginPage(contextOf(request, pages), { next }), plain(request)));
+  }
+
+  async function showOperations(request: Request): Promise<Response> {
+    const actor = await actorIfAny(request);
+    return finish(request, markup(operationsPage(contextOf(request, pages, actor), operations), plain(request)));
+  }
+
+  async function readiness(): Promise<Response> {
+    if (!deps.ready()) return new Response("stopping\n", { status: 503 });
+    try {
+      await deps.store.ping();
+      return new Response("ok\n");
+    } catch (cause) {
+      deps.log.error("store does not answer", { problem: String(cause) });
+      return new Response("the store does not answer\n", { status: 503 });
+    }
+  }
+
+  function nothingAt(request: Request): Failed {
+    const { pathname } = new URL(request.url);
+    const allowed = operations.filter((op) => op.http && matches(op, pathname)).map((op) => op.http!.method);
+    if (allowed.length === 0) return new Failed("request.no_such_path", { path: pathname.slice(0, 200) });
+    return new Failed("request.wrong_method", {
+      path: pathname,
+      method: request.method,
+      allowed: [...new Set(allowed)].join(", "),
+    });
+  }
+
+  async function answerFailure(request: Request, failed: Failed): Promise<Response> {
+    const call = callOf();
+    const actor = await actorIfAny(request);
+    const context = contextOf(request, pages, actor);
+    return failure(failed, { request, door: doorOf(request), context, call, headers: baseHeaders(call.requestId) });
+  }
+}
+
+export type App = ReturnType<typeof createApp>;
+
+/** Headers that hold on every answer, and compression. */
+async function finish(request: Request, answered: Response | Promise<Response>): Promise<Response> {
+  const response = await compressed(await answered, request);
+  response.headers.set("content-security-policy", contentSecurityPolicy);
+  response.headers.set("x-content-type-options", "nosniff");
+  response.headers.set("referrer-policy", "same-origin");
+  return response;
+}
+
+function asset(request: Request, path: string): Promise<Response> | Response {
+  const found = Object.hasOwn(assets, path) ? assets[path] : undefined;
+  if (!found) return new Response("no such asset\n", { status: 404 });
+  const versioned = new URL(request.url).searchParams.get("v") === found.hash;
+  const headers = {
+    "content-type": found.type,
+    etag: `"${found.hash}"`,
+    vary: "Accept-Encoding",
+    "cache-control": versioned ? "public, max-age=31536000, immutable" : "no-cache",
+  };
+  if (request.headers.get("if-none-match") === `"${found.hash}"`) return new Response(null, { status: 304, headers });
+  return finish(request, new Response(found.body as string, { headers }));
+}
+
+function json(value: unknown, request: Request): Promise<Response> {
+  const headers = plain(request);
+  headers.set("content-type", "application/json; charset=utf-8");
+  return finish(request, new Response(JSON.stringify(value), { headers }));
+}
+
+function plain(request: Request): Headers {
+  return baseHeaders(request.headers.get("x-request-id")?.slice(0, 64) || Bun.randomUUIDv7());
+}
+
+function callOf(actor?: Actor) {
+  return {
+    requestId: Bun.randomUUIDv7() as string,
+    actor: actor?.username,
+    deadline: Number.POSITIVE_INFINITY,
+    signal: new AbortController().signal,
+  };
+}
+
+/** "/clusters/{cluster}" -> "/clusters/:cluster". */
+function elysiaPath({ http }: Operation): string {
+  return http!.path.replace(/\{(\w+)\}/g, ":$1");
+}
+
+function matches({ http }: Operation, path: string): boolean {
+  const want = http!.path.split("/");
+  const have = path.split("/");
+  return want.length === have.length && want.every((part, index) => part.startsWith("{") || part === have[index]);
+}

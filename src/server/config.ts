@@ -1,0 +1,29 @@
+// The server's configuration: the only file here that reads flags, files and environment.
+import { join } from "node:path";
+import { hostPort, isLoopback, programSettings, refuseOpen } from "../process/settings.ts";
+import { build } from "../process/version.ts";
+import { type ServerSettings, serverSettings } from "./settings.ts";
+
+export interface ServerConfig extends ServerSettings {
+  http: { host: string; port: number };
+  metrics: { host: string; port: number };
+  /** The SQLite file. */
+  store: string;
+  /** True where others can reach it without encryption, which --insecure alone allows. */
+  open: boolean;
+}
+
+/** @throws SettingInvalid */
+export function serverConfig(): ServerConfig {
+  const summary = "The Lizardcd server: pages, JSON and the way to every agent.";
+  const { values } = programSettings({ name: "lizardcd-server", summary, version: build, table: serverSettings });
+  refuseOpen("http-addr", values.httpAddr, values.insecure);
+  refuseOpen("metrics-addr", values.metricsAddr, values.insecure);
+  return {
+    ...values,
+    http: hostPort(values.httpAddr),
+    metrics: hostPort(values.metricsAddr),
+    store: values.db || join(values.data, "lizardcd.db"),
+    open: !isLoopback(values.httpAddr),
+  };
+}

@@ -1,0 +1,161 @@
+// The streams of the pages that show many clusters: one stream a page, each change sent once it has settled for a moment.
+import { create } from "@bufbuild/protobuf";
+import {
+  FleetWorkloadSchema,
+  type ListFleetWorkloadsRequest,
+  type ListFleetWorkloadsResponse,
+} from "../gen/lizardcd/v1/fleet_pb.ts";
+import { fleetLiveAll, fleetUpdate } from "../views/fleet.tsx";
+import type { PageContext } from "../views/parts.tsx";
+import { agesEvent, workloadsLiveAll, workloadsLiveCounts, workloadsLiveRow } from "../views/workloads.tsx";
+import { listAcross, questionsOf } from "./across.ts";
+import type { Audit } from "./audit.ts";
+import { type FleetDeps, fleetOf } from "./clusters.ts";
+import type { Message } from "./sse.ts";
+import { type RowChange, rowKey, type Subscription, type Watches } from "./watches.ts";
+
+export interface LiveDeps extends FleetDeps {
+  watches: Watches;
+  audit: Audit;
+  timeoutMs: number;
+}
+
+/** Changes that come together are sent together. */
+const gatherMs = 250;
+/** Clusters one page watches row by row; the rest of a larger list moves when it is asked for again. */
+const mostWatched = 64;
+
+/** The fleet page: the whole board first and whenever clusters come or go, then the tiles that changed. */
+export async function* fleetStream(
+  deps: LiveDeps,
+  group: string,
+  context: () => PageContext,
+  signal: AbortSignal,
+): AsyncGenerator<Message> {
+  const changed = new Set<string>();
+  let wake = () => {};
+  const stop = deps.summaries.onChange((cluster) => {
+    changed.add(cluster);
+    wake();
+  });
+  try {
+    let shown = "";
+    while (!signal.aborted) {
+      const fleet = fleetOf(deps, group);
+      const names = fleet.clusters.map((cluster) => `${cluster.name} ${JSON.stringify(cluster.labels)}`).join("\n");
+      if (names !== shown) {
+        shown = names;
+        yield fleetLiveAll(context(), fleet, { recent: (await deps.audit.recent(5)) as never });
+      } else {
+        const rows = fleet.clusters.filter((cluster) => changed.has(cluster.name));
+        yield fleetUpdate(context(), fleet, rows);
+      }
+      changed.clear();
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        if (changed.size > 0 || signal.aborted) resolve();
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+      await Bun.sleep(gatherMs);
+    }
+  } finally {
+    stop();
+  }
+}
+
+/** The workloads page: the whole table first and after every gap, then its rows as they move. */
+export async function* workloadsStream(
+  deps: LiveDeps,
+  request: ListFleetWorkloadsRequest,
+  context: () => PageContext,
+  actor: string,
+  signal: AbortSignal,
+): AsyncGenerator<Message> {
+  const list = () => listAcross(deps, request, { signal, deadline: Date.now() + deps.timeoutMs, actor });
+  let response = await list();
+  const shown = new Map(response.items.map(({ row }) => [`${row!.cluster}/${rowKey(row!)}`, row!]));
+  const clusters = new Set(response.items.map(({ row }) => row!.cluster));
+  const watched = questionsOf(deps, request)
+    .sort((a, b) => Number(clusters.has(b.entry.cluster)) - Number(clusters.has(a.entry.cluster)))
+    .slice(0, mostWatched);
+  const subscriptions = watched.map((question) => deps.watches.subscribe(question));
+  const all = gather(subscriptions, signal);
+  try {
+    yield workloadsLiveAll(context(), response, request);
+    for await (const changes of all) {
+      const ages = changes.flatMap((change) =>
+        change.type === "beat" ? [[change.cluster, change.ageMs] as [string, number]] : [],
+      );
+      if (ages.length > 0) yield { event: "ages", data: agesEvent(context(), ages) };
+      const synced = changes.some((change) => change.type === "synced" || change.type === "broken");
+      const moved = changes.filter((change) => isNews(change, shown, request));
+      if (synced || moved.some(({ type }) => type === "removed") || moved.some((change) => isNew(change, shown))) {
+        response = await list();
+        shown.clear();
+        for (const { row } of response.items) shown.set(`${row!.cluster}/${rowKey(row!)}`, row!);
+        yield workloadsLiveAll(context(), response, request);
+        continue;
+      }
+      if (moved.length === 0) continue;
+      let markup = "";
+      let counts = false;
+      for (const change of moved) {
+        if (change.type !== "upsert") continue;
+        const { row, ageMs, heardAt } = change.live;
+        const id = `${row.cluster}/${rowKey(row)}`;
+        counts ||= count(response, shown.get(id)?.state, row.state);
+        shown.set(id, row);
+        const item = create(FleetWorkloadSchema, { row, ageMs: ageMs + (deps.now() - heardAt) });
+        markup += workloadsLiveRow(context(), item);
+      }
+      if (counts) markup += workloadsLiveCounts(context(), response, request);
+      if (markup) yield markup;
+    }
+  } finally {
+    for (const subscription of subscriptions) subscription.close();
+  }
+}
+
+/** Rows on the page that changed, or that are new and match what the page shows. */
+function isNews(change: RowChange, shown: ReadonlyMap<string, unknown>, request: ListFleetWorkloadsRequest): boolean {
+  if (change.type !== "upsert" && change.type !== "removed") return false;
+  const row = change.type === "upsert" ? change.live.row : change.row;
+  if (shown.has(`${row.cluster}/${rowKey(row)}`)) return true;
+  // A new row is shown where the page is not a later one; whether its labels match only the agent can say.
+  if (change.type === "removed" || request.continue || request.labelSelector) return false;
+  const text = `${row.namespace} ${row.name} ${row.containers.map(({ image }) => image).join(" ")}`;
+  return (
+    (request.state.length === 0 || request.state.includes(row.state)) &&
+    (request.resource.length === 0 || request.resource.includes(row.resource)) &&
+    (request.q === "" || text.includes(request.q))
+  );
+}
+
+function isNew(change: RowChange, shown: ReadonlyMap<string, unknown>): boolean {
+  return change.type === "upsert" && !shown.has(`${change.live.row.cluster}/${rowKey(change.live.row)}`);
+}
+
+function count(response: ListFleetWorkloadsResponse, before: string | undefined, after: string): boolean {
+  if (before === after || before === undefined) return false;
+  response.states[before] = Math.max(0, (response.states[before] ?? 1) - 1);
+  response.states[after] = (response.states[after] ?? 0) + 1;
+  return true;
+}
+
+/** Merges subscriptions; waits a moment after the first change so that what comes together goes together. */
+async function* gather(subscriptions: Subscription[], signal: AbortSignal): AsyncGenerator<RowChange[]> {
+  const waiting = subscriptions.map((subscription) => subscription.next(signal));
+  if (waiting.length === 0) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+  while (!signal.aborted) {
+    await Promise.race(waiting);
+    await Bun.sleep(gatherMs);
+    const changes: RowChange[] = [];
+    for (const [index, one] of waiting.entries()) {
+      const ready = await Promise.race([one, undefined]);
+      if (!ready) continue;
+      changes.push(...ready);
+      waiting[index] = subscriptions[index]!.next(signal);
+    }
+    yield changes;
+  }
+}

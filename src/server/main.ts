@@ -1,0 +1,60 @@
+// The server's composition root.
+import { readFileSync } from "node:fs";
+import type { Source } from "../discovery/discovery.ts";
+import { etcdSource } from "../discovery/etcd.ts";
+import { fatal, lifetime, stopped } from "../process/lifetime.ts";
+import { log, startLog } from "../process/log.ts";
+import { version } from "../process/version.ts";
+import { type ServerConfig, serverConfig } from "./config.ts";
+import { openDataFolder } from "./data.ts";
+import { startServer } from "./server.ts";
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  fatal("lizardcd-server", error);
+}
+
+async function main(): Promise<void> {
+  const config = serverConfig();
+  const signal = lifetime({ endWithStdin: config.endWithStdin });
+  await startLog({ level: config.logLevel, encoding: config.logEncoding });
+  const server = await startServer({
+    http: config.http,
+    metrics: config.metrics,
+    data: await openDataFolder(config.data),
+    store: config.store,
+    prefix: config.servicePrefix,
+    sources: sourcesOf(config),
+    embedded: config.embedded ? { leaseMs: config.leaseTime } : undefined,
+    secret: config.accessSecret,
+    joinToken: config.joinToken,
+    expire: Math.round(config.accessExpire / 1000),
+    timeoutMs: config.rpcTimeout,
+    maxConnections: config.maxConnections,
+    idleMs: config.idleTimeout,
+    version,
+    insecure: config.open,
+    publicUrl: config.publicUrl,
+    log,
+  });
+  log("server").info("server serves", { url: server.url, metrics: server.metricsUrl, version });
+  await stopped(signal);
+  log("server").info("server stops", { reason: String(signal.reason?.message ?? signal.reason) });
+  await server.stop();
+}
+
+function sourcesOf(config: ServerConfig): Source[] {
+  if (config.etcdAddr.length === 0) return [];
+  const file = (path: string | undefined) => (path ? readFileSync(path) : undefined);
+  return [
+    etcdSource({
+      hosts: config.etcdAddr,
+      username: config.etcdUsername,
+      password: config.etcdPassword,
+      tls: { ca: file(config.etcdCa), cert: file(config.etcdCert), key: file(config.etcdKey) },
+      prefix: config.servicePrefix,
+    }),
+  ];
+}

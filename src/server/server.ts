@@ -1,0 +1,201 @@
+// The running server: store, pool, summaries, pages and metrics, put together and taken apart.
+import * as grpc from "@grpc/grpc-js";
+import type { Source } from "../discovery/discovery.ts";
+import { embeddedRegistry } from "../discovery/server.ts";
+import type { Log } from "../process/log.ts";
+import { createApp } from "./app.ts";
+import { createAudit } from "./audit.ts";
+import { createAuth } from "./auth.ts";
+import { connections } from "./connection.ts";
+import type { DataFolder } from "./data.ts";
+import { createMetrics } from "./metrics.ts";
+import { createPool, type Pool } from "./pool.ts";
+import { openStore, type Store } from "./store/store.ts";
+import { createSummaries, type Summaries } from "./summaries.ts";
+import { createWatches } from "./watches.ts";
+
+export interface ServerOptions {
+  http: { host: string; port: number };
+  metrics?: { host: string; port: number };
+  data: DataFolder;
+  /** SQLite file, or ":memory:". */
+  store: string;
+  prefix: string;
+  /** Registries beside the embedded one. */
+  sources: Source[];
+  /** Agents may announce themselves here; milliseconds an announcement holds. */
+  embedded?: { leaseMs: number };
+  /** Instead of the ones that the data folder keeps. */
+  secret?: string;
+  joinToken?: string;
+  /** Seconds a session lives. */
+  expire: number;
+  timeoutMs: number;
+  maxConnections: number;
+  idleMs: number;
+  /** Milliseconds between two questions to one agent, at the shortest. */
+  summaryMs?: number;
+  version: string;
+  insecure: boolean;
+  publicUrl?: string;
+  log: (part: string) => Log;
+}
+
+export interface RunningServer {
+  /** "http://127.0.0.1:5117". */
+  url: string;
+  metricsUrl?: string;
+  pool: Pool;
+  summaries: Summaries;
+  store: Store;
+  joinToken: string;
+  /** The password made at the first start, while it holds. */
+  firstPassword?: string;
+  /** Lets requests under way finish, then closes everything. */
+  stop(): Promise<void>;
+}
+
+const forgetMs = 60 * 60_000;
+
+/** @throws Error when the store cannot be opened or an address cannot be listened on; nothing is left open then. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { data, log, prefix } = options;
+  const now = () => performance.now();
+  const clock = () => Date.now();
+  const stopping = new AbortController();
+  const store = await openStore(options.store);
+  try {
+    const firstPassword = await firstUser(store, data);
+    const joinToken = options.joinToken ?? (await data.joinToken());
+    const auth = await createAuth({
+      store,
+      secret: options.secret ?? (await data.sessionSecret()),
+      joinToken,
+      expire: options.expire,
+      clock,
+      onPasswordChanged: () => data.forgetFirstPassword(),
+    });
+    const pool = createPool({
+      prefix,
+      connections: connections({
+        credentials: grpc.credentials.createInsecure(),
+        most: options.maxConnections,
+        idleMs: options.idleMs,
+        now,
+      }),
+      timeoutMs: options.timeoutMs,
+      forgetMs,
+      now,
+      log: log("pool"),
+    });
+    const summaries = createSummaries({
+      pool,
+      everyMs: options.summaryMs ?? 5_000,
+      perSecond: 50,
+      concurrency: 32,
+      timeoutMs: Math.min(options.timeoutMs, 5_000),
+      now,
+      log: log("fleet"),
+    });
+    const watches = createWatches({ pool, lingerMs: 5_000, now, log: log("watches") });
+    const metrics = createMetrics({ pool, summaries, watches });
+    const embedded = options.embedded && embeddedRegistry({ prefix, leaseMs: options.embedded.leaseMs, now });
+    const app = createApp({
+      pool,
+      summaries,
+      watches,
+      store,
+      auth,
+      audit: createAudit(store, clock, log("audit")),
+      embedded,
+      log: log("http"),
+      pages: {
+        version: options.version,
+        insecure: options.insecure,
+        simulated: () => isSimulated(summaries),
+        clock,
+      },
+      prefix,
+      timeoutMs: options.timeoutMs,
+      publicUrl: options.publicUrl,
+      now,
+      ready: () => !stopping.signal.aborted,
+      onAnswer: metrics.onAnswer,
+    });
+    const { http, metrics: metricsAt } = options;
+    app.listen({ hostname: http.host, port: http.port, idleTimeout: 0 });
+    const metricsServer = metricsAt && serveMetrics(metricsAt, metrics);
+
+    const sources = [...(embedded ? [embedded] : []), ...options.sources];
+    const followed = sources.map((source) => pool.follow(source, stopping.signal));
+    const asked = summaries.run(stopping.signal);
+    const background = Promise.all([...followed, asked]).catch((cause) => {
+      log("server").error("a background part ended", { problem: cause instanceof Error ? cause.stack : cause });
+    });
+
+    return {
+      url: `http://${shown(http.host)}:${app.server!.port}`,
+      metricsUrl: metricsServer && `http://${shown(metricsAt!.host)}:${metricsServer.port}`,
+      pool,
+      summaries,
+      store,
+      joinToken,
+      firstPassword,
+      async stop() {
+        stopping.abort();
+        watches.close();
+        await Promise.race([app.server!.stop(), Bun.sleep(5_000)]);
+        await app.server!.stop(true);
+        await metricsServer?.stop(true);
+        embedded?.close();
+        await background;
+        pool.close();
+        await store.close();
+      },
+    };
+  } catch (cause) {
+    stopping.abort();
+    await store.close();
+    throw cause;
+  }
+}
+
+/** The first start makes the user admin and a password that lies in the data folder until it is changed. */
+async function firstUser(store: Store, data: DataFolder): Promise<string | undefined> {
+  const admin = await store.users.byName("admin");
+  if (admin) return admin.firstPassword ? data.firstPassword() : undefined;
+  if ((await store.users.count()) > 0) return undefined;
+  const password = await data.makeFirstPassword();
+  await store.users.add({
+    username: "admin",
+    password: await Bun.password.hash(password, "argon2id"),
+    role: "admin",
+    firstPassword: true,
+  });
+  return password;
+}
+
+function isSimulated(summaries: Summaries): boolean {
+  for (const known of summaries.clusters().values()) {
+    for (const { summary } of known) if (summary?.info?.simulated) return true;
+  }
+  return false;
+}
+
+function serveMetrics({ host, port }: { host: string; port: number }, metrics: ReturnType<typeof createMetrics>) {
+  return Bun.serve({
+    hostname: host,
+    port,
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/healthz") return new Response("ok\n");
+      if (pathname !== "/metrics") return new Response("see /metrics\n", { status: 404 });
+      return new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } });
+    },
+  });
+}
+
+function shown(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

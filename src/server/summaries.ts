@@ -1,0 +1,188 @@
+// What the fleet pages know: every agent is asked for its summary in turn, at bounded concurrency, and the last answer of
+// each is kept. No page request makes a call for it.
+import { Failed, toFailure } from "../contract/errors.ts";
+import type { SummaryResponse } from "../gen/lizardcd/v1/agent_pb.ts";
+import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
+import type { Log } from "../process/log.ts";
+import type { AgentEntry, GoneEntry, Pool } from "./pool.ts";
+
+/** The last that was heard of one key. */
+export interface Known {
+  readonly key: string;
+  readonly namespace: string;
+  readonly cluster: string;
+  summary?: SummaryResponse;
+  /** When that summary came; undefined for never. The monotonic clock's milliseconds, as all times here. */
+  seenAt?: number;
+  /** Why the last question failed; undefined where it succeeded or none was asked yet. */
+  failure?: Failure;
+  askedAt?: number;
+  /** Undefined once it is announced no longer. */
+  entry?: AgentEntry;
+}
+
+export interface Summaries {
+  /** Keys by cluster. */
+  clusters(): ReadonlyMap<string, ReadonlySet<Known>>;
+  /** Told which cluster has changed; returns how to stop being told. */
+  onChange(tell: (cluster: string) => void): () => void;
+  /** Milliseconds between two questions to the same agent, now. */
+  intervalMs(): number;
+  /** Asks one cluster at once, after a write. */
+  refresh(cluster: string): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface SummariesOptions {
+  pool: Pool;
+  /** The shortest time between two questions to one agent, milliseconds. */
+  everyMs: number;
+  /** Questions a second over the whole fleet. */
+  perSecond: number;
+  concurrency: number;
+  timeoutMs: number;
+  now: () => number;
+  log: Log;
+}
+
+export function createSummaries({
+  pool,
+  everyMs,
+  perSecond,
+  concurrency,
+  timeoutMs,
+  now,
+  log,
+}: SummariesOptions): Summaries {
+  const known = new Map<string, Known>();
+  const clusters = new Map<string, Set<Known>>();
+  const listeners = new Set<(cluster: string) => void>();
+  /** Keys whose turn it is, oldest first; a new key goes to the front. */
+  const due = new Set<string>();
+  let wake = () => {};
+  let forgotAt = now();
+
+  function intervalMs(): number {
+    return Math.max(everyMs, (known.size / perSecond) * 1000);
+  }
+
+  pool.onChange((entry) => ("endpoints" in entry ? appeared(entry) : vanished(entry)));
+  for (const entry of pool.entries()) appeared(entry);
+
+  function appeared(entry: AgentEntry): void {
+    let one = known.get(entry.key);
+    if (!one) {
+      one = { key: entry.key, namespace: entry.namespace, cluster: entry.cluster };
+      known.set(entry.key, one);
+      const set = clusters.get(entry.cluster) ?? new Set();
+      set.add(one);
+      clusters.set(entry.cluster, set);
+    }
+    const fresh = one.entry !== entry || one.failure !== undefined;
+    one.entry = entry;
+    if (!fresh) return;
+    due.add(entry.key);
+    wake();
+    tell(entry.cluster);
+  }
+
+  function vanished(left: GoneEntry): void {
+    const one = known.get(left.key);
+    if (!one) return;
+    one.entry = undefined;
+    one.failure = gone(left);
+    tell(left.cluster);
+  }
+
+  function forget(): void {
+    forgotAt = now();
+    const remembered = new Set([...pool.gone()].map((left) => left.key));
+    for (const one of known.values()) {
+      if (one.entry || remembered.has(one.key)) continue;
+      known.delete(one.key);
+      const set = clusters.get(one.cluster);
+      set?.delete(one);
+      if (set?.size === 0) clusters.delete(one.cluster);
+      tell(one.cluster);
+    }
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    const asking = new Set<Promise<void>>();
+    signal.addEventListener("abort", () => wake(), { once: true });
+    while (!signal.aborted) {
+      for (const key of due) {
+        if (asking.size >= concurrency) break;
+        due.delete(key);
+        const one = known.get(key);
+        if (!one?.entry) continue;
+        const question = ask(one, signal).finally(() => asking.delete(question));
+        asking.add(question);
+      }
+      const pause = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      const tick = setTimeout(() => wake(), due.size > 0 ? 1_000 : 200);
+      await Promise.race([pause, ...(due.size > 0 ? asking : [])]);
+      clearTimeout(tick);
+      schedule();
+    }
+    await Promise.allSettled(asking);
+  }
+
+  function schedule(): void {
+    const limit = now() - intervalMs();
+    for (const one of known.values()) {
+      if (one.entry && (one.askedAt ?? Number.NEGATIVE_INFINITY) <= limit) due.add(one.key);
+    }
+    if (now() - forgotAt > 5_000) forget();
+  }
+
+  async function ask(one: Known, signal: AbortSignal): Promise<void> {
+    const entry = one.entry!;
+    one.askedAt = now();
+    const wasLost = one.failure !== undefined;
+    try {
+      const call = { deadline: Date.now() + timeoutMs, signal, actor: "server" };
+      const summary = await pool.peers(entry).agent.summary({ cluster: entry.cluster }, call);
+      one.summary = summary;
+      one.seenAt = now();
+      one.failure = undefined;
+      if (wasLost) log.info("agent answers again", { key: one.key });
+    } catch (cause) {
+      if (signal.aborted) return;
+      one.failure = failureOf(cause);
+      if (!wasLost) log.warn("agent does not answer", { key: one.key, problem: one.failure.message });
+    }
+    // A key that went away while it was asked has its own failure already.
+    if (one.entry === entry) tell(one.cluster);
+  }
+
+  function tell(cluster: string): void {
+    for (const listener of listeners) listener(cluster);
+  }
+
+  return {
+    clusters: () => clusters,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    intervalMs,
+    refresh(cluster) {
+      for (const one of clusters.get(cluster) ?? []) if (one.entry) due.add(one.key);
+      wake();
+    },
+    run,
+  };
+}
+
+function gone(left: GoneEntry): Failure {
+  return toFailure(
+    new Failed("agent.unavailable", { key: left.key, problem: "it is no longer announced" }, { object: left.cluster }),
+  );
+}
+
+function failureOf(cause: unknown): Failure {
+  return toFailure(cause instanceof Failed ? cause : new Failed("internal.error", { place: "server", requestId: "" }));
+}

@@ -1,0 +1,214 @@
+// The workload noun: its operations, its pages, its streams.
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Failed } from "../contract/errors.ts";
+import { encode } from "../contract/json.ts";
+import { href, type OperationId } from "../contract/operation.ts";
+import { type Workload, WorkloadEventSchema, type WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
+import { imagePage, imagePreview, workloadBody, workloadLive, workloadPage, writeDone } from "../views/workload.tsx";
+import { agesEvent } from "../views/workloads.tsx";
+import type { Question } from "./across.ts";
+import { clusterRow } from "./clusters.ts";
+import type { Pool } from "./pool.ts";
+import { type AnyAnswer, type Asked, answer } from "./route.ts";
+import type { Message } from "./sse.ts";
+import type { Summaries } from "./summaries.ts";
+import type { Subscription, Watches } from "./watches.ts";
+
+export interface WorkloadDeps {
+  pool: Pool;
+  summaries: Summaries;
+  watches: Watches;
+  now: () => number;
+}
+
+type Key = Pick<WorkloadRow, "cluster" | "namespace" | "resource" | "name">;
+type Write = Extract<OperationId, "workload.restart" | "workload.scale" | "workload.setImage">;
+
+export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
+  const { pool, summaries } = deps;
+
+  /** A write tells the fleet to look again, so that its tile moves at once. */
+  async function write<T>(cluster: string, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } finally {
+      summaries.refresh(cluster);
+    }
+  }
+
+  const done =
+    (operation: Write) =>
+    (workload: Workload, _: unknown, { context }: Asked) =>
+      writeDone(context, { operation, workload });
+
+  return [
+    answer("workload.list", {
+      run: (input, { call }) => pool.on(input).workload.list(input, call),
+      // The page of a namespace is the list across clusters, filtered.
+      goTo: (_, { cluster, namespace, resource }, { request }) =>
+        request.headers.get("accept")?.includes("text/html")
+          ? href("fleet.listWorkloads", {
+              cluster,
+              namespace: namespace === "*" ? "" : namespace,
+              resource: resource === "workloads" ? "" : resource,
+            })
+          : undefined,
+    }),
+    answer("workload.get", {
+      run: (input, { call }) => pool.on(input).workload.get(input, call),
+      page: (workload, _, { context, request }) =>
+        workloadPage(context, workload, { ...stateOf(deps, workload), done: doneIn(request) }),
+      fragment: (workload, _, { context }) => workloadBody(context, workload, stateOf(deps, workload)),
+    }),
+    answer("workload.restart", {
+      run: (input, { call }) => write(input.cluster, () => pool.on(input).workload.restart(input, call)),
+      fragment: done("workload.restart"),
+      goTo: (_, input, { door }) => (door === "page" ? pageOf(input, "restart") : undefined),
+    }),
+    answer("workload.scale", {
+      run: (input, { call }) => write(input.cluster, () => pool.on(input).workload.scale(input, call)),
+      fragment: done("workload.scale"),
+      goTo: (_, input, { door }) => (door === "page" ? pageOf(input, "scale") : undefined),
+    }),
+    answer("workload.setImage", {
+      run: (input, { call }) => {
+        const run = () => pool.on(input).workload.setImage(input, call);
+        return input.dryRun ? run() : write(input.cluster, run);
+      },
+      fragment: (workload, input, { context }) =>
+        input.dryRun
+          ? imagePreview(context, workload, input)
+          : writeDone(context, { operation: "workload.setImage", workload }),
+      goTo: (_, input, { door }) => (door === "page" && !input.dryRun ? pageOf(input, "setImage") : undefined),
+      page: (workload, request, { context }) => imagePage(context, { workload, request }),
+    }),
+  ];
+}
+
+function pageOf({ cluster, namespace, resource, name }: Key, done: string): string {
+  return `${href("workload.get", { cluster, namespace, resource, name })}?done=${done}`;
+}
+
+function doneIn(request: Request): "restart" | "scale" | "setImage" | undefined {
+  const done = new URL(request.url).searchParams.get("done");
+  return done === "restart" || done === "scale" || done === "setImage" ? done : undefined;
+}
+
+/** Read through just now, so it is neither; kept for a cluster whose agent's own watch is old. */
+function stateOf({ summaries, now }: WorkloadDeps, { row }: Workload): { state?: "stale" } {
+  const known = summaries.clusters().get(row!.cluster);
+  if (!known) return {};
+  const { failure } = clusterRow(row!.cluster, known, summaries, now());
+  return failure?.code === "cluster.unreachable" ? { state: "stale" } : {};
+}
+
+/** How often a workload that is not settled is read again: its pods move without its row moving. */
+const unsettledMs = 3_000;
+/** Changes that come together are shown together. */
+const gatherMs = 150;
+
+/** The stream of one workload's page: the whole body first, then again whenever it has changed. */
+export async function* workloadStream(
+  { pool, watches }: WorkloadDeps,
+  key: Key,
+  asked: Pick<Asked, "call"> & { context: () => Asked["context"] },
+  signal: AbortSignal,
+): AsyncGenerator<Message> {
+  const [entry] = pool.covering(key);
+  if (!entry) pool.on(key);
+  const subscription = watches.subscribe({ entry: entry!, namespace: key.namespace, resource: key.resource });
+  let last: Workload | undefined;
+  try {
+    while (!signal.aborted) {
+      let options: { state?: "lost"; failure?: never } = {};
+      try {
+        const call = {
+          signal,
+          deadline: Date.now() + 10_000,
+          actor: asked.call.actor,
+          requestId: asked.call.requestId,
+        };
+        last = await pool.on(key).workload.get(key, call);
+      } catch (cause) {
+        if (!(cause instanceof Failed) || signal.aborted) throw cause;
+        if (!last) throw cause;
+        options = { state: "lost" };
+      }
+      yield workloadLive(asked.context(), last, options);
+      const settled = last.row!.state === "ok" || last.row!.state === "zero" || last.row!.state === "paused";
+      for (;;) {
+        const ageMs = await changed(subscription, key, signal, options.state || !settled ? unsettledMs : undefined);
+        if (ageMs === undefined) break;
+        yield { event: "ages", data: agesEvent(asked.context(), [[key.cluster, ageMs]]) };
+      }
+      await Bun.sleep(gatherMs);
+    }
+  } finally {
+    subscription.close();
+  }
+}
+
+/**
+ * Resolves when this workload's row has changed, or after the pause; with a number when its cluster said that nothing
+ * has, confirmed so many milliseconds ago.
+ */
+async function changed(
+  subscription: Subscription,
+  key: Key,
+  signal: AbortSignal,
+  pauseMs: number | undefined,
+): Promise<number | undefined> {
+  const pause = pauseMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(pauseMs)]);
+  try {
+    for (;;) {
+      let beat: number | undefined;
+      for (const change of await subscription.next(pause)) {
+        if (change.type === "beat") beat = change.ageMs;
+        if (change.type === "broken" || change.type === "synced") return undefined;
+        if (change.type !== "upsert" && change.type !== "removed") continue;
+        const row = change.type === "upsert" ? change.live.row : change.row;
+        if (row.name === key.name && row.resource === key.resource && row.namespace === key.namespace) return undefined;
+      }
+      if (beat !== undefined) return beat;
+    }
+  } catch (cause) {
+    if (!pause.aborted || signal.aborted) throw cause;
+    return undefined;
+  }
+}
+
+/** The JSON watch of a list: WorkloadEvent messages, the whole current set first and after every gap. */
+export async function* jsonWatch(
+  { watches }: WorkloadDeps,
+  questions: Question[],
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const subscriptions = questions.map((question) => watches.subscribe(question));
+  const event = (message: MessageInitShape<typeof WorkloadEventSchema>) =>
+    JSON.stringify(encode(WorkloadEventSchema, create(WorkloadEventSchema, message)));
+  try {
+    for (const subscription of subscriptions) {
+      for (const { row } of subscription.rows()) yield event({ event: { case: "upsert", value: row } });
+    }
+    if (subscriptions.every((subscription) => subscription.synced)) {
+      yield event({ event: { case: "synced", value: { ageMs: 0 } } });
+    }
+    const waiting = subscriptions.map((subscription) => subscription.next(signal));
+    while (!signal.aborted) {
+      const index = await Promise.race(waiting.map((one, at) => one.then(() => at)));
+      for (const change of await waiting[index]!) {
+        if (change.type === "upsert") yield event({ event: { case: "upsert", value: change.live.row } });
+        if (change.type === "removed") {
+          const { cluster, namespace, resource, name } = change.row;
+          yield event({ event: { case: "removed", value: { cluster, namespace, resource, name } } });
+        }
+        if (change.type === "synced") yield event({ event: { case: "synced", value: { ageMs: 0 } } });
+        if (change.type === "beat") yield event({ event: { case: "synced", value: { ageMs: change.ageMs } } });
+        if (change.type === "broken") throw change.failed;
+      }
+      waiting[index] = subscriptions[index]!.next(signal);
+    }
+  } finally {
+    for (const subscription of subscriptions) subscription.close();
+  }
+}
