@@ -6,21 +6,28 @@ import { cached, type Part, type Paths } from "./build.ts";
 import { type MissingPart, missingPartsVariable } from "./toolchain.ts";
 
 /**
- * `describe` for tests that need a part of the testbed; builds the part when it is not there yet. When this machine
- * cannot have it, the tests are skipped and the run reports the part by name; with CI=true that is a failed test.
+ * `describe` for tests that need parts of the testbed; builds what is not there yet. When this machine cannot have
+ * one, the tests are skipped and the run reports the part by name; with CI=true that is a failed test.
+ * @param define gets the paths of all these parts' programs
  */
-export function describePart<P extends Part>(part: P, title: string, define: (paths: Paths<P>) => void): void {
-  const found = obtain(part);
+export function describePart<P extends Part>(parts: P | P[], title: string, define: (paths: Paths<P>) => void): void {
   // Real components on a busy machine: a test that hangs is ended, a slow one is not.
   setDefaultTimeout(120_000);
-  if (!("reason" in found)) return void describe(title, () => define(found.paths));
+  const outcomes = [parts].flat().map((part) => obtain(part as P));
+  const missing = outcomes.filter((outcome) => "reason" in outcome);
+  if (missing.length === 0) {
+    const paths = Object.assign({}, ...outcomes.map((outcome) => "paths" in outcome && outcome.paths)) as Paths<P>;
+    return void describe(title, () => define(paths));
+  }
 
   const variable = process.env[missingPartsVariable];
-  if (variable) appendFileSync(variable, `${JSON.stringify(found)}\n`);
-  else console.error(`skipped "${title}": ${part} is missing: ${found.reason}`);
+  for (const found of missing) {
+    if (variable) appendFileSync(variable, `${JSON.stringify(found)}\n`);
+    else console.error(`skipped "${title}": ${found.part} is missing: ${found.reason}`);
+  }
   if (process.env.CI !== "true") return void describe.skip(title, () => define({} as Paths<P>));
-  test(`${title}: the testbed's part ${part} is there`, () => {
-    throw new Error(found.reason);
+  test(`${title}: the testbed has ${missing.map(({ part }) => part).join(" and ")}`, () => {
+    throw new Error(missing.map(({ reason }) => reason).join("\n"));
   });
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { markedProcesses } from "./marked.ts";
 import { describePart } from "./part.ts";
@@ -47,6 +47,16 @@ test("a group that is stopped ends its processes first, then its folder", async 
   await group.stop();
   expect(await running.exited).toBe("7");
   expect(existsSync(group.folder)).toBe(false);
+});
+
+test.skipIf(process.platform !== "linux")("a group outlives a SIGTERM that is not its owner's end", async () => {
+  const group = await processGroup();
+  const running = await group.start({ name: "sleep", command: ["sleep", "100"] });
+  const reaper = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${running.pid}/status`, "utf8"))![1]);
+  process.kill(reaper, "SIGTERM");
+  const second = await group.start({ name: "second", command: ["sleep", "100"] });
+  await group.stop();
+  expect([await running.exited, await second.exited]).toEqual(["SIGTERM", "SIGTERM"]);
 });
 
 test("a program that does not exist is an error that names it", async () => {

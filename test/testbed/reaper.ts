@@ -29,7 +29,9 @@ function run(folder: string, grace: number) {
   const living = new Set<ChildProcess>();
   // Linux kills the children even when the reaper itself is killed with -9.
   const withParentsDeath = Bun.which("setpriv") ? ["setpriv", "--pdeathsig", "KILL", "--"] : [];
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end());
+  // Only the owner's end counts. Bun, for one, sends SIGTERM to every process that it started when a test times out,
+  // and the next test may need what runs here.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
   // The owner may be gone when something is said: that is no reason to stop reaping.
   process.stdout.on("error", () => end());
 
