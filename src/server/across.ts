@@ -11,7 +11,7 @@ import {
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { ListWorkloadsResponse, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import { compare, type FleetDeps, seenMs } from "./clusters.ts";
-import type { AgentEntry } from "./pool.ts";
+import type { AgentEntry } from "./directory.ts";
 
 /** One list to ask for: an agent, one of its namespaces or all, one kind or all. */
 export interface Question {
@@ -74,7 +74,7 @@ export async function listAcross(
 /** What has to be asked so that together the answers hold all that matches, each row once. */
 export function questionsOf({ pool }: Pick<FleetDeps, "pool">, request: ListFleetWorkloadsRequest): Question[] {
   const clusters = new Set(request.cluster);
-  if (clusters.size === 0) for (const entry of pool.entries()) clusters.add(entry.cluster);
+  if (clusters.size === 0) for (const entry of pool.directory.entries()) clusters.add(entry.cluster);
   const resources = new Set(request.resource.length > 0 ? request.resource : ["workloads"]);
   const namespaces = new Set(request.namespace.length > 0 ? request.namespace : ["*"]);
   const questions = new Map<string, Question>();

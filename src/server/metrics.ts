@@ -36,7 +36,11 @@ export function createMetrics(parts: { pool: Pool; summaries: Summaries; watches
         this.set(value());
       },
     });
-  gauge("lizardcd_agent_keys", "Keys under which agents are announced.", () => [...parts.pool.entries()].length);
+  gauge(
+    "lizardcd_agent_keys",
+    "Keys under which agents are announced.",
+    () => [...parts.pool.directory.entries()].length,
+  );
   gauge("lizardcd_agent_connections", "Open connections to agents.", () => parts.pool.connections);
   gauge("lizardcd_agent_keys_lost", "Keys whose last question failed.", () => {
     let lost = 0;
@@ -50,7 +54,7 @@ export function createMetrics(parts: { pool: Pool; summaries: Summaries; watches
     labelNames: ["registry"],
     registers,
     collect() {
-      for (const { name, heardAt, problem } of parts.pool.sources()) {
+      for (const { name, heardAt, problem } of parts.pool.directory.sources()) {
         this.set({ registry: name }, heardAt !== undefined && problem === undefined ? 1 : 0);
       }
     },

@@ -1,12 +1,12 @@
-// The agents the server knows: merged from all sources by reference, found by two map look-ups, called over shared
-// connections. Memory follows the agents in use, not the agents that exist.
+// The way to every agent: found by two map look-ups, called over shared connections, moved on when one does not answer.
+// Memory follows the agents in use, not the agents that exist.
 import type { DescService } from "@bufbuild/protobuf";
 import { Failed, grpcCode } from "../contract/errors.ts";
 import { type CallOptions, type Peer, stub, WireFailed } from "../contract/grpc.ts";
 import { agentServices, type Operation, operations } from "../contract/operation.ts";
-import { type Change, formatKey, isAddress, parseKey, type Source } from "../discovery/discovery.ts";
-import type { Log } from "../process/log.ts";
+import { formatKey } from "../discovery/discovery.ts";
 import type { Connections } from "./connection.ts";
+import type { AgentEntry, Directory, Endpoint } from "./directory.ts";
 
 /** What an agent serves, by noun: `pool.on(input).workload.restart(input)`. */
 export type Peers = { [N in keyof typeof agentServices]: Peer<(typeof agentServices)[N]> };
@@ -17,48 +17,6 @@ export interface Where {
   namespace?: string;
 }
 
-/** One address at which an agent serves, as pages show it. */
-export interface Endpoint {
-  readonly address: string;
-  /** Sources that say so: name -> instance ids. */
-  readonly sources: Map<string, Set<string>>;
-  outstanding: number;
-  /** Set while it is left out after a failure; on the pool's clock. */
-  ejectedUntil: number;
-  failures: number;
-  /** When it last answered us; undefined for never. */
-  seenAt?: number;
-}
-
-/** One key: the instances that announce it. */
-export interface AgentEntry {
-  readonly key: string;
-  readonly namespace: string;
-  readonly cluster: string;
-  readonly endpoints: Map<string, Endpoint>;
-  /** When a registry last confirmed it. */
-  announcedAt: number;
-}
-
-export interface GoneEntry {
-  key: string;
-  namespace: string;
-  cluster: string;
-  goneAt: number;
-}
-
-export interface SourceState {
-  name: string;
-  kind: string;
-  entries: number;
-  /** When it last said anything; undefined before the first answer. */
-  heardAt?: number;
-  /** Set while it is silent. */
-  problem?: string;
-  /** Values it holds that are not ours. */
-  ignored: number;
-}
-
 export interface Pool {
   /** @throws Failed "agent.none", or "agent.unavailable" for a cluster that has gone. */
   on(where: Where): Peers;
@@ -66,80 +24,52 @@ export interface Pool {
   covering(where: Where): AgentEntry[];
   /** The peers of exactly this entry. */
   peers(entry: AgentEntry): Peers;
-  entries(): Iterable<AgentEntry>;
-  /** Keys that are announced no longer, remembered for a while: their clusters are lost, not forgotten. */
-  gone(): Iterable<GoneEntry>;
-  sources(): SourceState[];
-  /** Follows a source until the signal aborts. */
-  follow(source: Source, signal: AbortSignal): Promise<void>;
-  onChange(tell: (entry: AgentEntry | GoneEntry) => void): () => void;
+  readonly directory: Directory;
   readonly connections: number;
   close(): void;
 }
 
 export interface PoolOptions {
   prefix: string;
+  directory: Directory;
   connections: Connections;
   /** Milliseconds a call may take where the caller sets no deadline. */
   timeoutMs: number;
-  /** Milliseconds a key that has gone is remembered. */
-  forgetMs: number;
   /** Monotonic milliseconds. */
   now: () => number;
-  log: Log;
 }
 
-const mostGone = 2_000;
 const ejectMs = 1_000;
 const mostEjectMs = 15_000;
 
-export function createPool({ prefix, connections, timeoutMs, forgetMs, now, log }: PoolOptions): Pool {
-  const clusters = new Map<string, Map<string, AgentEntry>>();
-  const byKey = new Map<string, AgentEntry>();
-  const endpoints = new Map<string, Endpoint>();
-  const gone = new Map<string, GoneEntry>();
-  const states = new Map<string, SourceState>();
-  /** `<source>\0<key>\0<instance>` -> address: what each source has said, so that it can be unsaid. */
-  const said = new Map<string, Map<string, string>>();
+export function createPool({ prefix, directory, connections, timeoutMs, now }: PoolOptions): Pool {
   const peersOf = new WeakMap<AgentEntry, Peers>();
   const stubs = new WeakMap<object, Map<DescService, unknown>>();
-  const listeners = new Set<(entry: AgentEntry | GoneEntry) => void>();
-  const warned = new Set<string>();
 
   connections.onBroken((address) => {
-    const endpoint = endpoints.get(address);
+    const endpoint = directory.endpoint(address);
     if (endpoint) eject(endpoint);
     connections.drop(address);
   });
 
   // -- finding --
 
-  function find({ cluster, namespace }: Where): AgentEntry | undefined {
-    const namespaces = clusters.get(cluster);
-    if (!namespaces) return undefined;
-    if (namespace !== undefined && namespace !== "*") return namespaces.get(namespace) ?? namespaces.get("*");
-    return namespaces.get("*") ?? namespaces.values().next().value;
-  }
-
   function on(where: Where): Peers {
-    const entry = find(where);
+    const entry = directory.find(where.cluster, where.namespace);
     if (entry) return peers(entry);
     throw missing(where);
   }
 
   function covering({ cluster, namespace }: Where): AgentEntry[] {
-    const namespaces = clusters.get(cluster);
-    if (namespace !== undefined && namespace !== "*") {
-      const entry = find({ cluster, namespace });
-      return entry ? [entry] : [];
-    }
-    const whole = namespaces?.get("*");
-    return whole ? [whole] : [...(namespaces?.values() ?? [])];
+    const parts = namespace === undefined || namespace === "*" ? directory.namespaced(cluster) : [];
+    if (parts.length > 0) return parts;
+    const entry = directory.find(cluster, namespace);
+    return entry ? [entry] : [];
   }
 
   function missing({ cluster, namespace = "*" }: Where): Failed {
     const key = formatKey(prefix, { cluster, namespace });
-    for (const left of gone.values()) {
+    for (const left of directory.gone()) {
       if (left.cluster !== cluster || (left.namespace !== "*" && left.namespace !== namespace)) continue;
       const seconds = Math.round((now() - left.goneAt) / 1000);
       const problem = `it is no longer announced, since ${seconds} s`;
@@ -286,162 +216,11 @@ export function createPool({ prefix, connections, timeoutMs, forgetMs, now, log 
     endpoint.ejectedUntil = now() + out;
   }
 
-  // -- what sources say --
-
-  async function follow(source: Source, signal: AbortSignal): Promise<void> {
-    const state: SourceState = { name: source.name, kind: source.kind, entries: 0, ignored: 0 };
-    states.set(source.name, state);
-    said.set(source.name, new Map());
-    for await (const change of source.watch(signal)) hear(state, change);
-  }
-
-  function hear(state: SourceState, change: Change): void {
-    const known = said.get(state.name)!;
-    if (change.type === "silent") {
-      if (!state.problem) log.warn("registry is silent", { registry: state.name, problem: change.problem });
-      state.problem = change.problem;
-      return;
-    }
-    if (state.problem) log.info("registry answers again", { registry: state.name });
-    state.problem = undefined;
-    state.heardAt = now();
-    switch (change.type) {
-      case "set": {
-        const left = new Set(known.keys());
-        for (const entry of change.entries) {
-          left.delete(`${entry.key}\0${entry.instance}`);
-          put(state, entry.key, entry.instance, entry.via);
-        }
-        for (const id of left) unsay(state, id);
-        break;
-      }
-      case "put":
-        put(state, change.entry.key, change.entry.instance, change.entry.via);
-        break;
-      case "removed":
-        unsay(state, `${change.key}\0${change.instance}`);
-        break;
-      case "ignored":
-        ignore(state, change.key, change.problem);
-        break;
-      case "alive":
-        for (const id of known.keys()) {
-          const entry = byKey.get(id.slice(0, id.indexOf("\0")));
-          if (entry) entry.announcedAt = now();
-        }
-    }
-    state.entries = known.size;
-  }
-
-  function put(state: SourceState, key: string, instance: string, via: { address: string } | { tunnel: string }): void {
-    const parsed = parseKey(prefix, key);
-    if ("problem" in parsed) return ignore(state, key, parsed.problem);
-    const address = "address" in via ? via.address : `tunnel:${via.tunnel}`;
-    if (!isAddress(address)) return ignore(state, key, `${JSON.stringify(address)} is not host:port`);
-    const id = `${key}\0${instance}`;
-    const known = said.get(state.name)!;
-    const before = known.get(id);
-    if (before !== undefined && before !== address) unsay(state, id);
-    known.set(id, address);
-    const entry = entryOf(key, parsed.namespace, parsed.cluster);
-    entry.announcedAt = now();
-    let endpoint = endpoints.get(address);
-    if (!endpoint) {
-      endpoint = { address, sources: new Map(), outstanding: 0, ejectedUntil: 0, failures: 0 };
-      endpoints.set(address, endpoint);
-    }
-    const instances = endpoint.sources.get(state.name) ?? new Set();
-    const isNew = !instances.has(id);
-    instances.add(id);
-    endpoint.sources.set(state.name, instances);
-    // What announces itself anew has just been alive.
-    if (isNew) endpoint.ejectedUntil = 0;
-    const joined = !entry.endpoints.has(address);
-    entry.endpoints.set(address, endpoint);
-    if (isNew || joined) tell(entry);
-  }
-
-  function entryOf(key: string, namespace: string, cluster: string): AgentEntry {
-    let entry = byKey.get(key);
-    if (!entry) {
-      entry = { key, namespace, cluster, endpoints: new Map(), announcedAt: now() };
-      byKey.set(key, entry);
-      const namespaces = clusters.get(cluster) ?? new Map<string, AgentEntry>();
-      namespaces.set(namespace, entry);
-      clusters.set(cluster, namespaces);
-      gone.delete(key);
-    }
-    return entry;
-  }
-
-  function unsay(state: SourceState, id: string): void {
-    const known = said.get(state.name)!;
-    const address = known.get(id);
-    if (address === undefined) return;
-    known.delete(id);
-    const endpoint = endpoints.get(address);
-    const entry = byKey.get(id.slice(0, id.indexOf("\0")));
-    const instances = endpoint?.sources.get(state.name);
-    instances?.delete(id);
-    if (instances?.size === 0) endpoint!.sources.delete(state.name);
-    if (endpoint && entry && !stillSaid(endpoint, entry.key)) entry.endpoints.delete(address);
-    if (endpoint && endpoint.sources.size === 0) {
-      endpoints.delete(address);
-      connections.drop(address);
-    }
-    if (!entry) return;
-    if (entry.endpoints.size === 0) forget(entry);
-    else tell(entry);
-  }
-
-  function stillSaid(endpoint: Endpoint, key: string): boolean {
-    for (const instances of endpoint.sources.values()) {
-      for (const id of instances) if (id.startsWith(`${key}\0`)) return true;
-    }
-    return false;
-  }
-
-  function forget(entry: AgentEntry): void {
-    byKey.delete(entry.key);
-    const namespaces = clusters.get(entry.cluster);
-    namespaces?.delete(entry.namespace);
-    if (namespaces?.size === 0) clusters.delete(entry.cluster);
-    const left: GoneEntry = { key: entry.key, namespace: entry.namespace, cluster: entry.cluster, goneAt: now() };
-    gone.set(entry.key, left);
-    for (const [key, { goneAt }] of gone) {
-      if (gone.size <= mostGone && goneAt > now() - forgetMs) break;
-      gone.delete(key);
-    }
-    tell(left);
-  }
-
-  function ignore(state: SourceState, key: string, problem: string): void {
-    state.ignored++;
-    const shown = key.slice(0, 200);
-    if (warned.size > 1_000 || warned.has(shown)) return;
-    warned.add(shown);
-    log.warn("registry holds a value that is not ours", { registry: state.name, key: shown, problem });
-  }
-
-  function tell(entry: AgentEntry | GoneEntry): void {
-    for (const listener of listeners) listener(entry);
-  }
-
   return {
     on,
     covering,
     peers,
-    entries: () => byKey.values(),
-    *gone() {
-      const limit = now() - forgetMs;
-      for (const entry of gone.values()) if (entry.goneAt > limit) yield entry;
-    },
-    sources: () => [...states.values()],
-    follow,
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    directory,
     get connections() {
       return connections.open;
     },

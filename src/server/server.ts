@@ -8,6 +8,7 @@ import { createAudit } from "./audit.ts";
 import { createAuth } from "./auth.ts";
 import { connections } from "./connection.ts";
 import type { DataFolder } from "./data.ts";
+import { createDirectory } from "./directory.ts";
 import { createMetrics } from "./metrics.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -75,19 +76,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       clock,
       onPasswordChanged: () => data.forgetFirstPassword(),
     });
-    const pool = createPool({
-      prefix,
-      connections: connections({
-        credentials: grpc.credentials.createInsecure(),
-        most: options.maxConnections,
-        idleMs: options.idleMs,
-        now,
-      }),
-      timeoutMs: options.timeoutMs,
-      forgetMs,
+    const open = connections({
+      credentials: grpc.credentials.createInsecure(),
+      most: options.maxConnections,
+      idleMs: options.idleMs,
       now,
-      log: log("pool"),
     });
+    const directory = createDirectory({ prefix, forgetMs, onDropped: open.drop, now, log: log("registries") });
+    const pool = createPool({ prefix, directory, connections: open, timeoutMs: options.timeoutMs, now });
     const summaries = createSummaries({
       pool,
       everyMs: options.summaryMs ?? 5_000,
@@ -127,7 +123,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const metricsServer = metricsAt && serveMetrics(metricsAt, metrics);
 
     const sources = [...(embedded ? [embedded] : []), ...options.sources];
-    const followed = sources.map((source) => pool.follow(source, stopping.signal));
+    const followed = sources.map((source) => directory.follow(source, stopping.signal));
     const asked = summaries.run(stopping.signal);
     const background = Promise.all([...followed, asked]).catch((cause) => {
       log("server").error("a background part ended", { problem: cause instanceof Error ? cause.stack : cause });

@@ -4,7 +4,8 @@ import { Failed, toFailure } from "../contract/errors.ts";
 import type { SummaryResponse } from "../gen/lizardcd/v1/agent_pb.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { Log } from "../process/log.ts";
-import type { AgentEntry, GoneEntry, Pool } from "./pool.ts";
+import type { AgentEntry, GoneEntry } from "./directory.ts";
+import type { Pool } from "./pool.ts";
 
 /** The last that was heard of one key. */
 export interface Known {
@@ -66,8 +67,8 @@ export function createSummaries({
     return Math.max(everyMs, (known.size / perSecond) * 1000);
   }
 
-  pool.onChange((entry) => ("endpoints" in entry ? appeared(entry) : vanished(entry)));
-  for (const entry of pool.entries()) appeared(entry);
+  pool.directory.onChange((told) => ("entry" in told ? appeared(told.entry) : vanished(told.gone)));
+  for (const entry of pool.directory.entries()) appeared(entry);
 
   function appeared(entry: AgentEntry): void {
     let one = known.get(entry.key);
@@ -96,7 +97,7 @@ export function createSummaries({
 
   function forget(): void {
     forgotAt = now();
-    const remembered = new Set([...pool.gone()].map((left) => left.key));
+    const remembered = new Set([...pool.directory.gone()].map((left) => left.key));
     for (const one of known.values()) {
       if (one.entry || remembered.has(one.key)) continue;
       known.delete(one.key);
