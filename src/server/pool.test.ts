@@ -1,0 +1,293 @@
+// The pool against real gRPC servers that serve the agent's contract from a stub.
+import { afterEach, describe, expect, test } from "bun:test";
+import * as grpc from "@grpc/grpc-js";
+import { Failed } from "../contract/errors.ts";
+import { type Handlers, serve } from "../contract/grpc.ts";
+import type { Change, Source } from "../discovery/discovery.ts";
+import { AgentService } from "../gen/lizardcd/v1/agent_pb.ts";
+import { WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
+import { log } from "../process/log.ts";
+import { connections } from "./connection.ts";
+import { createDirectory } from "./directory.ts";
+import { createPool } from "./pool.ts";
+
+const ends: (() => void | Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+const now = () => performance.now();
+
+/** A source that tells what the test says. */
+function scripted() {
+  let tell: (change: Change) => void = () => {};
+  const queue: Change[] = [{ type: "set", entries: [] }];
+  const source: Source = {
+    name: "scripted",
+    kind: "memory",
+    async *watch(signal) {
+      while (!signal.aborted) {
+        while (queue.length > 0) yield queue.shift()!;
+        await new Promise<void>((resolve) => {
+          tell = (change) => {
+            queue.push(change);
+            resolve();
+          };
+          signal.addEventListener("abort", () => resolve(), { once: true });
+        });
+      }
+    },
+  };
+  return {
+    source,
+    async say(change: Change) {
+      tell(change);
+      await Bun.sleep(1);
+    },
+  };
+}
+
+async function world({ most = 500, idleMs = 60_000, timeoutMs = 3_000 } = {}) {
+  const open = connections({ credentials: grpc.credentials.createInsecure(), most, idleMs, now });
+  const directory = createDirectory({ prefix: "", forgetMs: 60_000, onDropped: open.drop, now, log: log("test") });
+  const pool = createPool({ prefix: "", directory, connections: open, timeoutMs, now });
+  const registry = scripted();
+  const stop = new AbortController();
+  void directory.follow(registry.source, stop.signal);
+  ends.push(() => {
+    stop.abort();
+    pool.close();
+  });
+  await Bun.sleep(1);
+  const announce = (namespace: string, cluster: string, address: string, instance = address) =>
+    registry.say({
+      type: "put",
+      entry: { key: `lizardcd-agent.${namespace}.${cluster}`, instance, via: { address } },
+    });
+  return { pool, directory, announce, say: registry.say };
+}
+
+/** A stub agent: answers with its name, counts, can be slow. */
+async function stubAgent(name: string, { delayMs = 0, port = 0 } = {}) {
+  const server = new grpc.Server();
+  let calls = 0;
+  const answer = async () => {
+    calls++;
+    if (delayMs > 0) await Bun.sleep(delayMs);
+    return { row: { cluster: "c", namespace: "shop", resource: "deployments", name } };
+  };
+  const none = () => Promise.reject(new Failed("workload.not_found", { kind: "", name: "", cluster: "", namespace: "" }));
+  serve(server, WorkloadService, {
+    list: none,
+    get: answer,
+    restart: answer,
+    scale: answer,
+    setImage: none,
+    async *watch() {
+      yield { event: { case: "synced" as const, value: { ageMs: 1 } } };
+    },
+  } as unknown as Handlers<typeof WorkloadService>, { place: "agent" });
+  serve(server, AgentService, {
+    info: async () => ({ instance: name }),
+    summary: async () => ({}),
+  } as Handlers<typeof AgentService>, { place: "agent" });
+  const bound = await new Promise<number>((resolve, reject) =>
+    server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error, at) =>
+      error ? reject(error) : resolve(at),
+    ),
+  );
+  const stop = () => server.forceShutdown();
+  ends.push(stop);
+  return {
+    address: `127.0.0.1:${bound}`,
+    port: bound,
+    stop,
+    get calls() {
+      return calls;
+    },
+  };
+}
+
+const web = { cluster: "c", namespace: "shop", resource: "deployments", name: "web" };
+
+async function failure(promise: Promise<unknown>): Promise<Failed> {
+  try {
+    await promise;
+  } catch (cause) {
+    if (cause instanceof Failed) return cause;
+    throw cause;
+  }
+  throw new Error("it did not fail");
+}
+
+describe("finding an agent", () => {
+  test("the exact namespace comes before *, and prod never meets prod2", async () => {
+    const { pool, announce } = await world();
+    const whole = await stubAgent("whole");
+    const shop = await stubAgent("shop");
+    await announce("*", "prod", whole.address);
+    await announce("shop", "prod", shop.address);
+    const name = async (cluster: string, namespace: string) =>
+      (await pool.on({ cluster, namespace }).workload.get({ ...web, cluster, namespace })).row!.name;
+    expect(await name("prod", "shop")).toBe("shop");
+    expect(await name("prod", "pay")).toBe("whole");
+    expect(() => pool.on({ cluster: "prod2", namespace: "shop" })).toThrow("no agent for cluster prod2");
+    expect(() => pool.on({ cluster: "pro", namespace: "shop" })).toThrow(Failed);
+  });
+
+  test("a cluster that was announced once is unavailable, not unknown, and the failure names its key", async () => {
+    const { pool, announce, say } = await world();
+    await announce("*", "eu-1", "127.0.0.1:9");
+    await say({ type: "removed", key: "lizardcd-agent.*.eu-1", instance: "127.0.0.1:9" });
+    const failed = await failure((async () => pool.on({ cluster: "eu-1" }))());
+    expect(failed.code).toBe("agent.unavailable");
+    expect(failed.http).toBe(503);
+    expect(failed.message).toContain("lizardcd-agent.*.eu-1");
+  });
+
+  test("keys and addresses that are not ours are counted and otherwise ignored", async () => {
+    const { directory, say } = await world();
+    await say({ type: "put", entry: { key: "lizardcd-agent..*", instance: "1", via: { address: "127.0.0.1:1" } } });
+    await say({ type: "put", entry: { key: "lizardcd-agent.*.a", instance: "1", via: { address: "nowhere" } } });
+    await say({ type: "put", entry: { key: ".*", instance: "1", via: { address: "127.0.0.1:1" } } });
+    expect([...directory.entries()]).toEqual([]);
+    expect(directory.sources()[0]).toMatchObject({ ignored: 3, entries: 0 });
+  });
+});
+
+describe("several sources and instances", () => {
+  test("an instance that is put again is one, and leaves with its last word", async () => {
+    const { directory, announce, say } = await world();
+    const key = "lizardcd-agent.*.c";
+    await announce("*", "c", "127.0.0.1:1", "a");
+    await announce("*", "c", "127.0.0.1:1", "a");
+    await announce("*", "c", "127.0.0.1:2", "b");
+    expect([...directory.find("c")!.endpoints.keys()]).toEqual(["127.0.0.1:1", "127.0.0.1:2"]);
+    await say({ type: "removed", key, instance: "a" });
+    expect([...directory.find("c")!.endpoints.keys()]).toEqual(["127.0.0.1:2"]);
+    await say({ type: "set", entries: [] });
+    expect(directory.find("c")).toBeUndefined();
+  });
+
+  test("a source's silence removes nothing", async () => {
+    const { directory, announce, say } = await world();
+    await announce("*", "c", "127.0.0.1:1");
+    await say({ type: "silent", problem: "connection refused" });
+    expect(directory.find("c")).toBeDefined();
+    expect(directory.sources()[0]!.problem).toBe("connection refused");
+    await say({ type: "alive" });
+    expect(directory.sources()[0]!.problem).toBeUndefined();
+  });
+
+  test("a read moves on to the instance that answers, a dead one costs no call", async () => {
+    const { pool, announce } = await world();
+    const dead = await stubAgent("dead");
+    const alive = await stubAgent("alive");
+    await announce("*", "c", dead.address);
+    await announce("*", "c", alive.address);
+    dead.stop();
+    for (let call = 0; call < 20; call++) {
+      expect((await pool.on(web).workload.get(web)).row!.name).toBe("alive");
+    }
+  });
+
+  test("a write that was never sent moves on too, and is made once", async () => {
+    const { pool, announce } = await world();
+    const dead = await stubAgent("dead");
+    const alive = await stubAgent("alive");
+    await announce("*", "c", dead.address);
+    await announce("*", "c", alive.address);
+    dead.stop();
+    await Promise.all(Array.from({ length: 10 }, () => pool.on(web).workload.restart(web)));
+    expect(alive.calls).toBe(10);
+  });
+});
+
+describe("an agent that fails", () => {
+  test("a dead one answers 503 that names its key, while others answer", async () => {
+    const { pool, announce } = await world();
+    const other = await stubAgent("other");
+    await announce("*", "dead", "127.0.0.1:1");
+    await announce("*", "c", other.address);
+    const failed = await failure(pool.on({ cluster: "dead" }).workload.get({ ...web, cluster: "dead" }));
+    expect(failed.code).toBe("agent.unavailable");
+    expect(failed.message).toContain("lizardcd-agent.*.dead");
+    expect((await pool.on(web).workload.get(web)).row!.name).toBe("other");
+  });
+
+  test("one that never answers is given up at the deadline; a write is then unknown, not failed", async () => {
+    const { pool, announce } = await world({ timeoutMs: 200 });
+    const slow = await stubAgent("slow", { delayMs: 60_000 });
+    await announce("*", "c", slow.address);
+    expect((await failure(pool.on(web).workload.get(web))).code).toBe("request.timed_out");
+    expect((await failure(pool.on(web).workload.restart(web))).code).toBe("request.outcome_unknown");
+    expect(slow.calls).toBe(2);
+  });
+
+  test("a write whose agent dies in the middle is unknown and is not repeated", async () => {
+    const { pool, announce } = await world();
+    const dying = await stubAgent("dying", { delayMs: 60_000 });
+    const other = await stubAgent("other");
+    await announce("*", "c", dying.address);
+    const write = failure(pool.on(web).workload.restart(web));
+    while (dying.calls === 0) await Bun.sleep(5);
+    await announce("*", "c", other.address);
+    dying.stop();
+    expect((await write).code).toBe("request.outcome_unknown");
+    expect(other.calls).toBe(0);
+  });
+
+  test("one that comes back is used again", async () => {
+    const { pool, announce } = await world();
+    const first = await stubAgent("first");
+    await announce("*", "c", first.address);
+    await pool.on(web).workload.get(web);
+    first.stop();
+    expect((await failure(pool.on(web).workload.get(web))).code).toBe("agent.unavailable");
+    await stubAgent("again", { port: first.port });
+    expect((await pool.on(web).workload.get(web)).row!.name).toBe("again");
+  });
+
+  test("its own failures cross with code and parameters", async () => {
+    const { pool, announce } = await world();
+    const agent = await stubAgent("a");
+    await announce("*", "c", agent.address);
+    const failed = await failure(pool.on(web).workload.list({ ...web }));
+    expect(failed.code).toBe("workload.not_found");
+    expect(failed.http).toBe(404);
+  });
+});
+
+describe("connections", () => {
+  test("are made on first use, shared, and closed when idle", async () => {
+    const { pool, announce } = await world({ idleMs: 200 });
+    const agent = await stubAgent("a");
+    await announce("*", "c", agent.address);
+    await announce("shop", "c", agent.address);
+    expect(pool.connections).toBe(0);
+    await Promise.all(Array.from({ length: 50 }, () => pool.on(web).workload.get(web)));
+    await pool.on({ cluster: "c", namespace: "pay" }).workload.get({ ...web, namespace: "pay" });
+    expect(pool.connections).toBe(1);
+    while (pool.connections > 0) await Bun.sleep(20);
+    expect((await pool.on(web).workload.get(web)).row!.name).toBe("a");
+  });
+
+  test("are never more than allowed: the least recently used goes first", async () => {
+    const { pool, announce } = await world({ most: 2 });
+    for (const cluster of ["a", "b", "d"]) {
+      const agent = await stubAgent(cluster);
+      await announce("*", cluster, agent.address);
+      await pool.on({ cluster }).workload.get({ ...web, cluster });
+    }
+    expect(pool.connections).toBe(2);
+  });
+
+  test("of an instance that is withdrawn are closed", async () => {
+    const { pool, announce, say } = await world();
+    const agent = await stubAgent("a");
+    await announce("*", "c", agent.address);
+    await pool.on(web).workload.get(web);
+    await say({ type: "set", entries: [] });
+    expect(pool.connections).toBe(0);
+  });
+});
