@@ -1,0 +1,84 @@
+// What the agent says of itself, and of its cluster in 2 KB.
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { Handlers } from "../contract/grpc.ts";
+import { reasons } from "../contract/reasons.ts";
+import {
+  type AgentInfo,
+  type AgentService,
+  type SummaryResponse,
+  SummaryResponseSchema,
+} from "../gen/lizardcd/v1/agent_pb.ts";
+import type { Cluster } from "./cluster.ts";
+import { type Row, toReason } from "./row.ts";
+import { severity, type Why } from "./state.ts";
+
+type Summary = Exclude<MessageInitShape<typeof SummaryResponseSchema>, SummaryResponse>;
+
+/** The server keeps the last summary of each of ten thousand agents. */
+const summaryBytes = 2_048;
+const worstShown = 10;
+
+export function agentHandlers(cluster: Cluster, info: () => AgentInfo): Handlers<typeof AgentService> {
+  return {
+    info: async () => info(),
+    summary: async () => summary(cluster, info()),
+  };
+}
+
+export function summary(cluster: Cluster, info: AgentInfo): Summary {
+  const { store, watcher, kube } = cluster;
+  const states: Record<string, number> = {};
+  const namespaces = new Set<string>();
+  let [workloads, podsDesired, podsReady] = [0, 0, 0];
+  const troubled: Row[] = [];
+  for (const row of store.rows()) {
+    workloads++;
+    states[row.state] = (states[row.state] ?? 0) + 1;
+    namespaces.add(row.namespace);
+    podsDesired += row.desired;
+    podsReady += row.ready;
+    if (row.state === "failed" || row.state === "degraded" || row.state === "run") troubled.push(row);
+  }
+  const worst = troubled.sort(byTrouble).slice(0, worstShown);
+  const counts: Summary = {
+    info,
+    states,
+    workloads,
+    namespaces: namespaces.size,
+    podsDesired,
+    podsReady,
+    watchAgeMs: watcher.ageMs(),
+    synced: watcher.synced,
+    failure: cluster.failure(),
+  };
+  return fitted(counts, worst, kube.now());
+}
+
+/** Long sentences are cut first, then the least of the worst are left out. */
+function fitted(counts: Summary, worst: readonly Row[], now: number): Summary {
+  for (const shown of [worst.length, 7, 5, 3, 1, 0]) {
+    for (const length of [160, 80, 40]) {
+      const summary: Summary = { ...counts, worst: worst.slice(0, shown).map((row) => troubleOf(row, length, now)) };
+      const message = create(SummaryResponseSchema, summary);
+      if (toBinary(SummaryResponseSchema, message).length <= summaryBytes) return summary;
+    }
+  }
+  return { ...counts, worst: [] };
+}
+
+function troubleOf({ namespace, resource, name, state, desired, ready, why }: Row, length: number, now: number) {
+  return { namespace, resource, name, state, desired, ready, reason: why && toReason(clipped(why, length), now) };
+}
+
+function clipped(why: Why, length: number): Why {
+  const params = Object.entries(why.params).map(([name, value]) => [
+    name,
+    typeof value === "string" && value.length > length ? `${value.slice(0, length - 1)}…` : value,
+  ]);
+  return { ...why, params: Object.fromEntries(params) };
+}
+
+function byTrouble(a: Row, b: Row): number {
+  const rank = (row: Row) => (row.why ? reasons[row.why.code].rank : 0);
+  return severity[a.state] - severity[b.state] || rank(b) - rank(a) || b.desired - b.ready - (a.desired - a.ready);
+}

@@ -1,0 +1,130 @@
+// Deployments, StatefulSets and DaemonSets: lists and live rows from the watch, one workload read through, and writes.
+import { Failed } from "../contract/errors.ts";
+import type { Call, Handlers } from "../contract/grpc.ts";
+import type { WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
+import { type Changed, type ChangeOptions, change } from "./change.ts";
+import type { Cluster } from "./cluster.ts";
+import { describe, type Ref, readAutoscaler, readDetail, type WorkloadInit } from "./detail.ts";
+import { translated } from "./failure.ts";
+import { feed } from "./feed.ts";
+import { kinds, type Resource } from "./kind.ts";
+import { listing } from "./listing.ts";
+import type { ContainerSpec, RawWorkload } from "./object.ts";
+import { toWorkloadRow } from "./row.ts";
+
+const restartedAtKey = "kubectl.kubernetes.io/restartedAt";
+
+/** @param stopping ends the streams of live rows, so that the agent can end */
+export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handlers<typeof WorkloadService> {
+  const { kube, store, watcher, log } = cluster;
+
+  /** Reads or writes one workload; what goes wrong is told in the contract's words. */
+  function on<T>(
+    input: { resource: string; namespace: string; name: string },
+    write: boolean,
+    work: (ref: Ref) => Promise<T>,
+  ) {
+    const ref: Ref = { resource: input.resource as Resource, namespace: input.namespace, name: input.name };
+    cluster.allow(ref.namespace);
+    const { kind } = kinds[ref.resource];
+    return translated({ cluster: cluster.name, kind, ...ref, write }, () => work(ref));
+  }
+
+  async function write(
+    ref: Ref,
+    call: Call,
+    sentence: string,
+    patch: (workload: RawWorkload) => object,
+    dryRun = false,
+  ): Promise<WorkloadInit> {
+    const options: ChangeOptions = { signal: call.signal, actor: call.actor, dryRun };
+    const changed = await change(kube, ref, options, patch);
+    if (!dryRun) {
+      log.info(sentence, { cluster: cluster.name, ...ref, actor: call.actor, requestId: call.requestId });
+    }
+    return answer(ref, changed, dryRun);
+  }
+
+  function answer(ref: Ref, { workload, changes }: Changed, dryRun: boolean): WorkloadInit {
+    return { ...describe(workload, ref, kinds[ref.resource], cluster, kube.now()), changes, dryRun };
+  }
+
+  return {
+    async list(input, { signal }) {
+      cluster.allow(input.namespace);
+      await cluster.synced(signal);
+      const { rows, next, total, states } = listing(store.rows(), input);
+      const now = kube.now();
+      return {
+        items: rows.map((row) => toWorkloadRow(row, cluster.name, now)),
+        continue: next,
+        total,
+        states,
+        ageMs: watcher.ageMs(),
+      };
+    },
+
+    get: (input, { signal }) => on(input, false, (ref) => readDetail(cluster, ref, { signal })),
+
+    restart: (input, call) =>
+      on(input, true, (ref) =>
+        write(ref, call, "workload restarted", (workload) => {
+          if (workload.spec?.paused) {
+            const { kind } = kinds[ref.resource];
+            const problem = "its rollout is paused, a restart would wait for it: resume the rollout first";
+            throw new Failed("object.invalid", { cluster: cluster.name, kind, name: ref.name, problem });
+          }
+          // With milliseconds: two restarts within a second are two.
+          const annotations = { [restartedAtKey]: new Date(kube.now()).toISOString() };
+          return { spec: { template: { metadata: { annotations } } } };
+        }),
+      ),
+
+    scale: (input, call) =>
+      on(input, true, async (ref) => {
+        if (!kinds[ref.resource].replicas) throw new Failed("scale.no_replicas", { name: ref.name });
+        const owner = await readAutoscaler(cluster, ref, { signal: call.signal });
+        if (owner) {
+          const { name: autoscaler, min, max } = owner;
+          throw new Failed("scale.autoscaled", { name: ref.name, autoscaler, min, max });
+        }
+        return write(ref, call, "workload scaled", () => ({ spec: { replicas: input.replicas } }));
+      }),
+
+    setImage: (input, call) =>
+      on(input, true, (ref) =>
+        write(
+          ref,
+          call,
+          "image set",
+          (workload) => {
+            const { container, list } = chosen(workload, ref, input.container);
+            if (input.expect && container.image !== input.expect) {
+              const { name, image = "" } = container;
+              throw new Failed("image.changed", { container: name, actual: image, expected: input.expect });
+            }
+            return { spec: { template: { spec: { [list]: [{ name: container.name, image: input.image }] } } } };
+          },
+          input.dryRun,
+        ),
+      ),
+
+    async *watch(input, { signal }) {
+      cluster.allow(input.namespace);
+      yield* feed(cluster, input, AbortSignal.any([signal, stopping]));
+    },
+  };
+}
+
+/** @throws Failed "container.not_found", "container.ambiguous" */
+function chosen(workload: RawWorkload, { resource, name }: Ref, wanted: string) {
+  const spec = workload.spec?.template?.spec;
+  const lists = { containers: spec?.containers ?? [], initContainers: spec?.initContainers ?? [] };
+  const all: ContainerSpec[] = [...lists.containers, ...lists.initContainers];
+  const { kind } = kinds[resource];
+  const containers = all.map(({ name }) => name).join(", ");
+  if (!wanted && lists.containers.length !== 1) throw new Failed("container.ambiguous", { kind, name, containers });
+  const container = wanted ? all.find(({ name }) => name === wanted) : lists.containers[0];
+  if (!container) throw new Failed("container.not_found", { kind, name, container: wanted, containers });
+  return { container, list: lists.initContainers.includes(container) ? "initContainers" : "containers" } as const;
+}
