@@ -1,0 +1,295 @@
+// The browser's part: ages that go on, keys, toasts, dialogs for browsers that lack their attribute, and telling when
+// the live connection is gone. Everything it adds is an addition: without it links and forms still work.
+import { age, duration, type Lang } from "../words/age.ts";
+
+const root = document.documentElement;
+root.classList.add("js");
+const lang: Lang = root.lang.startsWith("zh") ? "zh" : "en";
+// What the server's clock says more than ours. Ages are counted from its stamps by our clock.
+const ahead = Number(root.dataset.now) - Date.now();
+
+interface Htmx {
+  process(element: Element): void;
+  trigger(element: Element, name: string): void;
+}
+declare const htmx: Htmx;
+
+const byId = (id: string) => document.getElementById(id);
+const all = <E extends Element>(selector: string, within: ParentNode = document) =>
+  within.querySelectorAll<E>(selector);
+
+// ---- ages ----
+
+function tick() {
+  if (document.hidden) return;
+  const now = Date.now() + ahead;
+  for (const element of all<HTMLTimeElement>("time[data-t]")) {
+    const ms = now - Number(element.dataset.t) * 1000;
+    const text = element.dataset.bare === undefined ? age(lang, ms) : duration(lang, ms);
+    if (element.textContent !== text) element.textContent = text;
+    if (element.className === "age" && element.dataset.a !== "lost") {
+      if (ms > 60_000) element.dataset.a = "old";
+      else delete element.dataset.a;
+    }
+  }
+}
+
+// A stream message "ages" says anew when each cluster was last confirmed: one number, not a thousand rows.
+function confirm(stamps: { [cluster: string]: number }) {
+  const set = (element: HTMLElement | null, cluster: string | undefined | null) => {
+    const stamp = cluster ? stamps[cluster] : undefined;
+    if (element && stamp !== undefined && element.dataset.a !== "lost") element.dataset.t = String(stamp);
+  };
+  for (const place of all<HTMLElement>("[data-c]")) set(place.querySelector<HTMLElement>("time.age"), place.dataset.c);
+  for (const row of all<HTMLTableRowElement>("#rows > tr[data-k]:not([data-k=lost], [data-k=stale])")) {
+    set(row.querySelector<HTMLElement>("time.age"), row.querySelector(".place a")?.textContent);
+  }
+  tick();
+}
+
+setInterval(tick, 1000);
+document.addEventListener("visibilitychange", tick);
+document.addEventListener("ages", (event) => {
+  const { data } = (event as CustomEvent<{ data?: string }>).detail;
+  if (data) confirm(JSON.parse(data));
+});
+
+// ---- live connection ----
+
+const patience = 15_000;
+let silent: number | undefined;
+
+function lost() {
+  silent ??= window.setTimeout(() => byId("offline")?.removeAttribute("hidden"), patience);
+}
+function found() {
+  clearTimeout(silent);
+  silent = undefined;
+  byId("offline")?.setAttribute("hidden", "");
+}
+document.addEventListener("htmx:sse:after:connection", found);
+document.addEventListener("htmx:sse:error", lost);
+document.addEventListener("htmx:sse:close", (event) => {
+  const { reason } = (event as CustomEvent<{ reason?: string }>).detail ?? {};
+  if (reason === "ended") again();
+});
+// The extension tries again once it was connected; a first attempt that failed is ours to repeat.
+for (const name of ["htmx:error", "htmx:response:error"]) {
+  document.addEventListener(name, (event) => {
+    if ((event.target as Element).id === "stream") again();
+    else if (name === "htmx:error") lost();
+  });
+}
+function again() {
+  lost();
+  setTimeout(() => {
+    const stream = byId("stream");
+    if (stream) htmx.trigger(stream, "reconnect");
+  }, 3000);
+}
+
+// ---- swaps ----
+
+interface Task {
+  target: Element | null;
+  fragment: DocumentFragment;
+  swapSpec: { style: string };
+}
+interface Swap {
+  ctx: { sourceElement?: Element; request?: { method?: string }; response?: { status: number } };
+  tasks?: Task[];
+}
+const swapOf = (event: Event) => (event as CustomEvent<Swap>).detail;
+
+// A row that is not there yet comes in at the end: nothing changes place under the pointer.
+document.addEventListener("htmx:before:swap", (event) => {
+  const { ctx, tasks = [] } = swapOf(event);
+  if (ctx.sourceElement?.id !== "stream") return;
+  for (const task of tasks) {
+    if (task.target || task.fragment.firstElementChild?.tagName !== "TR") continue;
+    byId("rows")?.querySelector(".none")?.remove();
+    task.target = byId("rows");
+    task.swapSpec = { style: "beforeend" };
+  }
+});
+
+document.addEventListener("htmx:after:swap", () => {
+  tick();
+  toasts();
+  mark(cursor);
+});
+
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = swapOf(event);
+  const closes = (ctx.sourceElement as HTMLElement | undefined)?.dataset.closes;
+  if (closes) (byId(closes) as HTMLDialogElement | null)?.close();
+});
+
+// ---- toasts: three at most, six seconds, errors stay ----
+
+const timed = new WeakSet<Element>();
+function toasts() {
+  const area = byId("toasts");
+  if (!area) return;
+  while (area.children.length > 3) area.firstElementChild?.remove();
+  for (const toast of all<HTMLElement>(":scope > .toast-note", area)) {
+    if (timed.has(toast)) continue;
+    timed.add(toast);
+    if (toast.dataset.s === "run" || toast.dataset.s === "ok") dismiss(toast);
+  }
+}
+// Not while somebody is about to press its button.
+function dismiss(toast: HTMLElement) {
+  setTimeout(() => (toast.matches(":hover, :focus-within") ? dismiss(toast) : toast.remove()), 6000);
+}
+
+// ---- rows: actions under the pointer or the cursor ----
+
+let cursor: HTMLTableRowElement | null = null;
+
+function equip(row: HTMLTableRowElement | null) {
+  const place = row?.querySelector<HTMLElement>("td.act");
+  const link = row?.querySelector<HTMLAnchorElement>("th a");
+  const template = byId("rowacts") as HTMLTemplateElement | null;
+  if (!row || !place || !link || !template || place.firstElementChild) return;
+  if (["lost", "stale", "unknown"].includes(row.dataset.k ?? "lost")) return;
+  for (const old of all("td.act > .rowacts"))
+    if (old.closest("tr") !== cursor && !old.matches(":focus-within")) old.remove();
+  const actions = template.content.cloneNode(true) as DocumentFragment;
+  const path = link.getAttribute("href") ?? "";
+  for (const form of all<HTMLFormElement>("form", actions)) {
+    form.action = `${path}/${form.dataset.do}`;
+    form.setAttribute("hx-post", `${path}/${form.dataset.do}`);
+  }
+  for (const to of all<HTMLAnchorElement>("a", actions)) {
+    if (to.dataset.do === "scale" && path.includes("/daemonsets/")) to.remove();
+    else to.href = path + to.getAttribute("href");
+  }
+  for (const named of all("[aria-label]", actions)) {
+    named.setAttribute("aria-label", `${named.getAttribute("aria-label")}: ${link.textContent}`);
+  }
+  place.append(actions);
+  htmx.process(place);
+}
+for (const name of ["pointerover", "focusin"]) {
+  document.addEventListener(name, ({ target }) => equip((target as Element).closest?.("#rows > tr") ?? null));
+}
+
+function mark(row: HTMLTableRowElement | null) {
+  for (const old of all("tr.cur")) if (old !== row) old.classList.remove("cur");
+  cursor = row?.isConnected ? row : null;
+  cursor?.classList.add("cur");
+  equip(cursor);
+}
+function move(step: 1 | -1) {
+  const rows = [...all<HTMLTableRowElement>("#rows > tr[data-k]")];
+  if (rows.length === 0) return;
+  const at = cursor ? rows.indexOf(cursor) : -1;
+  mark(rows[Math.min(rows.length - 1, Math.max(0, at + step))] ?? null);
+  cursor?.scrollIntoView({ block: "nearest" });
+}
+
+// ---- keys ----
+
+const places: { [key: string]: string } = { f: "/fleet", w: "/workloads", u: "/audit" };
+let leader = 0;
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const target = event.target as HTMLElement;
+  if (target.matches("input:not([type=radio]), textarea, select, [contenteditable]")) {
+    if (event.key === "Escape") target.blur();
+    return;
+  }
+  if (document.querySelector("dialog[open]")) return;
+  const { key } = event;
+  const go = Date.now() - leader < 1500 ? places[key] : undefined;
+  leader = key === "g" ? Date.now() : 0;
+  if (go) location.assign(go);
+  else if (key === "/") (byId("q") ?? byId("find"))?.focus();
+  else if (key === "?") open("keys");
+  else if (key === "j") move(1);
+  else if (key === "k") move(-1);
+  else if (key === "Escape") closeMenus() || mark(null);
+  else if (key === "Enter" && cursor && target === document.body) cursor.querySelector<HTMLElement>("th a")?.click();
+  else if (!press(key)) return;
+  event.preventDefault();
+});
+
+const deeds: { [key: string]: string } = { r: "restart", s: "scale", i: "image" };
+function press(key: string): boolean {
+  const deed = deeds[key];
+  if (!deed) return false;
+  const button = cursor
+    ? cursor.querySelector<HTMLElement>(`.rowacts form[data-do=${deed}] button, .rowacts a[data-do=${deed}]`)
+    : document.querySelector<HTMLElement>(`[data-key=${key}]`);
+  button?.click();
+  return button !== null;
+}
+
+// ---- dialogs and menus ----
+
+function open(id: string): boolean {
+  const dialog = byId(id);
+  if (!(dialog instanceof HTMLDialogElement) || dialog.open) return false;
+  dialog.showModal();
+  dialog.querySelector<HTMLInputElement>("input:not([type=hidden], [type=radio])")?.select();
+  return true;
+}
+function closeMenus(but?: Element | null): boolean {
+  let closed = false;
+  for (const menu of all<HTMLDetailsElement>("details.menu[open]")) {
+    if (menu === but) continue;
+    menu.open = false;
+    closed = true;
+  }
+  return closed;
+}
+
+const knowsCommand = "commandForElement" in HTMLButtonElement.prototype;
+
+document.addEventListener("click", (event) => {
+  const target = event.target as Element;
+  closeMenus(target.closest("details.menu"));
+  if (target instanceof HTMLDialogElement) target.close();
+  const button = target.closest<HTMLElement>("button");
+  if (!button) return;
+  const dialog = button.getAttribute("commandfor");
+  if (dialog && !knowsCommand) {
+    if (button.getAttribute("command") === "close") (byId(dialog) as HTMLDialogElement | null)?.close();
+    else open(dialog);
+  }
+  if (button.dataset.dismiss !== undefined) button.closest(".toast-note")?.remove();
+  const text = button.dataset.copyLink === undefined ? button.dataset.copy : location.href;
+  if (text !== undefined) void copy(button, text);
+});
+
+async function copy(button: HTMLElement, text: string) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Only secure origins have a clipboard: then the text is selected, to be copied by hand.
+    const code = button.parentElement?.querySelector("code");
+    if (code) getSelection()?.selectAllChildren(code);
+    return;
+  }
+  const use = button.querySelector("use");
+  use?.setAttribute("href", "#i-check");
+  setTimeout(() => use?.setAttribute("href", "#i-copy"), 1500);
+}
+
+// Another container has another image.
+document.addEventListener("input", ({ target }) => {
+  if (!(target instanceof HTMLInputElement) || target.name !== "container") return;
+  const image = target.form?.querySelector<HTMLInputElement>("input[name=image]");
+  if (image && target.dataset.image) image.value = target.dataset.image;
+});
+
+// "…/web#scale" opens the dialog of that name.
+addEventListener("hashchange", arrive);
+addEventListener("DOMContentLoaded", arrive);
+function arrive() {
+  const id = location.hash.slice(1);
+  if (id && open(id)) history.replaceState(history.state, "", location.pathname + location.search);
+  tick();
+}

@@ -1,0 +1,290 @@
+// The frame around every page: head, top bar, notices, toasts, keys. Works without JavaScript.
+import type { ComponentChildren } from "preact";
+import { href } from "../contract/operation.ts";
+import { type Lang, langs, say } from "../words/words.ts";
+import { assetHref } from "./assets.ts";
+import { Callout, Ico, type PageContext } from "./parts.tsx";
+import { html } from "./render.ts";
+import { sprite } from "./sprite.ts";
+
+export type { PageContext } from "./parts.tsx";
+
+export interface PageOptions {
+  title: string;
+  /** The destination this page belongs to. */
+  nav?: Destination;
+  /** No bar, no notices: for who is not signed in. */
+  bare?: boolean;
+  children: ComponentChildren;
+}
+
+export type Destination = "fleet" | "workloads" | "audit";
+
+/** What holds on every page; the server sends it as Content-Security-Policy. */
+export const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "font-src 'self'",
+  "manifest-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/** A whole document. */
+export function page(ctx: PageContext, options: PageOptions): string {
+  return `<!doctype html>${html(<Document ctx={ctx} {...options} />)}`;
+}
+
+const htmlLang: { [L in Lang]: string } = { en: "en", zh: "zh-CN" };
+
+// htmx would write its indicator styles into the page, which the policy forbids, and the stream's extension has to be
+// approved by the name it registers under.
+const htmxConfig = JSON.stringify({
+  includeIndicatorCSS: false,
+  extensions: "sse",
+  sse: { reconnectMaxDelay: 5000 },
+});
+
+function Document({ ctx, title, nav, bare, children }: PageOptions & { ctx: PageContext }) {
+  return (
+    <html lang={htmlLang[ctx.lang]} data-theme={ctx.theme} data-now={ctx.now} data-nav={nav}>
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content={ctx.theme ?? "light dark"} />
+        <meta name="referrer" content="same-origin" />
+        <meta name="htmx-config" content={htmxConfig} />
+        <title>{`${title} · Lizardcd`}</title>
+        <link rel="icon" href={assetHref("/assets/favicon.svg")} type="image/svg+xml" />
+        <link rel="stylesheet" href={assetHref("/assets/app.css")} />
+        <script src={assetHref("/assets/htmx.js")} defer />
+        <script src={assetHref("/assets/hx-sse.js")} defer />
+        <script src={assetHref("/assets/client.js")} defer />
+      </head>
+      <body>
+        <svg width="0" height="0" class="absolute" aria-hidden="true">
+          <defs dangerouslySetInnerHTML={{ __html: sprite }} />
+        </svg>
+        {bare ? (
+          children
+        ) : (
+          <>
+            <a class="skip" href="#main">
+              {say(ctx.lang, "skip")}
+            </a>
+            <TopBar ctx={ctx} nav={nav} />
+            <main id="main" tabIndex={-1}>
+              <Notices ctx={ctx} />
+              {children}
+            </main>
+            <TabBar ctx={ctx} nav={nav} />
+            <div id="toasts" class="toasts" role="status" aria-live="polite" />
+            <Keys ctx={ctx} />
+          </>
+        )}
+      </body>
+    </html>
+  );
+}
+
+const destinations = [
+  { key: "fleet", href: href("fleet.get"), icon: "fleet" },
+  { key: "workloads", href: href("fleet.listWorkloads"), icon: "list" },
+  { key: "audit", href: href("audit.list"), icon: "clock" },
+] as const;
+
+function TopBar({ ctx, nav }: { ctx: PageContext; nav?: Destination }) {
+  const find = say(ctx.lang, "find");
+  return (
+    <header class="top">
+      <a class="brand" href={href("fleet.get")}>
+        <svg aria-hidden="true">
+          <use href="#logo" />
+        </svg>
+        Lizardcd
+      </a>
+      {ctx.user && (
+        <>
+          <nav class="mainnav" aria-label={say(ctx.lang, "nav")}>
+            {destinations.map(({ key, href }) => (
+              <a href={href} aria-current={nav === key ? "page" : undefined}>
+                {say(ctx.lang, `nav.${key}`)}
+              </a>
+            ))}
+          </nav>
+          <form class="jump" role="search" action={href("fleet.listWorkloads")}>
+            <Ico name="search" />
+            <input id="find" class="input input-sm" name="q" type="search" placeholder={find} aria-label={find} />
+            <kbd class="kbd js" aria-hidden="true">
+              /
+            </kbd>
+          </form>
+        </>
+      )}
+      {ctx.simulated && (
+        <span class="tag" data-s="warn" title={say(ctx.lang, "simulated.long")}>
+          {say(ctx.lang, "simulated")}
+          <span class="sr-only">{say(ctx.lang, "simulated.long")}</span>
+        </span>
+      )}
+      {ctx.user && <AccountMenu ctx={ctx} user={ctx.user} />}
+    </header>
+  );
+}
+
+function AccountMenu({ ctx, user }: { ctx: PageContext; user: NonNullable<PageContext["user"]> }) {
+  return (
+    <details class="menu">
+      <summary class="icobtn">
+        <span class="tally" aria-hidden="true">
+          {user.username.slice(0, 2).toUpperCase()}
+        </span>
+        <span class="user-n">{user.username}</span>
+        <span class="sr-only">{say(ctx.lang, "account.menu")}</span>
+        <Ico name="down" />
+      </summary>
+      <div class="grid gap-1">
+        <form class="prefs" method="post" action="/preferences">
+          <input type="hidden" name="next" value={ctx.path} />
+          <fieldset>
+            <legend class="lab">{say(ctx.lang, "theme")}</legend>
+            {(["system", "light", "dark"] as const).map((theme) => (
+              <button class="btn btn-xs" name="theme" value={theme} aria-pressed={(ctx.theme ?? "system") === theme}>
+                {say(ctx.lang, `theme.${theme}`)}
+              </button>
+            ))}
+          </fieldset>
+          <fieldset>
+            <legend class="lab">{say(ctx.lang, "language")}</legend>
+            {langs.map((lang) => (
+              <button
+                class="btn btn-xs"
+                name="lang"
+                value={lang}
+                lang={htmlLang[lang]}
+                aria-pressed={ctx.lang === lang}
+              >
+                {say(lang, "language.own")}
+              </button>
+            ))}
+          </fieldset>
+        </form>
+        <ul>
+          <li>
+            <a href={href("user.account")}>{say(ctx.lang, "account")}</a>
+          </li>
+          <li>
+            <a href="/operations">{say(ctx.lang, "operations")}</a>
+          </li>
+          <li class="js">
+            <button type="button" command="show-modal" commandfor="keys">
+              {say(ctx.lang, "keys")}
+              <kbd class="kbd end">?</kbd>
+            </button>
+          </li>
+          <li>
+            <form method="post" action={href("user.logout")}>
+              <button>{say(ctx.lang, "signOut")}</button>
+            </form>
+          </li>
+        </ul>
+        <p class="hint px-2 pb-1">Lizardcd {ctx.version}</p>
+      </div>
+    </details>
+  );
+}
+
+function Notices({ ctx }: { ctx: PageContext }) {
+  const open = ctx.user?.firstPassword;
+  return (
+    <div class="notices">
+      <Callout id="offline" state="stale" hidden>
+        <b class="font-semibold">{say(ctx.lang, "offline.head")}</b> {say(ctx.lang, "offline.rest")}
+      </Callout>
+      {open && (
+        <Callout
+          state="degraded"
+          action={
+            <a class="btn btn-xs" href={href("user.account")}>
+              {say(ctx.lang, "firstPassword.do")}
+            </a>
+          }
+        >
+          <b class="font-semibold">{say(ctx.lang, "firstPassword.head")}</b> {say(ctx.lang, "firstPassword.rest")}
+        </Callout>
+      )}
+      {ctx.insecure && (
+        <Callout state="degraded">
+          <b class="font-semibold">{say(ctx.lang, "insecure.head")}</b> {say(ctx.lang, "insecure.rest")}
+        </Callout>
+      )}
+    </div>
+  );
+}
+
+function TabBar({ ctx, nav }: { ctx: PageContext; nav?: Destination }) {
+  if (!ctx.user) return null;
+  return (
+    <nav class="tabbar" aria-label={say(ctx.lang, "nav.tabs")}>
+      {destinations.map(({ key, href, icon }) => (
+        <a href={href} aria-current={nav === key ? "page" : undefined}>
+          <Ico name={icon} small={false} />
+          {say(ctx.lang, `nav.${key}`)}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+const keys = [
+  ["/", "keys.find"],
+  ["g f", "keys.fleet"],
+  ["g w", "keys.workloads"],
+  ["g u", "keys.audit"],
+  ["j k", "keys.move"],
+  ["↵", "keys.open"],
+  ["r", "keys.restart"],
+  ["s", "keys.scale"],
+  ["i", "keys.image"],
+  ["esc", "keys.close"],
+  ["?", "keys.all"],
+] as const;
+
+function Keys({ ctx }: { ctx: PageContext }) {
+  return (
+    <dialog id="keys" class="modal" aria-labelledby="keys-t">
+      <div class="modal-box w-[420px] max-w-[calc(100vw-24px)]">
+        <div class="dlg-h">
+          <h2 id="keys-t" class="text-lg!">
+            {say(ctx.lang, "keys")}
+          </h2>
+          <CloseDialog ctx={ctx} id="keys" />
+        </div>
+        <dl class="keylist">
+          {keys.map(([key, code]) => (
+            <div>
+              <dt>
+                {key.split(" ").map((one) => (
+                  <kbd class="kbd">{one}</kbd>
+                ))}
+              </dt>
+              <dd>{say(ctx.lang, code)}</dd>
+            </div>
+          ))}
+        </dl>
+      </div>
+    </dialog>
+  );
+}
+
+export function CloseDialog({ ctx, id }: { ctx: PageContext; id: string }) {
+  return (
+    <button class="icobtn end" type="button" command="close" commandfor={id} aria-label={say(ctx.lang, "close")}>
+      <Ico name="x" small={false} />
+    </button>
+  );
+}

@@ -1,0 +1,424 @@
+// The small parts every page is made of. They take values and answer markup; nothing here knows a noun's page.
+import type { ComponentChildren } from "preact";
+import type { Failure, Reason } from "../gen/lizardcd/v1/failure_pb.ts";
+import {
+  age,
+  type Code,
+  duration,
+  type Lang,
+  type Piece,
+  pieces,
+  say,
+  sentence,
+  sentencePieces,
+  stopped,
+  textOf,
+  type WordArgs,
+} from "../words/words.ts";
+import type { Drawing } from "./sprite.ts";
+
+/** What every view is given besides its message. */
+export interface PageContext {
+  lang: Lang;
+  /** Undefined follows the system. */
+  theme?: "light" | "dark";
+  /** The path asked for, with its query. */
+  path: string;
+  user?: { username: string; role: string; firstPassword: boolean };
+  /** True where clusters shown are simulated. */
+  simulated: boolean;
+  /** True where the server listens beyond this machine without TLS. */
+  insecure?: boolean;
+  /** The server's clock, milliseconds since 1970. */
+  now: number;
+  version: string;
+}
+
+type Named<Prefix extends string> = Extract<Code, `${Prefix}${string}`>;
+
+/** Every state that has a mark. */
+export type StateKey = Extract<Drawing, `m-${string}`> extends `m-${infer Key}` ? Key : never;
+
+const marks: ReadonlySet<string> = new Set<StateKey>([
+  "ok",
+  "run",
+  "degraded",
+  "failed",
+  "refused",
+  "stale",
+  "lost",
+  "unknown",
+  "wait",
+  "paused",
+  "zero",
+]);
+
+/** A state that came over the wire; what we do not know is shown as unknown, never as well. */
+export function stateOf(state: string): StateKey {
+  return marks.has(state) ? (state as StateKey) : "unknown";
+}
+
+export function stateWord(lang: Lang, state: string): string {
+  return say(lang, `state.${stateOf(state)}` as Named<"state."> & "state.ok");
+}
+
+export function Mark({ state, label }: { state: string; label?: string }) {
+  const s = stateOf(state);
+  const spoken = label ? { role: "img" as const, "aria-label": label } : { "aria-hidden": true };
+  return (
+    <svg class="mark" data-s={s} {...spoken}>
+      <use href={`#m-${s}`} />
+    </svg>
+  );
+}
+
+export function Ico({
+  name,
+  small = true,
+}: {
+  name: Extract<Drawing, `i-${string}`> extends `i-${infer N}` ? N : never;
+  small?: boolean;
+}) {
+  return (
+    <svg class={small ? "ico s" : "ico"} aria-hidden="true">
+      <use href={`#i-${name}`} />
+    </svg>
+  );
+}
+
+/** Mark and word together: shape, word and colour. */
+export function State({ ctx, state, word }: { ctx: PageContext; state: string; word?: string }) {
+  return (
+    <span class="state">
+      <Mark state={state} />
+      <span class="word" data-s={stateOf(state)}>
+        {word ?? stateWord(ctx.lang, state)}
+      </span>
+    </span>
+  );
+}
+
+/** @param ms milliseconds since the fact was confirmed; negative for never. Old ones say so; the browser ticks. */
+export function Age({ ctx, ms, lost, id }: { ctx: PageContext; ms: number; lost?: boolean; id?: string }) {
+  const old = lost || ms < 0 ? "lost" : ms > 60_000 ? "old" : undefined;
+  return (
+    <time id={id} class="age" data-a={old} data-t={stamp(ctx, ms)}>
+      {age(ctx.lang, ms)}
+    </time>
+  );
+}
+
+/** When something happened: an age that is no measure of what we know. */
+export function Since({ ctx, ms, bare }: { ctx: PageContext; ms: number; bare?: boolean }) {
+  return (
+    <time data-t={stamp(ctx, ms)} data-bare={bare}>
+      {bare ? duration(ctx.lang, ms) : age(ctx.lang, ms)}
+    </time>
+  );
+}
+
+/** Seconds of the server's clock, so that a page measures no clock but its own against it. */
+export function stamp(ctx: PageContext, ms: number): number | undefined {
+  return ms < 0 ? undefined : Math.round((ctx.now - ms) / 1000);
+}
+
+export interface Parts {
+  ok: number;
+  run?: number;
+  bad?: number;
+  of: number;
+}
+
+/** Decoration beside the number it draws. `hollow` draws what is last known or not known. */
+export function Bar({ ok, run = 0, bad = 0, of, hollow }: Parts & { hollow?: boolean }) {
+  if (hollow) return <svg class="bar hollow" aria-hidden="true" />;
+  const share = (n: number) => `${of > 0 ? Math.round((1000 * Math.min(n, of)) / of) / 10 : 0}%`;
+  return (
+    <svg class="bar" aria-hidden="true">
+      {ok > 0 && <rect class="f-ok" width={share(ok)} />}
+      {run > 0 && <rect class="f-run" x={share(ok)} width={share(run)} />}
+      {bad > 0 && <rect class="f-bad" x={share(ok + run)} width={share(bad)} />}
+    </svg>
+  );
+}
+
+const mostPods = 12;
+
+/** Squares, one for a pod; beyond a dozen the bar says it better. */
+export function Pods({ ctx, ready, desired }: { ctx: PageContext; ready: number; desired: number }) {
+  if (desired === 0 || desired > mostPods) return <span class="pods" />;
+  return (
+    <span class="pods" role="img" aria-label={say(ctx.lang, "pods.ready", { ready, desired })}>
+      {Array.from({ length: desired }, (_, index) =>
+        index < ready ? (
+          <svg viewBox="0 0 12 12" key={index}>
+            <rect class="f-ok" width="12" height="12" rx="2.5" />
+          </svg>
+        ) : (
+          <svg viewBox="0 0 12 12" key={index}>
+            <rect x=".75" y=".75" width="10.5" height="10.5" rx="2" fill="none" stroke-width="1.5" class="s-bad" />
+            <path d="m4 4 4 4m0-4-4 4" stroke-width="1.5" class="s-bad" />
+          </svg>
+        ),
+      )}
+    </span>
+  );
+}
+
+/** The last part of the path and the tag; the registry is cut, the tag never. */
+export function Image({ image, full }: { image: string; full?: boolean }) {
+  const { registry, name, tag } = imageParts(image);
+  return (
+    <span class={full ? "mono wrap-anywhere text-muted" : "mono"} title={full ? undefined : image}>
+      {full && registry}
+      {name}
+      {tag && <b>{tag}</b>}
+    </span>
+  );
+}
+
+/** "registry.example.com/shop/web:1.4.2" -> registry "registry.example.com/shop/", name "web:", tag "1.4.2". */
+export function imageParts(image: string): { registry: string; name: string; tag: string } {
+  const slash = image.lastIndexOf("/") + 1;
+  const last = image.slice(slash);
+  const cut = last.search(/[:@]/);
+  if (cut < 0) return { registry: image.slice(0, slash), name: last, tag: "" };
+  const tag = last.slice(cut + 1).replace(/(@?sha256:[0-9a-f]{12})[0-9a-f]+$/, "$1…");
+  return { registry: image.slice(0, slash), name: last.slice(0, cut + 1), tag };
+}
+
+const inMono = new Set([
+  "image",
+  "container",
+  "containers",
+  "key",
+  "line",
+  "name",
+  "cluster",
+  "namespace",
+  "where",
+  "path",
+  "autoscaler",
+  "expected",
+  "actual",
+  "selector",
+  "object",
+  "from",
+  "to",
+  "limit",
+  "permission",
+]);
+
+/** Text with its values set in their own type: names, images and keys in mono. */
+export function Said({ parts }: { parts: readonly Piece[] }) {
+  return (
+    <>
+      {parts.map((part) =>
+        typeof part === "string" ? part : inMono.has(part.name) ? <code>{part.value}</code> : part.value,
+      )}
+    </>
+  );
+}
+
+export function Say<C extends Code>({
+  ctx,
+  code,
+  params,
+}: { ctx: PageContext; code: C } & (WordArgs<C> extends [] ? { params?: undefined } : { params: WordArgs<C>[0] })) {
+  return <Said parts={pieces(ctx.lang, code, ...([params] as unknown as WordArgs<C>))} />;
+}
+
+/** What happened in bold, then the detail: for a callout or a list. */
+export function ReasonSentence({ ctx, reason }: { ctx: PageContext; reason: Reason | Failure }) {
+  const { head, rest } = sentencePieces(ctx.lang, reason);
+  return (
+    <>
+      <b>
+        <Said parts={full(ctx, head)} />
+      </b>
+      {rest.length > 0 && " "}
+      <Said parts={full(ctx, rest)} />
+    </>
+  );
+}
+
+// With its full stop, where it has none.
+function full(ctx: PageContext, parts: Piece[]): Piece[] {
+  const text = textOf(parts);
+  return text === "" ? parts : [...parts, stopped(ctx.lang, text).slice(text.length)];
+}
+
+export function sentenceOf(ctx: PageContext, said: Reason | Failure): string {
+  return stopped(ctx.lang, sentence(ctx.lang, said));
+}
+
+export function Callout({
+  id,
+  state,
+  hidden,
+  children,
+  action,
+}: {
+  id?: string;
+  state: string;
+  hidden?: boolean;
+  children: ComponentChildren;
+  action?: ComponentChildren;
+}) {
+  return (
+    <div id={id} class="callout" data-s={stateOf(state)} hidden={hidden}>
+      <Mark state={state} />
+      <p>{children}</p>
+      {action && <span class="end">{action}</span>}
+    </div>
+  );
+}
+
+/** Errors stay until dismissed; the rest goes after 6 s. `undo` is a form that takes it back. */
+export function Toast({
+  ctx,
+  state,
+  children,
+  action,
+}: {
+  ctx: PageContext;
+  state: string;
+  children: ComponentChildren;
+  action?: ComponentChildren;
+}) {
+  return (
+    <div class="toast-note" data-s={stateOf(state)}>
+      <Mark state={state} />
+      <p>{children}</p>
+      <span class="flex gap-1">
+        {action}
+        <button type="button" class="icobtn s js" data-dismiss aria-label={say(ctx.lang, "toast.dismiss")}>
+          <Ico name="x" />
+        </button>
+      </span>
+    </div>
+  );
+}
+
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <p class="font-medium">{title}</p>
+      {children && <div class="hint">{children}</div>}
+    </div>
+  );
+}
+
+export function Panel({
+  id,
+  title,
+  hint,
+  end,
+  children,
+}: {
+  id: string;
+  title: string;
+  hint?: ComponentChildren;
+  end?: ComponentChildren;
+  children: ComponentChildren;
+}) {
+  return (
+    <section class="panel" aria-labelledby={id}>
+      <header class="panel-h">
+        <h2 id={id}>{title}</h2>
+        {hint && <span class="hint">{hint}</span>}
+        {end && <span class="hint end pr-1.5">{end}</span>}
+      </header>
+      {children}
+    </section>
+  );
+}
+
+export function Cmd({ ctx, text, label }: { ctx: PageContext; text: string; label: string }) {
+  return (
+    <div class="cmd">
+      <pre>
+        <code>{text}</code>
+      </pre>
+      <button type="button" class="btn btn-xs js" data-copy={text} aria-label={`${say(ctx.lang, "copy")}: ${label}`}>
+        <Ico name="copy" />
+        {say(ctx.lang, "copy")}
+      </button>
+    </div>
+  );
+}
+
+/** Lines that go and lines that come; the sign is part of the text. */
+export function Diff({
+  ctx,
+  changes,
+}: {
+  ctx: PageContext;
+  changes: readonly { path: string; before: string; after: string }[];
+}) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways must be reachable by keyboard
+    <div class="diff" tabIndex={0} role="region" aria-label={say(ctx.lang, "diff")}>
+      {changes.map(({ path, before, after }) => (
+        <>
+          <span class="hunk">{path}</span>
+          {before !== "" && <del>{`-  ${plain(before)}`}</del>}
+          {after !== "" && <ins>{`+  ${plain(after)}`}</ins>}
+        </>
+      ))}
+    </div>
+  );
+}
+
+/** A change's JSON text as a person writes it: "3", registry/web:1 without quotes. */
+export function plain(json: string): string {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "string" ? value : json;
+  } catch {
+    // Not JSON: an agent of another version; its text is still worth showing.
+    return json;
+  }
+}
+
+/** One stream a page: out-of-band elements arrive over it, it draws nothing itself. */
+export function Stream({ href }: { href: string }) {
+  return <div id="stream" hx-sse:connect={href} hx-trigger="load, reconnect" hx-swap="none" hidden />;
+}
+
+const kinds: { [resource: string]: string } = {
+  deployments: "Deployment",
+  statefulsets: "StatefulSet",
+  daemonsets: "DaemonSet",
+};
+
+export function kindOf(resource: string): string {
+  return kinds[resource] ?? resource;
+}
+
+/** An element id for an object: "<noun>-<hash>", the same for the same key. */
+export function objectId(noun: string, ...key: string[]): string {
+  return `${noun}-${hash(key.join("/"))}`;
+}
+
+// 36 bits in six signs: short, since it does not compress; two of 1,000 rows meet once in 140,000 pages.
+function hash(text: string): string {
+  let a = 0xdeadbeef;
+  let b = 0x41c6ce57;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    a = Math.imul(a ^ c, 2654435761);
+    b = Math.imul(b ^ c, 1597334677);
+  }
+  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
+  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+  let bits = (b & 0xf) * 2 ** 32 + (a >>> 0);
+  let out = "";
+  for (let i = 0; i < 6; i++) {
+    out += signs[bits % 64];
+    bits = Math.floor(bits / 64);
+  }
+  return out;
+}
+
+const signs = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
