@@ -4,8 +4,7 @@
  * `, N skipped`; the line before it names the parts of the testbed that this machine cannot have. With CI=true such a
  * part is a failure.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, join, relative } from "node:path";
 import { type Part, partNames, provide } from "./testbed/build.ts";
 import { markedProcesses } from "./testbed/marked.ts";
@@ -15,7 +14,9 @@ import { until } from "./testbed/wait.ts";
 
 const root = join(import.meta.dirname, "..");
 const binaries = join(root, "node_modules/.bin");
-const work = mkdtempSync(join(tmpdir(), "lizardcd-run-"));
+/** Ends with this process, however that ends: so do the tests, and the folder of what they report. */
+const group = await processGroup({ name: "run" });
+const work = group.folder;
 const missingFile = join(work, "missing.jsonl");
 /** Marks every process of this run, so that the ones left behind can be found. */
 const mark = { name: "LIZARDCD_TEST_RUN", value: crypto.randomUUID() };
@@ -30,8 +31,7 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
 
 const filters = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
-const exitCode = await run().finally(() => rmSync(work, { recursive: true, force: true }));
-process.exit(exitCode);
+process.exit(await run().finally(() => group.stop()));
 
 async function run(): Promise<number> {
   const started = performance.now();
@@ -136,7 +136,6 @@ async function test(name: string, files: string[]) {
   if (files.length === 0) return;
   console.log(`\n${name} tests`);
   const report = join(work, `${name}.xml`);
-  const group = await processGroup({ name: "tests" });
   const running = await group.start({
     name,
     command: [
@@ -154,7 +153,6 @@ async function test(name: string, files: string[]) {
   const deadline = setTimeout(() => void running.stop("SIGKILL"), 30 * 60_000);
   const ended = await running.exited;
   clearTimeout(deadline);
-  await group.stop();
   count(name, files, ended, existsSync(report) ? readFileSync(report, "utf8") : undefined);
 }
 

@@ -8,30 +8,30 @@ import { until } from "./wait.ts";
 
 const mark = "LIZARDCD_TEST_MARK";
 
-/** Starts a runner and waits until its processes are there. */
+/** Starts a runner, in a group of its own so that a test that fails leaves nothing either. */
 async function startRunner() {
   const id = crypto.randomUUID();
-  const runner = Bun.spawn([process.execPath, join(import.meta.dirname, "reaper.fixture.ts")], {
+  const group = await processGroup();
+  const runner = await group.start({
+    name: "runner",
+    command: [process.execPath, join(import.meta.dirname, "reaper.fixture.ts")],
     env: { ...process.env, [mark]: id },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
   });
-  const reader = runner.stdout.getReader();
-  const { value } = await reader.read();
-  const { folders } = JSON.parse(new TextDecoder().decode(value)) as { folders: string[] };
-  return { runner, folders, alive: () => markedProcesses(mark, id) };
+  const said = await until(() => runner.log().endsWith("\n") && runner.log(), { what: "the runner to be ready" });
+  const { folders } = JSON.parse(said) as { folders: string[] };
+  return { runner, folders, alive: () => markedProcesses(mark, id), [Symbol.asyncDispose]: group.stop };
 }
 
 describePart("kubernetes", "a test runner that dies", () => {
   test.each(["SIGKILL", "SIGTERM", "SIGINT"] as const)(
     "by %s leaves no process and no folder behind",
     async (signal) => {
-      const { runner, folders, alive } = await startRunner();
+      await using started = await startRunner();
+      const { runner, folders, alive } = started;
       // Runner, three reapers, a cluster's five, an etcd, the deaf one and its child.
       await until(() => alive().length >= 12, { what: "all processes to be there" });
       expect(folders.map((folder) => existsSync(folder))).toEqual([true, true]);
-      runner.kill(signal);
+      await runner.stop(signal);
       await until(() => alive().length === 0, { what: "all processes to be gone" });
       expect(folders.map((folder) => existsSync(folder))).toEqual([false, false]);
     },
