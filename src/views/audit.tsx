@@ -3,8 +3,9 @@
 import { href } from "../contract/operation.ts";
 import type { AuditEntry, ListAuditRequest, ListAuditResponse } from "../gen/lizardcd/v1/audit_pb.ts";
 import { type Code, duration, say } from "../words/words.ts";
+import { Diff } from "./diff.tsx";
 import { page } from "./layout.tsx";
-import { Diff, Ico, kindOf, type PageContext, ReasonSentence, Since, State } from "./parts.tsx";
+import { Ico, kindOf, type PageContext, ReasonSentence, Since, State } from "./parts.tsx";
 
 export interface AuditOptions {
   /** Ids of the entries that are open. */

@@ -5,23 +5,13 @@ import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
 import type { Attention, ClusterRow, Fleet } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { grouped, say, sentence } from "../words/words.ts";
 import { Deed } from "./audit.tsx";
+import { AgentCommands, NoClusters } from "./empty.tsx";
 import { page } from "./layout.tsx";
-import {
-  Age,
-  Bar,
-  Cmd,
-  Ico,
-  Mark,
-  objectId,
-  type PageContext,
-  Pods,
-  ReasonSentence,
-  Since,
-  Stream,
-  stateOf,
-  stateWord,
-} from "./parts.tsx";
+import { Ico, Mark, type PageContext, Pods, ReasonSentence, Since, Stream, stateWord } from "./parts.tsx";
 import { html, partial } from "./render.ts";
+import { clusterWord, known, Tile, tileId } from "./tile.tsx";
+
+export { clusterTile } from "./tile.tsx";
 
 export interface FleetOptions {
   /** The latest writes, newest first. */
@@ -67,15 +57,6 @@ export function fleetUpdate(ctx: PageContext, fleet: Fleet, changed: readonly Cl
       .map((row) => partial(tileId(row), "outerMorph", html(<Tile ctx={ctx} row={row} group={fleet.group} />)))
       .join("")
   );
-}
-
-/** One tile, "cluster-<hash>". */
-export function clusterTile(ctx: PageContext, row: ClusterRow, { group = "" }: { group?: string } = {}): string {
-  return html(<Tile ctx={ctx} row={row} group={group} />);
-}
-
-function tileId({ name }: ClusterRow): string {
-  return objectId("cluster", name);
 }
 
 function Body({ ctx, fleet, recent }: { ctx: PageContext; fleet: Fleet } & FleetOptions) {
@@ -135,11 +116,6 @@ function Head({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
       </div>
     </div>
   );
-}
-
-/** What is said of it may be believed. */
-function known({ state }: Pick<ClusterRow, "state">): boolean {
-  return state === "ok" || state === "degraded";
 }
 
 function NeedsAttention({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
@@ -285,11 +261,6 @@ function States({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
   );
 }
 
-// Of a cluster that is well we know that it answers, no more.
-function clusterWord(ctx: PageContext, state: string): string {
-  return state === "ok" ? say(ctx.lang, "reachable") : stateWord(ctx.lang, state);
-}
-
 function Grouping({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
   if (fleet.groups.length === 0) return null;
   return (
@@ -358,143 +329,5 @@ function Board({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
         );
       })}
     </div>
-  );
-}
-
-function Tile({ ctx, row, group }: { ctx: PageContext; row: ClusterRow; group: string }) {
-  const { lang } = ctx;
-  const state = stateOf(row.state);
-  const sure = known(row);
-  const bad = (row.states.failed ?? 0) + (row.states.degraded ?? 0);
-  const run = row.states.run ?? 0;
-  const good = row.workloads - bad - run;
-  const count =
-    sure || state === "stale"
-      ? `${sure ? "" : "~"}${good}/${row.workloads}`
-      : state === "unknown"
-        ? "?"
-        : `?/${row.workloads}`;
-  const version = row.kubernetesVersion.replace(/^v|\+.*$/g, "");
-  const scope = row.scope.includes("*") ? say(lang, "scope.all") : say(lang, "scope.some", { n: row.scope.length });
-  const facts = [version, row.scope.length > 0 ? scope : ""].filter(Boolean).join(" · ");
-  const agents = say(lang, "agents.of", { n: row.agentsAnswering, total: row.agents });
-  const corner = row.labels[group === "env" ? "region" : "env"];
-  return (
-    <li id={tileId(row)} data-c={row.name}>
-      <a
-        class="tile"
-        data-s={state}
-        href={href("fleet.listWorkloads", { cluster: [row.name] })}
-        title={row.failure ? sentence(lang, row.failure) : undefined}
-      >
-        <span class="r">
-          <Mark state={state} />
-          <strong title={row.name}>{row.name}</strong>
-          <span>{corner}</span>
-        </span>
-        <span class="r">
-          <Bar ok={good} run={run} bad={bad} of={row.workloads} hollow={!sure} />
-          <span class="nums">
-            <span class="sr-only">{say(lang, sure ? "tile.well" : "tile.lastKnown")} </span>
-            {count}
-          </span>
-        </span>
-        <span class="r">
-          <span class="cut" title={[row.kubernetesVersion, ...row.scope].join(", ")}>
-            {facts || " "}
-          </span>
-          <span class="nums" title={agents}>
-            <Ico name="agent" />
-            <span class="sr-only">{agents}</span>
-            <span aria-hidden="true">
-              {row.agentsAnswering}/{row.agents}
-            </span>
-          </span>
-        </span>
-        <span class="r">
-          <span class="word" data-s={state === "ok" ? "reach" : state}>
-            {clusterWord(ctx, state)}
-          </span>
-          <Age ctx={ctx} ms={row.seenMs} lost={state === "lost" || state === "unknown"} />
-        </span>
-      </a>
-    </li>
-  );
-}
-
-function AgentCommands({ ctx }: { ctx: PageContext }) {
-  const { lang } = ctx;
-  return (
-    <div class="grid gap-3 grid-cols-[minmax(0,1fr)]">
-      <div class="grid gap-1.5">
-        <p>{say(lang, "agent.kubeconfig")}</p>
-        <Cmd ctx={ctx} label={say(lang, "agent.kubeconfig")} text={"npm start -- --kubeconfig ~/.kube/config"} />
-      </div>
-      <div class="grid gap-1.5">
-        <p>{say(lang, "agent.beside")}</p>
-        <Cmd ctx={ctx} label={say(lang, "agent.beside")} text={agentCommand} />
-      </div>
-    </div>
-  );
-}
-
-const agentCommand = `lizardcd-agent --kubeconfig ~/.kube/config --cluster eu-1 --labels env=prod,region=eu \\
-  --server http://127.0.0.1:5117 --join-token-file .lizardcd/join-token`;
-
-function NoClusters({ ctx }: { ctx: PageContext }) {
-  const { lang } = ctx;
-  return (
-    <div id="fleet" class="centre">
-      <div class="w-full max-w-[680px] grid grid-cols-[minmax(0,1fr)] gap-6">
-        <Picture ctx={ctx} />
-        <div class="grid gap-1">
-          <h1 class="text-2xl!">{say(lang, "empty.head")}</h1>
-          <p class="text-muted text-base">{say(lang, "empty.rest")}</p>
-        </div>
-        <AgentCommands ctx={ctx} />
-        <p class="state text-muted whitespace-normal!" role="status">
-          <Mark state="run" />
-          <span>{say(lang, "empty.listening")}</span>
-        </p>
-      </div>
-    </div>
-  );
-}
-
-function Picture({ ctx }: { ctx: PageContext }) {
-  const { lang } = ctx;
-  return (
-    <svg viewBox="0 0 680 132" class="w-full nar" role="img" aria-label={say(lang, "picture.alt")}>
-      <g fill="none" stroke-width="1.5" class="s-line2">
-        <path d="M176 66h118M386 66h118" stroke-dasharray="4 4" />
-        <path d="m286 61 8 5-8 5M394 61l-8 5 8 5" />
-      </g>
-      <rect x="8" y="26" width="168" height="80" rx="8" class="f-panel s-line2" stroke-dasharray="5 4" />
-      <path d="M24 42h40v14H24zM70 42h40v14H70zM24 62h40v14H24z" class="f-line" />
-      <rect x="100" y="66" width="60" height="26" rx="5" class="f-ink" />
-      <text x="130" y="83" text-anchor="middle" font-size="11" class="f-panel">
-        agent
-      </text>
-      <rect x="294" y="40" width="92" height="52" rx="8" class="f-panel s-line2" />
-      <text x="340" y="70" text-anchor="middle" font-size="12" class="f-ink">
-        {say(lang, "picture.registry")}
-      </text>
-      <rect x="504" y="26" width="168" height="80" rx="8" class="f-panel s-ink" />
-      <svg x="522" y="50" width="32" height="32">
-        <use href="#logo" />
-      </svg>
-      <text x="566" y="71" font-size="12" class="f-content">
-        {say(lang, "picture.server")}
-      </text>
-      <text x="92" y="20" text-anchor="middle" font-size="12" class="f-ink">
-        {say(lang, "picture.cluster")}
-      </text>
-      <text x="236" y="54" text-anchor="middle" font-size="11" class="f-ink">
-        {say(lang, "picture.announces")}
-      </text>
-      <text x="444" y="54" text-anchor="middle" font-size="11" class="f-ink">
-        {say(lang, "picture.finds")}
-      </text>
-    </svg>
   );
 }

@@ -348,39 +348,6 @@ export function Cmd({ ctx, text, label }: { ctx: PageContext; text: string; labe
   );
 }
 
-/** Lines that go and lines that come; the sign is part of the text. */
-export function Diff({
-  ctx,
-  changes,
-}: {
-  ctx: PageContext;
-  changes: readonly { path: string; before: string; after: string }[];
-}) {
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways must be reachable by keyboard
-    <div class="diff" tabIndex={0} role="region" aria-label={say(ctx.lang, "diff")}>
-      {changes.map(({ path, before, after }) => (
-        <>
-          <span class="hunk">{path}</span>
-          {before !== "" && <del>{`-  ${plain(before)}`}</del>}
-          {after !== "" && <ins>{`+  ${plain(after)}`}</ins>}
-        </>
-      ))}
-    </div>
-  );
-}
-
-/** A change's JSON text as a person writes it: "3", registry/web:1 without quotes. */
-export function plain(json: string): string {
-  try {
-    const value: unknown = JSON.parse(json);
-    return typeof value === "string" ? value : json;
-  } catch {
-    // Not JSON: an agent of another version; its text is still worth showing.
-    return json;
-  }
-}
-
 /** One stream a page: out-of-band elements arrive over it, it draws nothing itself. */
 export function Stream({ href }: { href: string }) {
   return <div id="stream" hx-sse:connect={href} hx-trigger="load, reconnect" hx-swap="none" hidden />;
@@ -395,30 +362,3 @@ const kinds: { [resource: string]: string } = {
 export function kindOf(resource: string): string {
   return kinds[resource] ?? resource;
 }
-
-/** An element id for an object: "<noun>-<hash>", the same for the same key. */
-export function objectId(noun: string, ...key: string[]): string {
-  return `${noun}-${hash(key.join("/"))}`;
-}
-
-// 36 bits in six signs: short, since it does not compress; two of 1,000 rows meet once in 140,000 pages.
-function hash(text: string): string {
-  let a = 0xdeadbeef;
-  let b = 0x41c6ce57;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    a = Math.imul(a ^ c, 2654435761);
-    b = Math.imul(b ^ c, 1597334677);
-  }
-  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
-  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
-  let bits = (b & 0xf) * 2 ** 32 + (a >>> 0);
-  let out = "";
-  for (let i = 0; i < 6; i++) {
-    out += signs[bits % 64];
-    bits = Math.floor(bits / 64);
-  }
-  return out;
-}
-
-const signs = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";

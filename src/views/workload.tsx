@@ -22,7 +22,7 @@ import {
 } from "./parts.tsx";
 import { html, partial } from "./render.ts";
 import { podWord, Rollout } from "./rollout.tsx";
-import { keyOf, readyText } from "./workloads.tsx";
+import { keyOf, readyText } from "./row.tsx";
 import { ImageDialog, ScaleDialog } from "./write.tsx";
 
 export { imagePage, imagePreview, writeDone } from "./write.tsx";

@@ -6,26 +6,16 @@ import type {
   FleetWorkload,
   ListFleetWorkloadsRequest,
   ListFleetWorkloadsResponse,
-  Unanswered,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { WorkloadKey, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { age, grouped, say, sentence, wordsFor } from "../words/words.ts";
+import { say } from "../words/words.ts";
+import { Chips, Count, filtered, type ListProps, listHref, Sorted, States } from "./filter.tsx";
 import { page } from "./layout.tsx";
-import {
-  Age,
-  Bar,
-  Ico,
-  imageParts,
-  kindOf,
-  Mark,
-  objectId,
-  type PageContext,
-  Stream,
-  stamp,
-  stateOf,
-  stateWord,
-} from "./parts.tsx";
+import { Ico, type PageContext, Stream, stamp } from "./parts.tsx";
 import { html, partial } from "./render.ts";
+import { Row, rowId, UnansweredRow, workloadRow } from "./row.tsx";
+
+export { keyOf, rowId, workloadRow } from "./row.tsx";
 
 export interface WorkloadsOptions {
   /** All clusters, to choose from. */
@@ -153,27 +143,7 @@ export function agesEvent(ctx: PageContext, ages: Iterable<[cluster: string, ms:
   return JSON.stringify(Object.fromEntries([...ages].map(([cluster, ms]) => [cluster, stamp(ctx, ms)])));
 }
 
-export function workloadRow(ctx: PageContext, item: FleetWorkload, { fresh }: { fresh?: boolean } = {}): string {
-  return html(<Row ctx={ctx} item={item} fresh={fresh} />);
-}
-
-/** The same id for the same workload, on every page: "workload-<hash>". */
-export function rowId({
-  cluster,
-  namespace,
-  resource,
-  name,
-}: Pick<WorkloadKey, "cluster" | "namespace" | "resource" | "name">): string {
-  return objectId("workload", cluster, namespace, resource, name);
-}
-
-interface Props {
-  ctx: PageContext;
-  response: ListFleetWorkloadsResponse;
-  request: ListFleetWorkloadsRequest;
-}
-
-function List(props: Props) {
+function List(props: ListProps) {
   const { ctx, response, request } = props;
   const more = response.continue !== "" || request.continue !== "";
   const { lang } = ctx;
@@ -183,12 +153,12 @@ function List(props: Props) {
         <caption class="sr-only">{say(lang, "workloads.caption")}</caption>
         <thead hx-boost:inherited="true" hx-target:inherited="#wl" hx-swap:inherited="innerHTML show:none">
           <tr>
-            <Sorted {...props} by="worst" label={say(lang, "health")} />
-            <Sorted {...props} by="name" label={say(lang, "name")} />
+            <Sorted request={request} by="worst" label={say(lang, "health")} />
+            <Sorted request={request} by="name" label={say(lang, "name")} />
             <th scope="col" class="nar">
               {say(lang, "kind")}
             </th>
-            <Sorted {...props} by="cluster" label={say(lang, "place")} nar />
+            <Sorted request={request} by="cluster" label={say(lang, "place")} nar />
             <th scope="col">{say(lang, "ready")}</th>
             <th scope="col" class="nar">
               {say(lang, "image")}
@@ -236,7 +206,7 @@ function List(props: Props) {
   );
 }
 
-function Rows({ ctx, response, request }: Props) {
+function Rows({ ctx, response, request }: ListProps) {
   if (response.items.length === 0 && response.unanswered.length === 0) {
     return (
       <tr class="none">
@@ -266,297 +236,6 @@ function Rows({ ctx, response, request }: Props) {
         <Row ctx={ctx} item={item} />
       ))}
     </>
-  );
-}
-
-// A thousand of these are one page: few elements, no repeated attributes, no spoken copy of what is written anyway.
-function Row({ ctx, item, fresh }: { ctx: PageContext; item: FleetWorkload; fresh?: boolean }) {
-  const row = item.row!;
-  const state = stateOf(row.state);
-  const known = state !== "stale" && state !== "lost" && state !== "unknown";
-  const image = imageParts((row.containers.find(({ init }) => !init) ?? row.containers[0])?.image ?? "");
-  return (
-    <tr id={rowId(row)} class={fresh ? "fresh" : undefined} data-k={state}>
-      <td>
-        <span class="state">
-          <svg class="mark" aria-hidden="true">
-            <use href={`#m-${state}`} />
-          </svg>
-          <span class="word">{wordsFor(ctx.lang)[`state.${state}`]}</span>
-        </span>
-      </td>
-      <th scope="row">
-        <a class="mono lk" href={href("workload.get", keyOf(row))}>
-          {row.name}
-        </a>
-      </th>
-      <td class="nar dim">{kindOf(row.resource)}</td>
-      <td class="mono place">
-        <a href={`?cluster=${encodeURIComponent(row.cluster)}`}>{row.cluster}</a>/
-        <a href={`?namespace=${encodeURIComponent(row.namespace)}`}>{row.namespace}</a>
-      </td>
-      <td>
-        <span class="ready">
-          <Bar {...barOf(row)} hollow={!known} />
-          <span>{readyText(row)}</span>
-        </span>
-      </td>
-      <td
-        class="nar mono cut img"
-        title={image.registry === "" ? undefined : `${image.registry}${image.name}${image.tag}`}
-      >
-        {image.name}
-        <b>{image.tag}</b>
-        {row.containers.length > 1 && <span class="dim"> +{row.containers.length - 1}</span>}
-      </td>
-      <td class="nar dim">
-        <time data-t={stamp(ctx, row.changedMs)}>{age(ctx.lang, row.changedMs)}</time>
-      </td>
-      <td class="nar">
-        <time
-          class="age"
-          data-a={state === "lost" ? "lost" : item.ageMs > 60_000 ? "old" : undefined}
-          data-t={stamp(ctx, item.ageMs)}
-        >
-          {age(ctx.lang, item.ageMs)}
-        </time>
-      </td>
-      <td class="act nar" />
-    </tr>
-  );
-}
-
-function UnansweredRow({ ctx, unanswered }: { ctx: PageContext; unanswered: Unanswered }) {
-  const { cluster, code, message, ageMs } = unanswered;
-  return (
-    <tr id={objectId("unanswered", cluster)} data-k="lost">
-      <td>
-        <span class="state">
-          <Mark state="lost" />
-          <span class="word">{stateWord(ctx.lang, "lost")}</span>
-        </span>
-      </td>
-      <th scope="row" colSpan={6} class="whitespace-normal!">
-        <a class="mono lk" href={`?cluster=${encodeURIComponent(cluster)}`}>
-          {cluster}
-        </a>{" "}
-        <span class="font-normal">{sentence(ctx.lang, { code, params: { cluster }, message })}</span>
-      </th>
-      <td>
-        <Age ctx={ctx} ms={ageMs} lost />
-      </td>
-      <td class="act nar" />
-    </tr>
-  );
-}
-
-/** Which part of the pods serves, moves and fails. */
-export function barOf(row: WorkloadRow): { ok: number; run: number; bad: number; of: number } {
-  const ok = Math.min(row.ready, row.desired);
-  const left = row.desired - ok;
-  return {
-    ok,
-    run: row.state === "run" ? left : 0,
-    bad: row.state === "failed" || row.state === "degraded" ? left : 0,
-    of: row.desired,
-  };
-}
-
-/** "2/5"; "~2/5" is last known, "?/5" is not known. */
-export function readyText({ state, ready, desired }: Pick<WorkloadRow, "state" | "ready" | "desired">): string {
-  if (state === "lost" || state === "unknown") return `?/${desired}`;
-  return `${state === "stale" ? "~" : ""}${ready}/${desired}`;
-}
-
-export function keyOf({ cluster, namespace, resource, name }: WorkloadKey | WorkloadRow) {
-  return { cluster, namespace, resource, name };
-}
-
-function Count({ ctx, response, oob }: Props & { oob?: boolean }) {
-  const asked = response.clusters;
-  const silent = response.unanswered.length;
-  return (
-    <p id="wl-count" class="hint" hx-swap-oob={oob ? "true" : undefined}>
-      {silent === 0
-        ? say(ctx.lang, "workloads.count", { n: response.total, clusters: asked })
-        : say(ctx.lang, "workloads.countSilent", { n: response.total, answering: asked - silent, clusters: asked })}
-    </p>
-  );
-}
-
-const chipStates = ["failed", "degraded", "run", "paused", "zero", "ok"] as const;
-
-function States({ ctx, response, request, oob }: Props & { oob?: boolean }) {
-  return (
-    <div
-      id="wl-states"
-      class="filters end"
-      hx-swap-oob={oob ? "true" : undefined}
-      hx-boost:inherited="true"
-      hx-target:inherited="#wl"
-      hx-swap:inherited="innerHTML show:none"
-    >
-      {chipStates.map((state) => {
-        const chosen = request.state.includes(state);
-        const count = response.states[state] ?? 0;
-        if (count === 0 && !chosen) return null;
-        const next = chosen ? request.state.filter((one) => one !== state) : [...request.state, state];
-        return (
-          <a class="chip" href={listHref(request, { state: next })} aria-current={chosen ? "true" : undefined}>
-            <Mark state={state} />
-            {stateWord(ctx.lang, state)} <b>{grouped(count)}</b>
-          </a>
-        );
-      })}
-    </div>
-  );
-}
-
-const lists = [
-  ["cluster", "cluster"],
-  ["namespace", "namespace"],
-  ["resource", "kind"],
-  ["state", "health"],
-] as const;
-
-function Chips({ ctx, response, request, clusters, oob }: Props & WorkloadsOptions & { oob?: boolean }) {
-  const namespaces = [...new Set(response.items.map(({ row }) => row!.namespace))]
-    .filter((one) => !request.namespace.includes(one))
-    .sort();
-  return (
-    <div
-      id="wl-chips"
-      class="filters"
-      hx-swap-oob={oob ? "true" : undefined}
-      hx-boost:inherited="true"
-      hx-target:inherited="#wl"
-      hx-swap:inherited="innerHTML show:none"
-    >
-      {lists.flatMap(([field, label]) =>
-        request[field].map((value) => (
-          <span class="chip" key={`${field} ${value}`}>
-            <input type="hidden" name={field} value={value} />
-            {say(ctx.lang, label)}{" "}
-            <b>{field === "state" ? stateWord(ctx.lang, value) : field === "resource" ? kindOf(value) : value}</b>
-            <a
-              class="x"
-              href={listHref(request, { [field]: request[field].filter((one) => one !== value) })}
-              aria-label={say(ctx.lang, "filter.remove", { what: value })}
-            >
-              <Ico name="x" />
-            </a>
-          </span>
-        )),
-      )}
-      {request.labelSelector !== "" && (
-        <span class="chip">
-          <input type="hidden" name="labelSelector" value={request.labelSelector} />
-          {say(ctx.lang, "labels")} <b>{request.labelSelector}</b>
-          <a
-            class="x"
-            href={listHref(request, { labelSelector: "" })}
-            aria-label={say(ctx.lang, "filter.remove", { what: request.labelSelector })}
-          >
-            <Ico name="x" />
-          </a>
-        </span>
-      )}
-      {request.sort !== "" && <input type="hidden" name="sort" value={request.sort} />}
-      {request.limit > 0 && <input type="hidden" name="limit" value={request.limit} />}
-      <details class="menu left">
-        <summary class="chip add">
-          <Ico name="plus" />
-          {say(ctx.lang, "filter")}
-        </summary>
-        <div class="choices">
-          <Choices
-            ctx={ctx}
-            request={request}
-            field="resource"
-            label={say(ctx.lang, "kind")}
-            values={["deployments", "statefulsets", "daemonsets"]}
-          />
-          <Choices
-            ctx={ctx}
-            request={request}
-            field="cluster"
-            label={say(ctx.lang, "cluster")}
-            values={clusters.map(({ name }) => name)}
-          />
-          <Choices
-            ctx={ctx}
-            request={request}
-            field="namespace"
-            label={say(ctx.lang, "namespace")}
-            values={namespaces}
-          />
-        </div>
-      </details>
-      {filtered(request) && (
-        <a
-          class="lk hint"
-          href={listHref(request, { cluster: [], namespace: [], resource: [], state: [], q: "", labelSelector: "" })}
-        >
-          {say(ctx.lang, "clearAll")}
-        </a>
-      )}
-    </div>
-  );
-}
-
-function Choices({
-  ctx,
-  request,
-  field,
-  label,
-  values,
-}: {
-  ctx: PageContext;
-  request: ListFleetWorkloadsRequest;
-  field: "resource" | "cluster" | "namespace";
-  label: string;
-  values: readonly string[];
-}) {
-  const left = values.filter((value) => !request[field].includes(value));
-  if (left.length === 0) return null;
-  return (
-    <div>
-      <p class="lab px-2">{label}</p>
-      <ul>
-        {left.map((value) => (
-          <li key={value}>
-            <a
-              class={field === "resource" ? undefined : "mono"}
-              href={listHref(request, { [field]: [...request[field], value] })}
-            >
-              {field === "resource" ? kindOf(value) : value}
-            </a>
-          </li>
-        ))}
-      </ul>
-    </div>
-  );
-}
-
-function Sorted({
-  ctx,
-  request,
-  by,
-  label,
-  nar,
-}: Props & { by: "worst" | "name" | "cluster"; label: string; nar?: boolean }) {
-  const chosen = (request.sort || "worst") === by;
-  return (
-    <th
-      scope="col"
-      class={nar ? "nar" : undefined}
-      aria-sort={chosen ? (by === "worst" ? "descending" : "ascending") : undefined}
-    >
-      <a class="lk" href={listHref(request, { sort: by === "worst" ? "" : by })}>
-        {label}
-        {chosen && <Ico name="sort" />}
-      </a>
-    </th>
   );
 }
 
@@ -616,24 +295,4 @@ function KeysLine({ ctx }: { ctx: PageContext }) {
       ))}
     </span>
   );
-}
-
-function filtered(request: ListFleetWorkloadsRequest): boolean {
-  return lists.some(([field]) => request[field].length > 0) || request.q !== "" || request.labelSelector !== "";
-}
-
-/** This list with something changed. Begins at the first page unless told otherwise. */
-export function listHref(request: ListFleetWorkloadsRequest, change: { [field: string]: unknown } = {}): string {
-  const { cluster, namespace, resource, state, q, labelSelector, sort } = request;
-  return href("fleet.listWorkloads", {
-    cluster,
-    namespace,
-    resource,
-    state,
-    q,
-    labelSelector,
-    sort: sort === "worst" ? "" : sort,
-    limit: request.limit || undefined,
-    ...change,
-  });
 }

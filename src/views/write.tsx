@@ -7,8 +7,9 @@ import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import { FleetWorkloadSchema } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { SetImageRequest, Workload } from "../gen/lizardcd/v1/workload_pb.ts";
 import { say } from "../words/words.ts";
+import { Diff, plain } from "./diff.tsx";
 import { CloseDialog, page } from "./layout.tsx";
-import { Callout, Diff, Ico, imageParts, type PageContext, plain, ReasonSentence, Say, Toast } from "./parts.tsx";
+import { Callout, Ico, imageParts, type PageContext, ReasonSentence, Say, Toast } from "./parts.tsx";
 import { html, partial } from "./render.ts";
 import { keyOf, rowId, workloadRow } from "./workloads.tsx";
 
