@@ -76,21 +76,32 @@ async function stubAgent(name: string, { delayMs = 0, port = 0 } = {}) {
     if (delayMs > 0) await Bun.sleep(delayMs);
     return { row: { cluster: "c", namespace: "shop", resource: "deployments", name } };
   };
-  const none = () => Promise.reject(new Failed("workload.not_found", { kind: "", name: "", cluster: "", namespace: "" }));
-  serve(server, WorkloadService, {
-    list: none,
-    get: answer,
-    restart: answer,
-    scale: answer,
-    setImage: none,
-    async *watch() {
-      yield { event: { case: "synced" as const, value: { ageMs: 1 } } };
-    },
-  } as unknown as Handlers<typeof WorkloadService>, { place: "agent" });
-  serve(server, AgentService, {
-    info: async () => ({ instance: name }),
-    summary: async () => ({}),
-  } as Handlers<typeof AgentService>, { place: "agent" });
+  const none = () =>
+    Promise.reject(new Failed("workload.not_found", { kind: "", name: "", cluster: "", namespace: "" }));
+  serve(
+    server,
+    WorkloadService,
+    {
+      list: none,
+      get: answer,
+      restart: answer,
+      scale: answer,
+      setImage: none,
+      async *watch() {
+        yield { event: { case: "synced" as const, value: { ageMs: 1 } } };
+      },
+    } as unknown as Handlers<typeof WorkloadService>,
+    { place: "agent" },
+  );
+  serve(
+    server,
+    AgentService,
+    {
+      info: async () => ({ instance: name }),
+      summary: async () => ({}),
+    } as Handlers<typeof AgentService>,
+    { place: "agent" },
+  );
   const bound = await new Promise<number>((resolve, reject) =>
     server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error, at) =>
       error ? reject(error) : resolve(at),
