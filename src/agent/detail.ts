@@ -83,7 +83,7 @@ export async function readDetail(cluster: Cluster, ref: Ref, options: RequestOpt
     ...describe(workload, ref, kind, cluster, now),
     row: toWorkloadRow(row, cluster.name, now),
     pods: verdicts
-      .map((one) => podOf(kind, one, wanted, now))
+      .map((one) => podOf(kind, ref.name, one, wanted, now))
       .sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1)),
     revisions: revisionsOf(kind, workload, ownRevisions, ownPods, wanted, now),
     autoscaler,
@@ -183,9 +183,9 @@ function row0({ spec, status }: RawWorkload): number {
   return status?.desiredNumberScheduled ?? spec?.replicas ?? 1;
 }
 
-function podOf(kind: Kind, { pod, verdict }: Judged, wanted: string, now: number): Pod {
+function podOf(kind: Kind, workload: string, { pod, verdict }: Judged, wanted: string, now: number): Pod {
   const { metadata, spec, status } = pod;
-  const revision = kind.revisionOf(pod);
+  const revision = kind.revisionOf(workload, pod);
   const containers = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
   return create(PodSchema, {
     name: metadata.name,
@@ -203,7 +203,9 @@ function podOf(kind: Kind, { pod, verdict }: Judged, wanted: string, now: number
 function wantedRevision(kind: Kind, workload: RawWorkload, revisions: RawRevision[]): string {
   if (workload.status?.updateRevision) return hashOf(workload.status.updateRevision, workload.metadata.name);
   const newest = [...revisions].sort((a, b) => numberOf(b) - numberOf(a))[0];
-  return newest ? kind.revisionOf(newest) || hashOf(newest.metadata.name, workload.metadata.name) : "";
+  return newest
+    ? kind.revisionOf(workload.metadata.name, newest) || hashOf(newest.metadata.name, workload.metadata.name)
+    : "";
 }
 
 function revisionsOf(
@@ -217,8 +219,8 @@ function revisionsOf(
   return revisions
     .sort((a, b) => numberOf(b) - numberOf(a))
     .map((revision) => {
-      const hash = kind.revisionOf(revision) || hashOf(revision.metadata.name, metadata.name);
-      const own = pods.filter((pod) => kind.revisionOf(pod) === hash);
+      const hash = kind.revisionOf(metadata.name, revision) || hashOf(revision.metadata.name, metadata.name);
+      const own = pods.filter((pod) => kind.revisionOf(metadata.name, pod) === hash);
       const template = revision.spec?.template ?? revision.data?.spec?.template;
       return create(RevisionSchema, {
         revision: hash,

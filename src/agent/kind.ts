@@ -33,8 +33,8 @@ export interface Kind {
   progress(workload: RawWorkload): Progress;
   /** Whether a workload's pod was made by it: names of other workloads may begin alike, and selectors may overlap. */
   owns(name: string, pod: KubeObject): boolean;
-  /** What a pod's revision is called: a hash. */
-  revisionOf(pod: KubeObject): string;
+  /** What the revision of a workload's pod, or a revision's own object, is called: a hash. */
+  revisionOf(name: string, pod: KubeObject): string;
   strategy(workload: RawWorkload): string;
 }
 
@@ -66,7 +66,7 @@ export const kinds: Record<Resource, Kind> = {
       const hash = metadata.labels?.["pod-template-hash"];
       return madeBy(metadata, "ReplicaSet", `${name}-${hash}`);
     },
-    revisionOf: ({ metadata }) => metadata.labels?.["pod-template-hash"] ?? "",
+    revisionOf: (_name, { metadata }) => metadata.labels?.["pod-template-hash"] ?? "",
     strategy({ spec }) {
       const { type = "RollingUpdate", rollingUpdate } = spec?.strategy ?? {};
       if (type !== "RollingUpdate") return type;
@@ -102,7 +102,7 @@ export const kinds: Record<Resource, Kind> = {
       };
     },
     owns: (name, { metadata }) => madeBy(metadata, "StatefulSet", name),
-    revisionOf: ({ metadata }) => metadata.labels?.["controller-revision-hash"] ?? "",
+    revisionOf: controllerRevision,
     strategy({ spec }) {
       const { type = "RollingUpdate", rollingUpdate } = spec?.updateStrategy ?? {};
       if (type !== "RollingUpdate") return type;
@@ -130,7 +130,7 @@ export const kinds: Record<Resource, Kind> = {
       };
     },
     owns: (name, { metadata }) => madeBy(metadata, "DaemonSet", name),
-    revisionOf: ({ metadata }) => metadata.labels?.["controller-revision-hash"] ?? "",
+    revisionOf: controllerRevision,
     strategy({ spec }) {
       const { type = "RollingUpdate", rollingUpdate } = spec?.updateStrategy ?? {};
       if (type !== "RollingUpdate") return type;
@@ -145,6 +145,12 @@ export const resources = Object.keys(kinds) as Resource[];
 export function pathOf(resource: string, namespace: string, name?: string): string {
   const within = namespace === "*" ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
   return `/apis/apps/v1${within}/${resource}${name === undefined ? "" : `/${encodeURIComponent(name)}`}`;
+}
+
+// A StatefulSet labels its pods with the revision's whole name, a DaemonSet with the hash alone.
+function controllerRevision(name: string, { metadata }: KubeObject): string {
+  const hash = metadata.labels?.["controller-revision-hash"] ?? "";
+  return hash.startsWith(`${name}-`) ? hash.slice(name.length + 1) : hash;
 }
 
 function madeBy(metadata: KubeObject["metadata"], kind: string, name: string): boolean {

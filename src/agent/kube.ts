@@ -7,7 +7,7 @@ import type { KubeList, KubeObject } from "./object.ts";
 
 export interface RequestOptions {
   signal?: AbortSignal;
-  /** Milliseconds for the whole request, its body included; 10,000 unless told otherwise. */
+  /** Milliseconds for the whole request, its body included. */
   timeoutMs?: number;
 }
 
@@ -85,6 +85,8 @@ export class Unanswered extends Error {
 export interface KubeOptions {
   /** Told of every finished request: verb, HTTP status ("none" without an answer), milliseconds. */
   onRequest?: (verb: string, status: string, ms: number) => void;
+  /** Milliseconds for a request that says nothing itself; 10,000 unless told otherwise. */
+  timeoutMs?: number;
 }
 
 const defaultTimeoutMs = 10_000;
@@ -94,7 +96,8 @@ const watchGraceMs = 3_000;
 const patientTries = 2;
 const longestPatienceMs = 3_000;
 
-export function createKube(access: Access, { onRequest }: KubeOptions = {}): Kube {
+export function createKube(access: Access, options: KubeOptions = {}): Kube {
+  const { onRequest, timeoutMs: standardTimeoutMs = defaultTimeoutMs } = options;
   const clock = new ServerClock();
   const connection = connectionTo(access);
 
@@ -138,7 +141,7 @@ export function createKube(access: Access, { onRequest }: KubeOptions = {}): Kub
     verb: string,
     url: string,
     body: object | undefined,
-    { signal, timeoutMs = defaultTimeoutMs }: RequestOptions,
+    { signal, timeoutMs = standardTimeoutMs }: RequestOptions,
     read: (response: Response) => Promise<R>,
   ): Promise<R> {
     const limit = limited(signal, timeoutMs);

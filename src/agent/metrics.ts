@@ -10,6 +10,8 @@ export interface Metrics {
   request(verb: string, status: string, ms: number): void;
   /** Figures that are read when asked for. */
   observe(cluster: Cluster): void;
+  /** Why the agent is not ready; undefined when it is. */
+  unready(): string | undefined;
 }
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -43,8 +45,14 @@ export function createMetrics(): Metrics {
     buckets: seconds,
     registers,
   });
+  let observed: Cluster | undefined;
   return {
     registry,
+    unready() {
+      if (!observed) return "starting";
+      if (observed.watcher.synced) return undefined;
+      return observed.failure()?.message ?? "the first list is under way";
+    },
     call(method, code, ms) {
       calls.inc({ method, code });
       // A stream lasts as long as somebody looks.
@@ -54,7 +62,9 @@ export function createMetrics(): Metrics {
       requests.inc({ verb, status });
       requestLatency.observe({ verb }, ms / 1000);
     },
-    observe({ store, watcher }) {
+    observe(cluster) {
+      const { store, watcher } = cluster;
+      observed = cluster;
       new Gauge({
         name: "lizardcd_agent_workloads",
         help: "Workloads held by state",
@@ -85,23 +95,22 @@ export function createMetrics(): Metrics {
   };
 }
 
-/** Serves /metrics, /healthz and /readyz. @param ready why the agent is not ready; undefined when it is */
-export function serveMetrics(
-  address: { hostname: string; port: number },
-  { registry }: Metrics,
-  ready: () => string | undefined,
-) {
-  return Bun.serve({
-    ...address,
+/** Serves /metrics, /healthz and /readyz: ready once the first whole list has arrived. */
+export function serveMetrics(address: { host: string; port: number }, metrics: Metrics) {
+  const { registry } = metrics;
+  const server = Bun.serve({
+    hostname: address.host,
+    port: address.port,
     routes: {
       "/metrics": async () =>
         new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } }),
       "/healthz": () => new Response("ok\n"),
       "/readyz": () => {
-        const problem = ready();
+        const problem = metrics.unready();
         return new Response(`${problem ?? "ok"}\n`, { status: problem ? 503 : 200 });
       },
     },
     fetch: () => new Response("there is /metrics, /healthz and /readyz\n", { status: 404 }),
   });
+  return { url: `http://${server.hostname}:${server.port}`, stop: () => server.stop(true) };
 }

@@ -29,8 +29,8 @@ export interface AgentOptions
   prefix: string;
   /** "127.0.0.1:0": host and port, 0 for a free one. */
   listen: string;
-  /** The host to announce, where it is not the one listened on. */
-  advertise?: string;
+  /** What to announce, where it is not the address listened on; without a port, the one listened on. */
+  advertise?: { host: string; port?: number };
   labels: Record<string, string>;
   announcer: Announcer;
   metrics?: Metrics;
@@ -70,7 +70,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     "grpc.keepalive_permit_without_calls": 1,
   });
   const port = await bind(server, options.listen);
-  const address = `${options.advertise ?? options.listen.slice(0, options.listen.lastIndexOf(":"))}:${port}`;
+  const address = addressOf(options, port);
   const announcing = createAnnouncing(options.announcer, { address }, instance, log);
 
   let scoped = () => {};
@@ -133,6 +133,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       kube.close();
     },
   };
+}
+
+function addressOf({ listen, advertise }: AgentOptions, port: number): string {
+  if (!advertise) return `${listen.slice(0, listen.lastIndexOf(":"))}:${port}`;
+  const host = advertise.host.includes(":") ? `[${advertise.host}]` : advertise.host;
+  return `${host}:${advertise.port ?? port}`;
 }
 
 async function bind(server: grpc.Server, listen: string): Promise<number> {

@@ -12,7 +12,8 @@
 //   fewer updated than wanted                                run       rollout.moving
 //   older ones left                                          run       rollout.old_pods
 //   all ready, not yet for as long as minReadySeconds asks   run       rollout.moving
-//   a rollout is under way, or pods are just starting        run       rollout.moving
+//   a rollout is under way, pods are just starting, or
+//     have not been read yet                                 run       rollout.moving
 //   otherwise                                                degraded  pod.not_ready
 import { type ReasonCode, type ReasonParams, reasons } from "../contract/reasons.ts";
 import type { Progress } from "./kind.ts";
@@ -73,7 +74,7 @@ export function stateOf(progress: Progress, diagnosis?: Diagnosis): Verdict {
   if (updated < desired && !held) return { state: "run", why: moving };
   if (current > updated && !held) return { state: "run", why: why("rollout.old_pods", { old: current - updated }) };
   if (ready >= desired) return { state: "run", why: moving };
-  if ((progress.rolling && !held) || diagnosis?.starting) return { state: "run", why: moving };
+  if ((progress.rolling && !held) || (diagnosis?.starting ?? true)) return { state: "run", why: moving };
   return { state: "degraded", why: why("pod.not_ready", { pods: desired - ready, desired }) };
 }
 

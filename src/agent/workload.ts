@@ -40,7 +40,12 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
     const options: ChangeOptions = { signal: call.signal, actor: call.actor, dryRun };
     const changed = await change(kube, ref, options, patch);
     if (!dryRun) {
-      log.info(sentence, { cluster: cluster.name, ...ref, actor: call.actor, requestId: call.requestId });
+      log.info(sentence, {
+        cluster: cluster.name,
+        ...ref,
+        actor: call.actor || undefined,
+        requestId: call.requestId || undefined,
+      });
     }
     return answer(ref, changed, dryRun);
   }

@@ -1,0 +1,117 @@
+// The agent's configuration: the only file here that reads flags, files and environment.
+import { networkInterfaces } from "node:os";
+import { formatKey, parseKey } from "../discovery/discovery.ts";
+import { hostPort, isLoopback, programSettings, refuseOpen, SettingInvalid } from "../process/settings.ts";
+import { build } from "../process/version.ts";
+import { type Access, accessFromKubeconfig, accessInCluster } from "./kubeconfig.ts";
+import { type AgentSettings, agentSettings } from "./settings.ts";
+
+export interface AgentConfig extends AgentSettings {
+  access: Access;
+  /** The cluster's name. */
+  clusterName: string;
+  /** The key to announce, with its prefix; undefined where keys follow from the scope. */
+  key?: string;
+  /** Namespaces to serve; undefined for all that may be read. */
+  only?: string[];
+  metrics: { host: string; port: number };
+  /** What to announce, where it is not the address listened on; without a port, the one listened on. */
+  advertise?: { host: string; port?: number };
+  /** True where others can reach it without encryption, which --insecure alone allows. */
+  open: boolean;
+}
+
+type Env = Record<string, string | undefined>;
+
+/** @throws SettingInvalid, KubeconfigInvalid */
+export async function agentConfig(): Promise<AgentConfig> {
+  const summary = "The Lizardcd agent: serves one Kubernetes cluster, and announces itself.";
+  const { values } = programSettings({ name: "lizardcd-agent", summary, version: build, table: agentSettings });
+  return resolveConfig(values, process.env);
+}
+
+/** What follows from the settings. @throws SettingInvalid, KubeconfigInvalid */
+export async function resolveConfig(values: AgentSettings, env: Env): Promise<AgentConfig> {
+  refuseOpen("grpc-addr", values.grpcAddr, values.insecure);
+  refuseOpen("metrics-addr", values.metricsAddr, values.insecure);
+  if (!values.server && values.etcdHost.length === 0) {
+    throw new SettingInvalid("nowhere to announce: give --server URL with its --join-token-file, or --etcd-host");
+  }
+  if (values.server && !/^https?:\/\/[^/\s]+\/?$/.test(values.server)) {
+    throw new SettingInvalid(
+      `--server must be a URL such as http://127.0.0.1:5117, not ${JSON.stringify(values.server)}`,
+    );
+  }
+  if (values.server && !values.joinToken) {
+    throw new SettingInvalid(
+      "--server needs --join-token-file: the server keeps its token in its data folder, file join-token",
+    );
+  }
+  const key = values.serviceKey === undefined ? undefined : keyOf(values.serviceKey, values.servicePrefix);
+  const access = values.kubeconfig ? await accessFromKubeconfig(values.kubeconfig) : await accessInCluster(env);
+  const clusterName = clusterNameOf(values.cluster, key?.cluster, access, !values.kubeconfig);
+  return {
+    ...values,
+    access,
+    clusterName,
+    key: key && formatKey(values.servicePrefix, key),
+    only: key && key.namespace !== "*" ? [key.namespace] : values.namespaces.length > 0 ? values.namespaces : undefined,
+    metrics: hostPort(values.metricsAddr),
+    advertise: advertised(values.grpcAddr, values.announceAddr, env),
+    open: !isLoopback(values.grpcAddr),
+  };
+}
+
+/** The prefix may be part of the key or not: the old files have it both ways. */
+function keyOf(text: string, prefix: string): { namespace: string; cluster: string } {
+  const parsed = parseKey(prefix, text.startsWith(prefix) ? text : prefix + text);
+  if (!("problem" in parsed)) return parsed;
+  throw new SettingInvalid(`--service-key ${text}: ${parsed.problem}: expected lizardcd-agent.<namespace>.<cluster>`);
+}
+
+const clusterPattern = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/;
+
+/** Given, else the key's last part, else the kubeconfig's own name for it. @throws SettingInvalid */
+export function clusterNameOf(
+  given: string | undefined,
+  keyed: string | undefined,
+  { clusterName }: Pick<Access, "clusterName">,
+  inCluster: boolean,
+): string {
+  if (given && keyed && given !== keyed) {
+    throw new SettingInvalid(`--cluster ${given} and the key's cluster ${keyed} are two: give one of them`);
+  }
+  const name = given ?? keyed;
+  if (name) {
+    if (clusterPattern.test(name)) return name;
+    throw new SettingInvalid(
+      `--cluster ${name} is not a cluster name: lower case letters, digits, dots and dashes${proposal(name)}`,
+    );
+  }
+  if (inCluster)
+    throw new SettingInvalid("in a cluster the agent cannot know the cluster's name: give one with --cluster");
+  if (clusterPattern.test(clusterName)) return clusterName;
+  throw new SettingInvalid(
+    `the kubeconfig calls the cluster ${JSON.stringify(clusterName)}, which is no cluster name: give one with --cluster${proposal(clusterName)}`,
+  );
+}
+
+function proposal(name: string): string {
+  const proposed = name
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]+/g, "-")
+    .slice(0, 63)
+    .replace(/^[.-]+|[.-]+$/g, "");
+  return proposed ? `, for example ${proposed}` : "";
+}
+
+/** Where it listens on every address, none of them says where to reach it. */
+function advertised(listen: string, announce: string | undefined, env: Env): AgentConfig["advertise"] {
+  if (announce) return hostPort(announce);
+  const { host } = hostPort(listen);
+  if (host !== "0.0.0.0" && host !== "::") return undefined;
+  const first = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ internal, family }) => !internal && family === "IPv4");
+  return { host: env.POD_IP || first?.address || "127.0.0.1" };
+}

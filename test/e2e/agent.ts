@@ -1,0 +1,54 @@
+// An agent in this process with its own gRPC client: what the agent's tests start.
+import * as grpc from "@grpc/grpc-js";
+import { createKube, type Kube } from "../../src/agent/kube.ts";
+import { accessFromKubeconfig } from "../../src/agent/kubeconfig.ts";
+import { type AgentOptions, type RunningAgent, startAgent } from "../../src/agent/server.ts";
+import { type Peer, stub } from "../../src/contract/grpc.ts";
+import { agentServices } from "../../src/contract/operation.ts";
+import { type MemoryRegistry, memoryRegistry } from "../../src/discovery/memory.ts";
+import { log } from "../../src/process/log.ts";
+
+export interface TestAgent {
+  agent: RunningAgent;
+  registry: MemoryRegistry;
+  client: grpc.Client;
+  peers: {
+    agent: Peer<(typeof agentServices)["agent"]>;
+    namespace: Peer<(typeof agentServices)["namespace"]>;
+    workload: Peer<(typeof agentServices)["workload"]>;
+  };
+  stop(): Promise<void>;
+}
+
+/** Under the cluster name "test" and on a free port, unless told otherwise. */
+export async function startTestAgent(options: Partial<AgentOptions> & { kube: Kube }): Promise<TestAgent> {
+  const registry = memoryRegistry();
+  const agent = await startAgent({
+    cluster: "test",
+    prefix: "",
+    listen: "127.0.0.1:0",
+    labels: {},
+    announcer: registry.announcer(),
+    log: log("agent"),
+    ...options,
+  });
+  const client = new grpc.Client(agent.address, grpc.credentials.createInsecure());
+  return {
+    agent,
+    registry,
+    client,
+    peers: {
+      agent: stub(client, agentServices.agent),
+      namespace: stub(client, agentServices.namespace),
+      workload: stub(client, agentServices.workload),
+    },
+    async stop() {
+      client.close();
+      await agent.stop();
+    },
+  };
+}
+
+export async function kubeFromFile(path: string): Promise<Kube> {
+  return createKube(await accessFromKubeconfig(path));
+}
