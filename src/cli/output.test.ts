@@ -1,0 +1,53 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { clean, cut, table } from "./output.ts";
+
+const columns = [
+  { head: "name", value: ([name]: string[]) => name ?? "", flexible: true },
+  { head: "n", value: ([, n]: string[]) => n ?? "", right: true },
+  { head: "note", value: ([, , note]: string[]) => note ?? "", flexible: true },
+];
+
+test("columns line up by display width, also with wide characters", () => {
+  const text = table(
+    [
+      ["部署", "1", "x"],
+      ["web", "10", "y"],
+    ],
+    columns,
+  );
+  expect(text).toBe("NAME   N  NOTE\n部署   1  x\nweb   10  y\n");
+});
+
+test("a column that is empty in every row is left out", () => {
+  expect(table([["a", "", "b"]], columns)).toBe("NAME  NOTE\na     b\n");
+});
+
+test("no line is wider than the terminal, and a pipe gets every character", () => {
+  fc.assert(
+    fc.property(fc.array(fc.array(fc.string({ unit: "grapheme" }), { minLength: 3, maxLength: 3 })), (rows) => {
+      const narrow = rows.map((line) => [line[0]!, "1", line[2]!]);
+      for (const line of table(narrow, columns, { columns: 40 }).split("\n")) {
+        expect(Bun.stringWidth(line)).toBeLessThanOrEqual(40);
+      }
+    }),
+    { numRuns: 500 },
+  );
+  const long = "x".repeat(300);
+  expect(table([[long, "1", long]], columns)).toContain(long);
+});
+
+test("text is cut between characters that people see", () => {
+  expect(cut("👩‍👩‍👧‍👦abcdef", 4)).toBe("👩‍👩‍👧‍👦a…");
+  expect(cut("部署部署", 5)).toBe("部署…");
+  expect(cut("abc", 3)).toBe("abc");
+});
+
+test("cleaning leaves one line without anything a terminal obeys", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) => {
+      expect(clean(text)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/);
+    }),
+    { numRuns: 2_000 },
+  );
+});

@@ -1,0 +1,237 @@
+// An answer as people read it: a table for a list, a page of facts for one object, a sentence after a write.
+import type { Message } from "@bufbuild/protobuf";
+import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
+import type { Reason } from "../gen/lizardcd/v1/failure_pb.ts";
+import type { ClusterRow, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
+import type { NamespaceRow } from "../gen/lizardcd/v1/namespace_pb.ts";
+import type { Change, Pod, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
+import { age, type Lang, say, sentence, wordsFor } from "../words/words.ts";
+import { type Column, clean, pairs, type TableOptions, table } from "./output.ts";
+import { tell } from "./words.ts";
+
+type Columns<Row> = (lang: Lang) => Column<Row>[];
+
+/** Columns and names by the type of a list's rows. */
+interface View<Row = never> {
+  columns: Columns<Row>;
+  name: (row: Row) => string;
+}
+
+const where = ({ cluster, namespace, resource, name }: WorkloadRow) => `${cluster}/${namespace}/${resource}/${name}`;
+const state = (lang: Lang, code: string) => wordOf(lang, `state.${code}`) ?? code;
+const reasonOf = (lang: Lang, reason: Reason | undefined) => (reason ? sentence(lang, reason) : "");
+const images = ({ containers }: WorkloadRow) =>
+  containers
+    .filter(({ init }) => !init)
+    .map(({ image }) => image)
+    .join(",");
+
+const workloads: View<WorkloadRow> = {
+  name: where,
+  columns: (lang) => [
+    { head: say(lang, "cluster"), value: ({ cluster }) => cluster },
+    { head: say(lang, "namespace"), value: ({ namespace }) => namespace },
+    { head: say(lang, "name"), value: ({ resource, name }) => `${resource}/${name}`, flexible: true },
+    { head: say(lang, "health"), value: (row) => state(lang, row.state) },
+    { head: say(lang, "ready"), value: ({ ready, desired }) => `${ready}/${desired}`, right: true },
+    { head: say(lang, "changed"), value: ({ changedMs }) => age(lang, changedMs), right: true },
+    { head: say(lang, "image"), value: images, flexible: true },
+    { head: say(lang, "facts"), value: ({ reason }) => reasonOf(lang, reason), flexible: true },
+  ],
+};
+
+const clusters: View<ClusterRow> = {
+  name: ({ name }) => name,
+  columns: (lang) => [
+    { head: say(lang, "cluster"), value: ({ name }) => name },
+    { head: say(lang, "health"), value: (row) => state(lang, row.state) },
+    { head: say(lang, "nav.workloads"), value: (row) => counts(lang, row), right: true },
+    { head: say(lang, "pods"), value: ({ podsReady, podsDesired }) => `${podsReady}/${podsDesired}`, right: true },
+    { head: "Kubernetes", value: ({ kubernetesVersion }) => kubernetesVersion },
+    { head: say(lang, "seen"), value: ({ seenMs }) => age(lang, seenMs), right: true },
+    { head: say(lang, "labels"), value: ({ labels }) => labelText(labels), flexible: true },
+    { head: say(lang, "facts"), value: ({ failure }) => (failure ? sentence(lang, failure) : ""), flexible: true },
+  ],
+};
+
+const audit: View<AuditEntry> = {
+  name: ({ id }) => id,
+  columns: (lang) => [
+    { head: say(lang, "ageOf"), value: ({ agoMs }) => age(lang, agoMs), right: true },
+    { head: say(lang, "audit.actor"), value: ({ actor }) => actor },
+    { head: say(lang, "audit.operation"), value: ({ operation }) => operation },
+    {
+      head: say(lang, "name"),
+      value: ({ cluster, namespace, resource, name }) => [cluster, namespace, resource, name].filter(Boolean).join("/"),
+      flexible: true,
+    },
+    { head: say(lang, "audit.outcome"), value: ({ outcome }) => wordOf(lang, `outcome.${outcome}`) ?? outcome },
+    { head: say(lang, "audit.door"), value: ({ door }) => door },
+    {
+      head: say(lang, "facts"),
+      value: ({ failure }) => (failure?.code ? sentence(lang, failure) : ""),
+      flexible: true,
+    },
+  ],
+};
+
+const namespaces: View<NamespaceRow> = {
+  name: ({ name }) => name,
+  columns: (lang) => [
+    { head: say(lang, "namespace"), value: ({ name }) => name },
+    { head: say(lang, "state"), value: ({ phase }) => phase },
+    { head: say(lang, "nav.workloads"), value: ({ workloads }) => String(workloads), right: true },
+  ],
+};
+
+const views: Record<string, View<never>> = {
+  "lizardcd.v1.WorkloadRow": workloads,
+  "lizardcd.v1.ClusterRow": clusters,
+  "lizardcd.v1.AuditEntry": audit,
+  "lizardcd.v1.NamespaceRow": namespaces,
+};
+
+/** Answers that hold a whole set: a command that names no limit wants all of its pages. */
+export const wholeSets: ReadonlySet<string> = new Set(["lizardcd.v1.ListFleetWorkloadsResponse"]);
+
+/** The rows of a list, each as its view knows it; undefined where the answer is no list. */
+export function rowsOf(message: Message): readonly Message[] | undefined {
+  const { items, clusters: all } = message as { items?: readonly Message[]; clusters?: readonly Message[] | number };
+  const rows = items ?? (Array.isArray(all) ? all : undefined);
+  // A row that arrives wrapped together with its age.
+  return rows?.map((row) => (row as { row?: Message }).row ?? row);
+}
+
+/** Clusters that were asked and did not answer: the list lacks their rows. */
+export function unansweredIn(message: Message): readonly Unanswered[] {
+  return (message as { unanswered?: readonly Unanswered[] }).unanswered ?? [];
+}
+
+/** What `-o name` prints, one a line; undefined where the answer has no names. */
+export function names(message: Message): string | undefined {
+  const rows = rowsOf(message) ?? [(message as Partial<Workload>).row ?? message];
+  const lines: string[] = [];
+  for (const row of rows) {
+    const view = views[row.$typeName];
+    if (!view) return undefined;
+    lines.push(`${clean(view.name(row as never))}\n`);
+  }
+  return lines.join("");
+}
+
+export function text(message: Message, lang: Lang, options: TableOptions): string {
+  const rows = rowsOf(message);
+  if (rows) {
+    const view = rows[0] && views[rows[0].$typeName];
+    return view ? table(rows as never[], view.columns(lang), options) : "";
+  }
+  if (message.$typeName === "lizardcd.v1.Workload") return workload(message as Workload, lang, options);
+  return facts(message, lang);
+}
+
+/** After a write: what was done to which object, and what it changed. */
+export function done(message: Message, verb: string, lang: Lang): string {
+  const { row, changes = [], dryRun } = message as Partial<Workload>;
+  if (!row) return facts(message, lang);
+  const lines = changes.map((change) => `  ${changeText(change)}\n`).join("");
+  if (dryRun) return lines ? `${tell(lang, "would.change")}\n${lines}` : `${tell(lang, "no.change")}\n`;
+  const params = { name: `${row.namespace}/${row.name}`, cluster: row.cluster };
+  const code = `done.${verb}`;
+  const head = code in wordsFor(lang) ? say(lang, code as "done.restart", params) : verb;
+  return `${clean(head)}${lang === "en" ? "." : "。"}\n${lines}`;
+}
+
+function workload(message: Workload, lang: Lang, options: TableOptions): string {
+  const { row, labels, strategy, pods, conditions, autoscaler, changedBy, ageMs } = message;
+  if (!row) return "";
+  const hpa = autoscaler && say(lang, "autoscaler.owns", autoscaler);
+  const parts = [
+    pairs([
+      [say(lang, "name"), `${row.resource}/${row.name}`],
+      [say(lang, "namespace"), row.namespace],
+      [say(lang, "cluster"), row.cluster],
+      [say(lang, "health"), state(lang, row.state)],
+      [say(lang, "facts"), reasonOf(lang, row.reason)],
+      [say(lang, "ready"), `${row.ready}/${row.desired}`],
+      ...row.containers.map(({ name, image }) => [say(lang, "image"), `${name}: ${image}`] as const),
+      [say(lang, "strategy"), strategy],
+      [say(lang, "autoscaler"), hpa ?? ""],
+      [say(lang, "labels"), labelText(labels)],
+      [say(lang, "changed"), [age(lang, row.changedMs), changedBy].filter(Boolean).join(", ")],
+      [say(lang, "seen"), age(lang, ageMs)],
+    ]),
+    pods.length > 0 ? table(pods, podColumns(lang), options) : "",
+    conditions.length > 0
+      ? table(
+          conditions,
+          [
+            { head: say(lang, "conditions"), value: ({ type }) => type },
+            { head: say(lang, "state"), value: ({ status }) => status },
+            { head: say(lang, "changed"), value: ({ sinceMs }) => age(lang, sinceMs), right: true },
+            {
+              head: say(lang, "facts"),
+              value: ({ reason, message }) => [reason, message].filter(Boolean).join(": "),
+              flexible: true,
+            },
+          ],
+          options,
+        )
+      : "",
+  ];
+  return parts.filter(Boolean).join("\n");
+}
+
+function podColumns(lang: Lang): Column<Pod>[] {
+  return [
+    { head: say(lang, "pod"), value: ({ name }) => name, flexible: true },
+    { head: say(lang, "state"), value: (pod) => wordOf(lang, `pod.${pod.state}`) ?? pod.state },
+    { head: say(lang, "restarts"), value: ({ restarts }) => String(restarts), right: true },
+    { head: say(lang, "ageOf"), value: ({ createdMs }) => age(lang, createdMs), right: true },
+    { head: say(lang, "revision"), value: ({ revision }) => revision },
+    { head: say(lang, "node"), value: ({ node }) => node },
+    { head: say(lang, "facts"), value: ({ reason }) => reasonOf(lang, reason), flexible: true },
+  ];
+}
+
+/** Any other message: its plain fields by name. */
+function facts(message: Message, lang: Lang): string {
+  const entries = Object.entries(message).filter(([name]) => !name.startsWith("$"));
+  return pairs(entries.map(([name, value]) => [titleOf(name, lang), plain(name, value, lang)] as const));
+}
+
+function titleOf(name: string, lang: Lang): string {
+  const bare = name.replace(/Ms$/, "");
+  return wordOf(lang, bare) ?? bare.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+function plain(name: string, value: unknown, lang: Lang): string {
+  if (name.endsWith("Ms") && typeof value === "number") return age(lang, value);
+  if (typeof value === "string") return value;
+  if (typeof value === "number") return String(value);
+  if (typeof value === "boolean") return value ? "true" : "";
+  if (Array.isArray(value)) return value.filter((one) => typeof one === "string").join(", ");
+  if (typeof value === "object" && value !== null && !("$typeName" in value)) return labelText(value as never);
+  return "";
+}
+
+function counts(lang: Lang, { states, workloads: total }: ClusterRow): string {
+  const bad = (states.failed ?? 0) + (states.degraded ?? 0);
+  return bad === 0 ? String(total) : `${total} (${bad} ${state(lang, "degraded").toLowerCase()})`;
+}
+
+function changeText({ path, before, after }: Change): string {
+  return clean(`${path}: ${before || "–"} → ${after || "–"}`);
+}
+
+function labelText(labels: Record<string, string>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(",");
+}
+
+/** A page's word, where there is one without places. */
+function wordOf(lang: Lang, code: string): string | undefined {
+  const words: Partial<Record<string, string>> = wordsFor(lang);
+  const word = Object.hasOwn(words, code) ? words[code] : undefined;
+  return word?.includes("{") ? undefined : word;
+}
