@@ -25,7 +25,7 @@ ListenOn: 0.0.0.0:5017
 Timeout: 60000
 Log: { Encoding: json, Level: info }
 Prometheus: { Host: 0.0.0.0, Port: 15017, Path: /metrics }
-Kubeconfig: /root/.kube/config
+Kubeconfig: /home/ada/.kube/config
 Etcd: { Hosts: [10.0.0.1:2379], Key: lizardcd-agent.*.k1 }
 `,
   "new.yaml": "log: { level: debug }\nlabels: { env: prod, region: eu }\nserver: http://a:5117\n",
@@ -113,7 +113,7 @@ test("a file of the old agent is read", () => {
     metricsAddr: "0.0.0.0:15017",
     timeout: 60_000,
     logEncoding: "json",
-    kubeconfig: "/root/.kube/config",
+    kubeconfig: "/home/ada/.kube/config",
     etcdHost: ["10.0.0.1:2379"],
     serviceKey: "lizardcd-agent.*.k1",
   });
