@@ -36,7 +36,7 @@ const workloads: View<WorkloadRow> = {
     { head: say(lang, "ready"), value: ({ ready, desired }) => `${ready}/${desired}`, right: true },
     { head: say(lang, "changed"), value: ({ changedMs }) => age(lang, changedMs), right: true },
     { head: say(lang, "image"), value: images, flexible: true },
-    { head: say(lang, "facts"), value: ({ reason }) => reasonOf(lang, reason), flexible: true },
+    { head: tell(lang, "why"), value: ({ reason }) => reasonOf(lang, reason), flexible: true },
   ],
 };
 
@@ -50,7 +50,7 @@ const clusters: View<ClusterRow> = {
     { head: "Kubernetes", value: ({ kubernetesVersion }) => kubernetesVersion },
     { head: say(lang, "seen"), value: ({ seenMs }) => age(lang, seenMs), right: true },
     { head: say(lang, "labels"), value: ({ labels }) => labelText(labels), flexible: true },
-    { head: say(lang, "facts"), value: ({ failure }) => (failure ? sentence(lang, failure) : ""), flexible: true },
+    { head: tell(lang, "why"), value: ({ failure }) => (failure ? sentence(lang, failure) : ""), flexible: true },
   ],
 };
 
@@ -68,7 +68,7 @@ const audit: View<AuditEntry> = {
     { head: say(lang, "audit.outcome"), value: ({ outcome }) => wordOf(lang, `outcome.${outcome}`) ?? outcome },
     { head: say(lang, "audit.door"), value: ({ door }) => door },
     {
-      head: say(lang, "facts"),
+      head: tell(lang, "why"),
       value: ({ failure }) => (failure?.code ? sentence(lang, failure) : ""),
       flexible: true,
     },
@@ -151,7 +151,7 @@ function workload(message: Workload, lang: Lang, options: TableOptions): string 
       [say(lang, "namespace"), row.namespace],
       [say(lang, "cluster"), row.cluster],
       [say(lang, "health"), state(lang, row.state)],
-      [say(lang, "facts"), reasonOf(lang, row.reason)],
+      [tell(lang, "why"), reasonOf(lang, row.reason)],
       [say(lang, "ready"), `${row.ready}/${row.desired}`],
       ...row.containers.map(({ name, image }) => [say(lang, "image"), `${name}: ${image}`] as const),
       [say(lang, "strategy"), strategy],
@@ -169,7 +169,7 @@ function workload(message: Workload, lang: Lang, options: TableOptions): string 
             { head: say(lang, "state"), value: ({ status }) => status },
             { head: say(lang, "changed"), value: ({ sinceMs }) => age(lang, sinceMs), right: true },
             {
-              head: say(lang, "facts"),
+              head: tell(lang, "why"),
               value: ({ reason, message }) => [reason, message].filter(Boolean).join(": "),
               flexible: true,
             },
@@ -189,7 +189,7 @@ function podColumns(lang: Lang): Column<Pod>[] {
     { head: say(lang, "ageOf"), value: ({ createdMs }) => age(lang, createdMs), right: true },
     { head: say(lang, "revision"), value: ({ revision }) => revision },
     { head: say(lang, "node"), value: ({ node }) => node },
-    { head: say(lang, "facts"), value: ({ reason }) => reasonOf(lang, reason), flexible: true },
+    { head: tell(lang, "why"), value: ({ reason }) => reasonOf(lang, reason), flexible: true },
   ];
 }
 

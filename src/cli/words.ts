@@ -62,7 +62,7 @@ const en = {
   "list.more": "There is more: --continue {token}",
   "would.change": "Would change (nothing was changed):",
   "no.change": "Nothing to change.",
-  simulated: "simulated",
+  why: "Why",
 } as const;
 
 export type CliCode = keyof typeof en;
@@ -127,7 +127,7 @@ const zh: Record<CliCode, string> = {
   "list.more": "还有更多：--continue {token}",
   "would.change": "将会变更（尚未变更任何内容）：",
   "no.change": "没有需要变更的内容。",
-  simulated: "模拟",
+  why: "原因",
 };
 
 const catalogues: Record<Lang, Record<CliCode, string>> = { en, zh };

@@ -295,7 +295,8 @@ function endOf(prefix: string): Buffer {
 async function connect(host: string, { username, password, tls, timeoutMs = standardTimeoutMs }: EtcdOptions) {
   // Loaded when configured only: it costs 19 MB.
   const { Etcd3 } = await import("etcd3");
-  const secure = host.startsWith("https:") || (tls !== undefined && !host.startsWith("http:"));
+  // Hosts of old files have no scheme: a certificate or an authority says that TLS is meant.
+  const secure = host.startsWith("https:") || (Boolean(tls?.ca || tls?.cert) && !host.startsWith("http:"));
   const plain = { execute: async <T>(run: (context: object) => T) => run({ signal: new AbortController().signal }) };
   return new Etcd3({
     hosts: secure && !host.startsWith("https:") ? `https://${host}` : host,
