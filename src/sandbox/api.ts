@@ -38,8 +38,8 @@ export class Api {
       const message = "Required value: name or generateName is required";
       throw invalid(resource, "", [{ reason: "FieldValueRequired", message, field: "metadata.name" }]);
     }
-    if (this.store.get(resource, namespace, name)) throw alreadyExists(resource, name);
     if (namespace !== undefined) this.#admitInto(resource, namespace, name);
+    if (this.store.get(resource, namespace, name)) throw alreadyExists(resource, name);
     const metadata: Metadata = {
       ...writable(wanted),
       ...(wanted.generateName && { generateName: wanted.generateName }),

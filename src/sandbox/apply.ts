@@ -79,8 +79,9 @@ function prune(value: Json, dropped: Fields, kept: Fields, field: string): Json 
     if (!drop) return [[name, part]];
     if (isMember(drop) && !kept[element]) return [];
     const inner = prune(part, drop, kept[element] ?? {}, name);
-    // A map that held nothing but dropped fields goes with them.
-    return isObject(inner) && Object.keys(inner).length === 0 && !kept[element] ? [] : [[name, inner]];
+    // What held nothing but dropped fields goes with them.
+    const empty = typeof inner === "object" && inner !== null && Object.keys(inner).length === 0;
+    return empty && !kept[element] ? [] : [[name, inner]];
   });
   return Array.isArray(value) ? left.map(([, part]) => part) : Object.fromEntries(left);
 }

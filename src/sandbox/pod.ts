@@ -32,7 +32,8 @@ export const isReady = (pod: Stored): boolean => readyCondition(pod)?.status ===
 
 /** Ready for at least minReadySeconds. */
 export const isAvailable = (pod: Stored, minReadySeconds: number, clock: Clock): boolean =>
-  isReady(pod) && (!minReadySeconds || clock.since(readyCondition(pod).lastTransitionTime) >= minReadySeconds * 1000);
+  isReady(pod) &&
+  (!minReadySeconds || clock.since(readyCondition(pod).lastTransitionTime, pod.metadata.uid) >= minReadySeconds * 1000);
 
 export const readyCondition = (pod: Stored): Json =>
   pod.status?.conditions?.find((condition: Json) => condition.type === "Ready");

@@ -65,7 +65,7 @@ export function rolloutStatus(deployment: Stored, sets: Stored[], newSet: Stored
       const next = condition("Progressing", "True", "ReplicaSetUpdated", `${named} is progressing.`);
       if (current?.status === "True") next.lastTransitionTime = current.lastTransitionTime;
       status = withCondition(withoutCondition(status, "Progressing"), next);
-    } else if (isTimedOut(current, deadline, deps)) {
+    } else if (isTimedOut(deployment, current, deps)) {
       status = withCondition(
         status,
         condition("Progressing", "False", "ProgressDeadlineExceeded", `${named} has timed out progressing.`),
@@ -86,7 +86,7 @@ export function rolloutStatus(deployment: Stored, sets: Stored[], newSet: Stored
     deps.again(
       resources.deployments,
       deployment,
-      Math.max(deadline * 1000 - deps.clock.since(waiting.lastUpdateTime), 0) + 1000,
+      Math.max(deadline * 1000 - deps.clock.since(waiting.lastUpdateTime, deployment.metadata.uid), 0) + 1000,
     );
   }
   return status;
@@ -114,9 +114,10 @@ function isProgressing(deployment: Stored, status: Json): boolean {
   );
 }
 
-function isTimedOut(current: Json, deadline: number, { clock }: Deps): boolean {
+function isTimedOut({ metadata, spec }: Stored, current: Json, { clock }: Deps): boolean {
   if (!current || current.reason === "NewReplicaSetAvailable") return false;
-  return current.reason === "ProgressDeadlineExceeded" || clock.since(current.lastUpdateTime) > deadline * 1000;
+  if (current.reason === "ProgressDeadlineExceeded") return true;
+  return clock.since(current.lastUpdateTime, metadata.uid) > spec.progressDeadlineSeconds * 1000;
 }
 
 const conditionOf = (status: Json, type: string): Json =>

@@ -54,7 +54,10 @@ export class Loop {
 
   #onChange({ type, resource, object, previous }: Change): void {
     if (type !== "DELETED") this.enqueue(resource, object);
-    else this.#collect(object);
+    else {
+      this.deps.clock.forget(object.metadata.uid);
+      this.#collect(object);
+    }
     const owner = controllerOf(object);
     const kind = owner && findKind(owner.kind, owner.apiVersion);
     if (kind) this.enqueue(kind, { metadata: { ...object.metadata, name: owner.name } });
