@@ -91,6 +91,36 @@ export const failures = {
     http: 401,
     message: "the join token is missing or wrong: it lies in the server's data folder, file join-token",
   },
+  "token.enroll_wrong": {
+    grpc: grpcCode.unauthenticated,
+    http: 401,
+    message: "the enrollment token is not valid for cluster {cluster}: {problem}; make one with `lizardcd agents enroll`",
+  },
+  "certificate.refused": {
+    grpc: grpcCode.unauthenticated,
+    http: 401,
+    message: "the certificate is refused: {problem}; enroll the agent again",
+  },
+  "certificate.request_invalid": {
+    grpc: grpcCode.invalid,
+    http: 400,
+    message: "the certificate request cannot be signed: {problem}",
+  },
+  "certificate.none": {
+    grpc: grpcCode.notFound,
+    http: 404,
+    message: "no certificate of cluster {cluster} is left to revoke",
+  },
+  "agent.untrusted": {
+    grpc: grpcCode.unavailable,
+    http: 503,
+    message: "agent {key} is not trusted: {problem}",
+  },
+  "agent.refuses": {
+    grpc: grpcCode.forbidden,
+    http: 403,
+    message: "the agent of {cluster} refuses: {problem}",
+  },
   "permission.denied": {
     grpc: grpcCode.forbidden,
     http: 403,

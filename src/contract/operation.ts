@@ -7,6 +7,7 @@ import { DiscoveryService } from "../gen/lizardcd/v1/discovery_pb.ts";
 import { FleetService } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { NamespaceService } from "../gen/lizardcd/v1/namespace_pb.ts";
 import { operation as operationOption } from "../gen/lizardcd/v1/options_pb.ts";
+import { TrustService } from "../gen/lizardcd/v1/trust_pb.ts";
 import { UserService } from "../gen/lizardcd/v1/user_pb.ts";
 import { WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
 
@@ -23,6 +24,7 @@ export const serverServices = {
   user: UserService,
   audit: AuditService,
   discovery: DiscoveryService,
+  trust: TrustService,
 } as const;
 
 export const services = { ...agentServices, ...serverServices } as const;

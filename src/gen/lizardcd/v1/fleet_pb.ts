@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lizardcd/v1/fleet.proto.
  */
 export const file_lizardcd_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChdsaXphcmRjZC92MS9mbGVldC5wcm90bxILbGl6YXJkY2QudjEiKAoPR2V0RmxlZXRSZXF1ZXN0EhUKBWdyb3VwGAEgASgJQgaStRgCKD8isAEKBUZsZWV0EikKCGNsdXN0ZXJzGAEgAygLMhcubGl6YXJkY2QudjEuQ2x1c3RlclJvdxIRCglhbnN3ZXJpbmcYAiABKAUSEQoJd29ya2xvYWRzGAMgASgFEgwKBHBvZHMYBCABKAUSKQoJYXR0ZW50aW9uGAUgAygLMhYubGl6YXJkY2QudjEuQXR0ZW50aW9uEg4KBmdyb3VwcxgGIAMoCRINCgVncm91cBgHIAEoCSKJBAoKQ2x1c3RlclJvdxIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEjMKBmxhYmVscxgDIAMoCzIjLmxpemFyZGNkLnYxLkNsdXN0ZXJSb3cuTGFiZWxzRW50cnkSGgoSa3ViZXJuZXRlc192ZXJzaW9uGAQgASgJEhEKCXNpbXVsYXRlZBgFIAEoCBINCgVzY29wZRgGIAMoCRIOCgZhZ2VudHMYByABKAUSGAoQYWdlbnRzX2Fuc3dlcmluZxgIIAEoBRIzCgZzdGF0ZXMYCSADKAsyIy5saXphcmRjZC52MS5DbHVzdGVyUm93LlN0YXRlc0VudHJ5EhEKCXdvcmtsb2FkcxgKIAEoBRIUCgxwb2RzX2Rlc2lyZWQYCyABKAUSEgoKcG9kc19yZWFkeRgMIAEoBRIPCgdzZWVuX21zGA0gASgBEhQKDGFubm91bmNlZF9tcxgOIAEoARIlCgdmYWlsdXJlGA8gASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIMCgRrZXlzGBAgAygJEhUKDWFnZW50X3ZlcnNpb24YESABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIooBCglBdHRlbnRpb24SDwoHY2x1c3RlchgBIAEoCRIlCgd0cm91YmxlGAIgASgLMhQubGl6YXJkY2QudjEuVHJvdWJsZRINCgVzdGF0ZRgDIAEoCRIlCgdmYWlsdXJlGAQgASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIPCgdzZWVuX21zGAUgASgBIqcEChlMaXN0RmxlZXRXb3JrbG9hZHNSZXF1ZXN0EncKB2NsdXN0ZXIYASADKAlCZpK1GGISI1thLXowLTldKFthLXowLTkuLV17MCw2MX1bYS16MC05XSk/OjthIGNsdXN0ZXIgbmFtZTogbG93ZXIgY2FzZSBsZXR0ZXJzLCBkaWdpdHMsIGRvdHMgYW5kIGRhc2hlcxJ/CgluYW1lc3BhY2UYAiADKAlCbJK1GGgSIlthLXowLTldKFstYS16MC05XXswLDYxfVthLXowLTldKT86QmEgbmFtZXNwYWNlIG5hbWU6IGF0IG1vc3QgNjMgbG93ZXIgY2FzZSBsZXR0ZXJzLCBkaWdpdHMgYW5kIGRhc2hlcxI9CghyZXNvdXJjZRgDIAMoCUIrkrUYJzILZGVwbG95bWVudHMyDHN0YXRlZnVsc2V0czIKZGFlbW9uc2V0cxI8CgVzdGF0ZRgEIAMoCUItkrUYKTICb2syA3J1bjIIZGVncmFkZWQyBmZhaWxlZDIGcGF1c2VkMgR6ZXJvEhIKAXEYBSABKAlCB5K1GAMo/QESHwoObGFiZWxfc2VsZWN0b3IYBiABKAlCB5K1GAMo6AcSKAoEc29ydBgHIAEoCUIakrUYFjIFd29yc3QyBG5hbWUyB2NsdXN0ZXISGAoFbGltaXQYCCABKAVCCZK1GAUYACDoBxIaCghjb250aW51ZRgJIAEoCUIIkrUYBCignAEimwIKGkxpc3RGbGVldFdvcmtsb2Fkc1Jlc3BvbnNlEikKBWl0ZW1zGAEgAygLMhoubGl6YXJkY2QudjEuRmxlZXRXb3JrbG9hZBIrCgp1bmFuc3dlcmVkGAIgAygLMhcubGl6YXJkY2QudjEuVW5hbnN3ZXJlZBIQCghjb250aW51ZRgDIAEoCRINCgV0b3RhbBgEIAEoBRJDCgZzdGF0ZXMYBSADKAsyMy5saXphcmRjZC52MS5MaXN0RmxlZXRXb3JrbG9hZHNSZXNwb25zZS5TdGF0ZXNFbnRyeRIQCghjbHVzdGVycxgGIAEoBRotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIkYKDUZsZWV0V29ya2xvYWQSJQoDcm93GAEgASgLMhgubGl6YXJkY2QudjEuV29ya2xvYWRSb3cSDgoGYWdlX21zGAIgASgBIkwKClVuYW5zd2VyZWQSDwoHY2x1c3RlchgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSDgoGYWdlX21zGAQgASgBMugCCgxGbGVldFNlcnZpY2USnQEKA0dldBIcLmxpemFyZGNkLnYxLkdldEZsZWV0UmVxdWVzdBoSLmxpemFyZGNkLnYxLkZsZWV0ImSKtRhSCjZTaG93IGV2ZXJ5IGNsdXN0ZXI6IHdoYXQgYW5zd2Vycywgd2hhdCBuZWVkcyBhdHRlbnRpb24SCmZsZWV0LnJlYWQqDGdldCBjbHVzdGVyc4LT5JMCCBIGL2ZsZWV0ErcBCg1MaXN0V29ya2xvYWRzEiYubGl6YXJkY2QudjEuTGlzdEZsZWV0V29ya2xvYWRzUmVxdWVzdBonLmxpemFyZGNkLnYxLkxpc3RGbGVldFdvcmtsb2Fkc1Jlc3BvbnNlIlWKtRg/Ch5MaXN0IHdvcmtsb2FkcyBhY3Jvc3MgY2x1c3RlcnMSDndvcmtsb2Fkcy5yZWFkKg1nZXQgd29ya2xvYWRzgtPkkwIMEgovd29ya2xvYWRzYgZwcm90bzM", [file_google_api_annotations, file_lizardcd_v1_agent, file_lizardcd_v1_failure, file_lizardcd_v1_options, file_lizardcd_v1_workload]);
+  fileDesc("ChdsaXphcmRjZC92MS9mbGVldC5wcm90bxILbGl6YXJkY2QudjEiKAoPR2V0RmxlZXRSZXF1ZXN0EhUKBWdyb3VwGAEgASgJQgaStRgCKD8isAEKBUZsZWV0EikKCGNsdXN0ZXJzGAEgAygLMhcubGl6YXJkY2QudjEuQ2x1c3RlclJvdxIRCglhbnN3ZXJpbmcYAiABKAUSEQoJd29ya2xvYWRzGAMgASgFEgwKBHBvZHMYBCABKAUSKQoJYXR0ZW50aW9uGAUgAygLMhYubGl6YXJkY2QudjEuQXR0ZW50aW9uEg4KBmdyb3VwcxgGIAMoCRINCgVncm91cBgHIAEoCSKJBAoKQ2x1c3RlclJvdxIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEjMKBmxhYmVscxgDIAMoCzIjLmxpemFyZGNkLnYxLkNsdXN0ZXJSb3cuTGFiZWxzRW50cnkSGgoSa3ViZXJuZXRlc192ZXJzaW9uGAQgASgJEhEKCXNpbXVsYXRlZBgFIAEoCBINCgVzY29wZRgGIAMoCRIOCgZhZ2VudHMYByABKAUSGAoQYWdlbnRzX2Fuc3dlcmluZxgIIAEoBRIzCgZzdGF0ZXMYCSADKAsyIy5saXphcmRjZC52MS5DbHVzdGVyUm93LlN0YXRlc0VudHJ5EhEKCXdvcmtsb2FkcxgKIAEoBRIUCgxwb2RzX2Rlc2lyZWQYCyABKAUSEgoKcG9kc19yZWFkeRgMIAEoBRIPCgdzZWVuX21zGA0gASgBEhQKDGFubm91bmNlZF9tcxgOIAEoARIlCgdmYWlsdXJlGA8gASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIMCgRrZXlzGBAgAygJEhUKDWFnZW50X3ZlcnNpb24YESABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIooBCglBdHRlbnRpb24SDwoHY2x1c3RlchgBIAEoCRIlCgd0cm91YmxlGAIgASgLMhQubGl6YXJkY2QudjEuVHJvdWJsZRINCgVzdGF0ZRgDIAEoCRIlCgdmYWlsdXJlGAQgASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIPCgdzZWVuX21zGAUgASgBIqcEChlMaXN0RmxlZXRXb3JrbG9hZHNSZXF1ZXN0EncKB2NsdXN0ZXIYASADKAlCZpK1GGISI1thLXowLTldKFthLXowLTkuLV17MCw2MX1bYS16MC05XSk/OjthIGNsdXN0ZXIgbmFtZTogbG93ZXIgY2FzZSBsZXR0ZXJzLCBkaWdpdHMsIGRvdHMgYW5kIGRhc2hlcxJ/CgluYW1lc3BhY2UYAiADKAlCbJK1GGgSIlthLXowLTldKFstYS16MC05XXswLDYxfVthLXowLTldKT86QmEgbmFtZXNwYWNlIG5hbWU6IGF0IG1vc3QgNjMgbG93ZXIgY2FzZSBsZXR0ZXJzLCBkaWdpdHMgYW5kIGRhc2hlcxI9CghyZXNvdXJjZRgDIAMoCUIrkrUYJzILZGVwbG95bWVudHMyDHN0YXRlZnVsc2V0czIKZGFlbW9uc2V0cxI8CgVzdGF0ZRgEIAMoCUItkrUYKTICb2syA3J1bjIIZGVncmFkZWQyBmZhaWxlZDIGcGF1c2VkMgR6ZXJvEhIKAXEYBSABKAlCB5K1GAMo/QESHwoObGFiZWxfc2VsZWN0b3IYBiABKAlCB5K1GAMo6AcSKAoEc29ydBgHIAEoCUIakrUYFjIFd29yc3QyBG5hbWUyB2NsdXN0ZXISGAoFbGltaXQYCCABKAVCCZK1GAUYACDoBxIaCghjb250aW51ZRgJIAEoCUIIkrUYBCignAEimwIKGkxpc3RGbGVldFdvcmtsb2Fkc1Jlc3BvbnNlEikKBWl0ZW1zGAEgAygLMhoubGl6YXJkY2QudjEuRmxlZXRXb3JrbG9hZBIrCgp1bmFuc3dlcmVkGAIgAygLMhcubGl6YXJkY2QudjEuVW5hbnN3ZXJlZBIQCghjb250aW51ZRgDIAEoCRINCgV0b3RhbBgEIAEoBRJDCgZzdGF0ZXMYBSADKAsyMy5saXphcmRjZC52MS5MaXN0RmxlZXRXb3JrbG9hZHNSZXNwb25zZS5TdGF0ZXNFbnRyeRIQCghjbHVzdGVycxgGIAEoBRotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIkYKDUZsZWV0V29ya2xvYWQSJQoDcm93GAEgASgLMhgubGl6YXJkY2QudjEuV29ya2xvYWRSb3cSDgoGYWdlX21zGAIgASgBIkwKClVuYW5zd2VyZWQSDwoHY2x1c3RlchgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSDgoGYWdlX21zGAQgASgBIowBChFMaXN0QWdlbnRzUmVxdWVzdBJ3CgdjbHVzdGVyGAEgASgJQmaStRhiEiNbYS16MC05XShbYS16MC05Li1dezAsNjF9W2EtejAtOV0pPzo7YSBjbHVzdGVyIG5hbWU6IGxvd2VyIGNhc2UgbGV0dGVycywgZGlnaXRzLCBkb3RzIGFuZCBkYXNoZXMiOgoSTGlzdEFnZW50c1Jlc3BvbnNlEiQKBWl0ZW1zGAEgAygLMhUubGl6YXJkY2QudjEuQWdlbnRSb3cimwIKCEFnZW50Um93EgsKA2tleRgBIAEoCRIPCgdjbHVzdGVyGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCRINCgVzdGF0ZRgEIAEoCRIPCgdzb3VyY2VzGAUgAygJEisKCWluc3RhbmNlcxgGIAMoCzIYLmxpemFyZGNkLnYxLkluc3RhbmNlUm93EhQKDGFubm91bmNlZF9tcxgHIAEoARIPCgdzZWVuX21zGAggASgBEg8KB3ZlcnNpb24YCSABKAkSGgoSa3ViZXJuZXRlc192ZXJzaW9uGAogASgJEhYKDmNlcnRpZmljYXRlX21zGAsgASgBEiUKB2ZhaWx1cmUYDCABKAsyFC5saXphcmRjZC52MS5GYWlsdXJlImgKC0luc3RhbmNlUm93Eg8KB2FkZHJlc3MYASABKAkSDwoHc291cmNlcxgCIAMoCRIRCglhbnN3ZXJpbmcYAyABKAgSEwoLb3V0c3RhbmRpbmcYBCABKAUSDwoHc2Vlbl9tcxgFIAEoASIXChVMaXN0UmVnaXN0cmllc1JlcXVlc3QiQQoWTGlzdFJlZ2lzdHJpZXNSZXNwb25zZRInCgVpdGVtcxgBIAMoCzIYLmxpemFyZGNkLnYxLlJlZ2lzdHJ5Um93IqsBCgtSZWdpc3RyeVJvdxIMCgRuYW1lGAEgASgJEgwKBGtpbmQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHZW50cmllcxgEIAEoBRIPCgdpZ25vcmVkGAUgASgFEhAKCGhlYXJkX21zGAYgASgBEg8KB3Byb2JsZW0YByABKAkSEwoLaWdub3JlZF9rZXkYCCABKAkSFwoPaWdub3JlZF9wcm9ibGVtGAkgASgJMv0FCgxGbGVldFNlcnZpY2USnQEKA0dldBIcLmxpemFyZGNkLnYxLkdldEZsZWV0UmVxdWVzdBoSLmxpemFyZGNkLnYxLkZsZWV0ImSKtRhSCjZTaG93IGV2ZXJ5IGNsdXN0ZXI6IHdoYXQgYW5zd2Vycywgd2hhdCBuZWVkcyBhdHRlbnRpb24SCmZsZWV0LnJlYWQqDGdldCBjbHVzdGVyc4LT5JMCCBIGL2ZsZWV0ErcBCg1MaXN0V29ya2xvYWRzEiYubGl6YXJkY2QudjEuTGlzdEZsZWV0V29ya2xvYWRzUmVxdWVzdBonLmxpemFyZGNkLnYxLkxpc3RGbGVldFdvcmtsb2Fkc1Jlc3BvbnNlIlWKtRg/Ch5MaXN0IHdvcmtsb2FkcyBhY3Jvc3MgY2x1c3RlcnMSDndvcmtsb2Fkcy5yZWFkKg1nZXQgd29ya2xvYWRzgtPkkwIMEgovd29ya2xvYWRzEtoBCgpMaXN0QWdlbnRzEh4ubGl6YXJkY2QudjEuTGlzdEFnZW50c1JlcXVlc3QaHy5saXphcmRjZC52MS5MaXN0QWdlbnRzUmVzcG9uc2UiigGKtRh3CltMaXN0IHRoZSBhZ2VudHM6IHdoZXJlIHRoZXkgYXJlIGFubm91bmNlZCwgd2hldGhlciB0aGV5IGFuc3dlciwgdW50aWwgd2hlbiB0aGV5IGFyZSB0cnVzdGVkEgthZ2VudHMucmVhZCoLYWdlbnRzIGxpc3SC0+STAgkSBy9hZ2VudHMStQEKDkxpc3RSZWdpc3RyaWVzEiIubGl6YXJkY2QudjEuTGlzdFJlZ2lzdHJpZXNSZXF1ZXN0GiMubGl6YXJkY2QudjEuTGlzdFJlZ2lzdHJpZXNSZXNwb25zZSJairUYQwokTGlzdCB0aGUgcmVnaXN0cmllcyBhbmQgaG93IHRoZXkgYXJlEg9yZWdpc3RyaWVzLnJlYWQqCnJlZ2lzdHJpZXOC0+STAg0SCy9yZWdpc3RyaWVzYgZwcm90bzM", [file_google_api_annotations, file_lizardcd_v1_agent, file_lizardcd_v1_failure, file_lizardcd_v1_options, file_lizardcd_v1_workload]);
 
 /**
  * @generated from message lizardcd.v1.GetFleetRequest
@@ -417,6 +417,264 @@ export const UnansweredSchema: GenMessage<Unanswered> = /*@__PURE__*/
   messageDesc(file_lizardcd_v1_fleet, 7);
 
 /**
+ * @generated from message lizardcd.v1.ListAgentsRequest
+ */
+export type ListAgentsRequest = Message<"lizardcd.v1.ListAgentsRequest"> & {
+  /**
+   * Agents of this cluster alone.
+   *
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+};
+
+/**
+ * Describes the message lizardcd.v1.ListAgentsRequest.
+ * Use `create(ListAgentsRequestSchema)` to create a new message.
+ */
+export const ListAgentsRequestSchema: GenMessage<ListAgentsRequest> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 8);
+
+/**
+ * @generated from message lizardcd.v1.ListAgentsResponse
+ */
+export type ListAgentsResponse = Message<"lizardcd.v1.ListAgentsResponse"> & {
+  /**
+   * @generated from field: repeated lizardcd.v1.AgentRow items = 1;
+   */
+  items: AgentRow[];
+};
+
+/**
+ * Describes the message lizardcd.v1.ListAgentsResponse.
+ * Use `create(ListAgentsResponseSchema)` to create a new message.
+ */
+export const ListAgentsResponseSchema: GenMessage<ListAgentsResponse> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 9);
+
+/**
+ * @generated from message lizardcd.v1.AgentRow
+ */
+export type AgentRow = Message<"lizardcd.v1.AgentRow"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: string cluster = 2;
+   */
+  cluster: string;
+
+  /**
+   * "*" for the whole cluster.
+   *
+   * @generated from field: string namespace = 3;
+   */
+  namespace: string;
+
+  /**
+   * ok, stale (all its registries are silent), lost (the last question failed), unknown (never answered).
+   *
+   * @generated from field: string state = 4;
+   */
+  state: string;
+
+  /**
+   * The registries that say so.
+   *
+   * @generated from field: repeated string sources = 5;
+   */
+  sources: string[];
+
+  /**
+   * @generated from field: repeated lizardcd.v1.InstanceRow instances = 6;
+   */
+  instances: InstanceRow[];
+
+  /**
+   * Milliseconds since a registry last confirmed it, and since it last answered; -1 for never.
+   *
+   * @generated from field: double announced_ms = 7;
+   */
+  announcedMs: number;
+
+  /**
+   * @generated from field: double seen_ms = 8;
+   */
+  seenMs: number;
+
+  /**
+   * @generated from field: string version = 9;
+   */
+  version: string;
+
+  /**
+   * @generated from field: string kubernetes_version = 10;
+   */
+  kubernetesVersion: string;
+
+  /**
+   * Milliseconds until the certificate it last showed ends; 0 where it showed none.
+   *
+   * @generated from field: double certificate_ms = 11;
+   */
+  certificateMs: number;
+
+  /**
+   * @generated from field: lizardcd.v1.Failure failure = 12;
+   */
+  failure?: Failure | undefined;
+};
+
+/**
+ * Describes the message lizardcd.v1.AgentRow.
+ * Use `create(AgentRowSchema)` to create a new message.
+ */
+export const AgentRowSchema: GenMessage<AgentRow> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 10);
+
+/**
+ * @generated from message lizardcd.v1.InstanceRow
+ */
+export type InstanceRow = Message<"lizardcd.v1.InstanceRow"> & {
+  /**
+   * "10.0.0.7:5017", or "tunnel" for one that has dialled in.
+   *
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * @generated from field: repeated string sources = 2;
+   */
+  sources: string[];
+
+  /**
+   * False while it is left out after a failure.
+   *
+   * @generated from field: bool answering = 3;
+   */
+  answering: boolean;
+
+  /**
+   * @generated from field: int32 outstanding = 4;
+   */
+  outstanding: number;
+
+  /**
+   * @generated from field: double seen_ms = 5;
+   */
+  seenMs: number;
+};
+
+/**
+ * Describes the message lizardcd.v1.InstanceRow.
+ * Use `create(InstanceRowSchema)` to create a new message.
+ */
+export const InstanceRowSchema: GenMessage<InstanceRow> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 11);
+
+/**
+ * @generated from message lizardcd.v1.ListRegistriesRequest
+ */
+export type ListRegistriesRequest = Message<"lizardcd.v1.ListRegistriesRequest"> & {
+};
+
+/**
+ * Describes the message lizardcd.v1.ListRegistriesRequest.
+ * Use `create(ListRegistriesRequestSchema)` to create a new message.
+ */
+export const ListRegistriesRequestSchema: GenMessage<ListRegistriesRequest> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 12);
+
+/**
+ * @generated from message lizardcd.v1.ListRegistriesResponse
+ */
+export type ListRegistriesResponse = Message<"lizardcd.v1.ListRegistriesResponse"> & {
+  /**
+   * @generated from field: repeated lizardcd.v1.RegistryRow items = 1;
+   */
+  items: RegistryRow[];
+};
+
+/**
+ * Describes the message lizardcd.v1.ListRegistriesResponse.
+ * Use `create(ListRegistriesResponseSchema)` to create a new message.
+ */
+export const ListRegistriesResponseSchema: GenMessage<ListRegistriesResponse> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 13);
+
+/**
+ * @generated from message lizardcd.v1.RegistryRow
+ */
+export type RegistryRow = Message<"lizardcd.v1.RegistryRow"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * etcd, consul, nacos, embedded or memory.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * ok, stale (silent) or unknown (never heard).
+   *
+   * @generated from field: string state = 3;
+   */
+  state: string;
+
+  /**
+   * @generated from field: int32 entries = 4;
+   */
+  entries: number;
+
+  /**
+   * Values it holds that are not ours.
+   *
+   * @generated from field: int32 ignored = 5;
+   */
+  ignored: number;
+
+  /**
+   * Milliseconds since it last said anything; -1 for never.
+   *
+   * @generated from field: double heard_ms = 6;
+   */
+  heardMs: number;
+
+  /**
+   * What it last failed with; empty while it answers.
+   *
+   * @generated from field: string problem = 7;
+   */
+  problem: string;
+
+  /**
+   * The last value that was ignored, and why.
+   *
+   * @generated from field: string ignored_key = 8;
+   */
+  ignoredKey: string;
+
+  /**
+   * @generated from field: string ignored_problem = 9;
+   */
+  ignoredProblem: string;
+};
+
+/**
+ * Describes the message lizardcd.v1.RegistryRow.
+ * Use `create(RegistryRowSchema)` to create a new message.
+ */
+export const RegistryRowSchema: GenMessage<RegistryRow> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 14);
+
+/**
  * All clusters at once, answered by the server from the summaries it keeps.
  *
  * @generated from service lizardcd.v1.FleetService
@@ -437,6 +695,24 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof ListFleetWorkloadsRequestSchema;
     output: typeof ListFleetWorkloadsResponseSchema;
+  },
+  /**
+   * One row for each key: what registries say of it (announced) and what it last answered (seen).
+   *
+   * @generated from rpc lizardcd.v1.FleetService.ListAgents
+   */
+  listAgents: {
+    methodKind: "unary";
+    input: typeof ListAgentsRequestSchema;
+    output: typeof ListAgentsResponseSchema;
+  },
+  /**
+   * @generated from rpc lizardcd.v1.FleetService.ListRegistries
+   */
+  listRegistries: {
+    methodKind: "unary";
+    input: typeof ListRegistriesRequestSchema;
+    output: typeof ListRegistriesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_lizardcd_v1_fleet, 0);
