@@ -171,14 +171,15 @@ function Entry({ ctx, entry, open }: { ctx: PageContext; entry: AuditEntry; open
             )}
             {changes.length > 0 && (
               <>
-                <h3>{say(lang, "audit.changes")}</h3>
+                <h2>{say(lang, "audit.changes")}</h2>
                 <Diff ctx={ctx} changes={changes} />
               </>
             )}
             {entry.request && (
               <>
-                <h3>{say(lang, "audit.request")}</h3>
-                <pre class="diff">
+                <h2>{say(lang, "audit.request")}</h2>
+                {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways must be reachable by keyboard */}
+                <pre class="diff" tabIndex={0} role="group" aria-label={say(lang, "audit.request")}>
                   <code>{entry.request}</code>
                 </pre>
               </>

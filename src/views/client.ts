@@ -42,7 +42,7 @@ function confirm(stamps: { [cluster: string]: number }) {
   };
   for (const place of all<HTMLElement>("[data-c]")) set(place.querySelector<HTMLElement>("time.age"), place.dataset.c);
   for (const row of all<HTMLTableRowElement>("#rows > tr[data-k]:not([data-k=lost], [data-k=stale])")) {
-    set(row.querySelector<HTMLElement>("time.age"), row.querySelector(".place a")?.textContent);
+    set(row.querySelector<HTMLElement>("time.age"), row.cells[3]?.querySelector("a")?.textContent);
   }
   tick();
 }
@@ -77,7 +77,7 @@ document.addEventListener("htmx:sse:close", (event) => {
 for (const name of ["htmx:error", "htmx:response:error"]) {
   document.addEventListener(name, (event) => {
     if ((event.target as Element).id === "stream") again();
-    else if (name === "htmx:error") lost();
+    else if (name === "htmx:error") byId("offline")?.removeAttribute("hidden");
   });
 }
 function again() {
@@ -148,12 +148,14 @@ function dismiss(toast: HTMLElement) {
 let cursor: HTMLTableRowElement | null = null;
 
 function equip(row: HTMLTableRowElement | null) {
-  const place = row?.querySelector<HTMLElement>("td.act");
+  const place = row?.cells[8];
   const link = row?.querySelector<HTMLAnchorElement>("th a");
   const template = byId("rowacts") as HTMLTemplateElement | null;
+  const image = row?.cells[5];
+  if (image && !image.title) image.title = image.textContent ?? "";
   if (!row || !place || !link || !template || place.firstElementChild) return;
   if (["lost", "stale", "unknown"].includes(row.dataset.k ?? "lost")) return;
-  for (const old of all("td.act > .rowacts"))
+  for (const old of all("td > .rowacts"))
     if (old.closest("tr") !== cursor && !old.matches(":focus-within")) old.remove();
   const actions = template.content.cloneNode(true) as DocumentFragment;
   const path = link.getAttribute("href") ?? "";
@@ -207,7 +209,7 @@ document.addEventListener("keydown", (event) => {
   leader = key === "g" ? Date.now() : 0;
   if (go) location.assign(go);
   else if (key === "/") (byId("q") ?? byId("find"))?.focus();
-  else if (key === "?") open("keys");
+  else if (key === "?") show("keys");
   else if (key === "j") move(1);
   else if (key === "k") move(-1);
   else if (key === "Escape") closeMenus() || mark(null);
@@ -229,7 +231,7 @@ function press(key: string): boolean {
 
 // ---- dialogs and menus ----
 
-function open(id: string): boolean {
+function show(id: string): boolean {
   const dialog = byId(id);
   if (!(dialog instanceof HTMLDialogElement) || dialog.open) return false;
   dialog.showModal();
@@ -252,12 +254,17 @@ document.addEventListener("click", (event) => {
   const target = event.target as Element;
   closeMenus(target.closest("details.menu"));
   if (target instanceof HTMLDialogElement) target.close();
+  const open = target.closest("a[data-cancel]")?.closest("dialog");
+  if (open) {
+    event.preventDefault();
+    open.close();
+  }
   const button = target.closest<HTMLElement>("button");
   if (!button) return;
   const dialog = button.getAttribute("commandfor");
   if (dialog && !knowsCommand) {
     if (button.getAttribute("command") === "close") (byId(dialog) as HTMLDialogElement | null)?.close();
-    else open(dialog);
+    else show(dialog);
   }
   if (button.dataset.dismiss !== undefined) button.closest(".toast-note")?.remove();
   const text = button.dataset.copyLink === undefined ? button.dataset.copy : location.href;
@@ -290,6 +297,6 @@ addEventListener("hashchange", arrive);
 addEventListener("DOMContentLoaded", arrive);
 function arrive() {
   const id = location.hash.slice(1);
-  if (id && open(id)) history.replaceState(history.state, "", location.pathname + location.search);
+  if (id && show(id)) history.replaceState(history.state, "", location.pathname + location.search);
   tick();
 }

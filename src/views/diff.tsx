@@ -12,7 +12,7 @@ export function Diff({
 }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways must be reachable by keyboard
-    <div class="diff" tabIndex={0} role="region" aria-label={say(ctx.lang, "diff")}>
+    <div class="diff" tabIndex={0} role="group" aria-label={say(ctx.lang, "diff")}>
       {changes.map(({ path, before, after }) => (
         <>
           <span class="hunk">{path}</span>

@@ -35,11 +35,18 @@ function kindOf(failure: Failure, status: number): Kind {
   return { state: "failed", word: "error.failed", again: true };
 }
 
+// What the sentence itself does not say.
+const hints: { [code: string]: "hint.agentSilent" | "hint.clusterSilent" } = {
+  "agent.unavailable": "hint.agentSilent",
+  "cluster.unreachable": "hint.clusterSilent",
+};
+
 /** A whole page, in the frame of whoever asked. */
 export function errorPage(ctx: PageContext, failure: Failure, status: number): string {
   const { lang } = ctx;
   const { head, rest } = sentencePieces(lang, failure);
   const { state, word, again } = kindOf(failure, status);
+  const next = hints[failure.code];
   return page(ctx, {
     title: textOf(head),
     children: (
@@ -62,6 +69,7 @@ export function errorPage(ctx: PageContext, failure: Failure, status: number): s
                 <Said parts={[...rest, stopped(lang, textOf(rest)).slice(textOf(rest).length)]} />
               </p>
             )}
+            {next && <p class="text-muted text-base">{say(lang, next)}</p>}
             {failure.object && (
               <p class="text-muted">
                 {say(lang, "error.object")} <code class="text-base-content">{failure.object}</code>

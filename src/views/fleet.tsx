@@ -7,7 +7,7 @@ import { grouped, say, sentence } from "../words/words.ts";
 import { Deed } from "./audit.tsx";
 import { AgentCommands, NoClusters } from "./empty.tsx";
 import { page } from "./layout.tsx";
-import { Ico, Mark, type PageContext, Pods, ReasonSentence, Since, Stream, stateWord } from "./parts.tsx";
+import { gap, Ico, Mark, type PageContext, Pods, ReasonSentence, Since, Stream, stateWord } from "./parts.tsx";
 import { html, partial } from "./render.ts";
 import { clusterWord, known, Tile, tileId } from "./tile.tsx";
 
@@ -104,7 +104,8 @@ function Head({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
     <div id="fleet-head" class="truth">
       <div class="min-w-0">
         <h1>
-          {answer}{" "}
+          {answer}
+          {gap(ctx)}
           {bad > 0
             ? say(lang, "fleet.need", { n: bad })
             : say(lang, fleet.answering === total ? "fleet.calm" : "fleet.calmWhere")}
@@ -173,7 +174,9 @@ function AttentionRow({ ctx, attention, fleet }: { ctx: PageContext; attention: 
           </a>
         </span>
         <p class="why" title={failure ? sentence(lang, failure) : undefined}>
-          <b>{say(lang, state === "stale" ? "attention.staleHead" : "attention.lostHead")}</b> {why}
+          <b>{say(lang, state === "stale" ? "attention.staleHead" : "attention.lostHead")}</b>
+          {gap(ctx)}
+          {why}
         </p>
         <span class="pods" />
         <span class="since hint text-right">
@@ -286,8 +289,11 @@ function labelWord(ctx: PageContext, label: string): string {
 }
 
 function Board({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
-  const groups = Map.groupBy(fleet.clusters, ({ labels }) => (fleet.group === "" ? "" : (labels[fleet.group] ?? "")));
   const fold = fleet.clusters.length > mostOpen;
+  const groups = Map.groupBy(fleet.clusters, ({ labels, state }) => {
+    if (fleet.group !== "") return labels[fleet.group] ?? "";
+    return fold && state === "ok" ? say(ctx.lang, "reachable") : "";
+  });
   return (
     <div class="board">
       {[...groups].map(([label, rows]) => {
@@ -301,7 +307,7 @@ function Board({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
         );
         if (fleet.group === "" && !fold) return tiles;
         const answering = rows.filter(known).length;
-        const name = fleet.group === "" ? say(ctx.lang, "clusters") : label || say(ctx.lang, "groupBy.other");
+        const name = label || say(ctx.lang, fleet.group === "" ? "clusters" : "groupBy.other");
         const said = say(ctx.lang, "group.answer", { n: answering, total: rows.length });
         if (fold && well) {
           return (

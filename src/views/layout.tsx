@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { href } from "../contract/operation.ts";
 import { type Lang, langs, say } from "../words/words.ts";
 import { assetHref } from "./assets.ts";
-import { Callout, Ico, type PageContext } from "./parts.tsx";
+import { Callout, gap, Ico, type PageContext } from "./parts.tsx";
 import { html } from "./render.ts";
 import { sprite } from "./sprite.ts";
 
@@ -203,7 +203,9 @@ function Notices({ ctx }: { ctx: PageContext }) {
   return (
     <div class="notices">
       <Callout id="offline" state="stale" hidden>
-        <b class="font-semibold">{say(ctx.lang, "offline.head")}</b> {say(ctx.lang, "offline.rest")}
+        <b class="font-semibold">{say(ctx.lang, "offline.head")}</b>
+        {gap(ctx)}
+        {say(ctx.lang, "offline.rest")}
       </Callout>
       {open && (
         <Callout
@@ -214,12 +216,16 @@ function Notices({ ctx }: { ctx: PageContext }) {
             </a>
           }
         >
-          <b class="font-semibold">{say(ctx.lang, "firstPassword.head")}</b> {say(ctx.lang, "firstPassword.rest")}
+          <b class="font-semibold">{say(ctx.lang, "firstPassword.head")}</b>
+          {gap(ctx)}
+          {say(ctx.lang, "firstPassword.rest")}
         </Callout>
       )}
       {ctx.insecure && (
         <Callout state="degraded">
-          <b class="font-semibold">{say(ctx.lang, "insecure.head")}</b> {say(ctx.lang, "insecure.rest")}
+          <b class="font-semibold">{say(ctx.lang, "insecure.head")}</b>
+          {gap(ctx)}
+          {say(ctx.lang, "insecure.rest")}
         </Callout>
       )}
     </div>

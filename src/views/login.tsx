@@ -73,17 +73,13 @@ export function loginPage(ctx: PageContext, { next, username, failure }: LoginOp
           </form>
           <form class="flex gap-2" method="post" action="/preferences">
             <input type="hidden" name="next" value={ctx.path} />
-            {langs.map((one) => (
-              <button
-                class="btn btn-xs btn-ghost"
-                name="lang"
-                value={one}
-                lang={one === "zh" ? "zh-CN" : one}
-                aria-pressed={one === lang}
-              >
-                {say(one, "language.own")}
-              </button>
-            ))}
+            {langs
+              .filter((one) => one !== lang)
+              .map((one) => (
+                <button class="btn btn-xs btn-ghost" name="lang" value={one} lang={one === "zh" ? "zh-CN" : one}>
+                  {say(one, "language.own")}
+                </button>
+              ))}
           </form>
         </div>
         <Board />

@@ -119,7 +119,7 @@ export function Since({ ctx, ms, bare }: { ctx: PageContext; ms: number; bare?: 
 
 /** Seconds of the server's clock, so that a page measures no clock but its own against it. */
 export function stamp(ctx: PageContext, ms: number): number | undefined {
-  return ms < 0 ? undefined : Math.round((ctx.now - ms) / 1000);
+  return ms < 0 ? undefined : Math.floor((ctx.now - ms) / 1000);
 }
 
 export interface Parts {
@@ -236,10 +236,15 @@ export function ReasonSentence({ ctx, reason }: { ctx: PageContext; reason: Reas
       <b>
         <Said parts={full(ctx, head)} />
       </b>
-      {rest.length > 0 && " "}
+      {rest.length > 0 && gap(ctx)}
       <Said parts={full(ctx, rest)} />
     </>
   );
+}
+
+/** Between sentences: Chinese sets none. */
+export function gap({ lang }: PageContext): string {
+  return lang === "en" ? " " : "";
 }
 
 // With its full stop, where it has none.

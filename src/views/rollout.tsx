@@ -85,7 +85,7 @@ function Lane({ ctx, revision, pods, desired, side, unsure, images }: LaneProps)
         <div class="min-w-0">
           <p class="lab">
             {revision?.revision ? say(lang, "revision.n", { n: revision.revision }) : say(lang, "revision")}
-            {side !== "steady" && `, ${say(lang, side)}`}
+            {side !== "steady" && say(lang, "comma") + say(lang, side)}
           </p>
           {image && <Image image={image.image} />}
         </div>
@@ -112,17 +112,18 @@ function Lane({ ctx, revision, pods, desired, side, unsure, images }: LaneProps)
         {side === "leaving" ? (
           <>
             {say(lang, "lane.serving", { n: ready })}
-            {left > 0 && `, ${say(lang, "lane.replaced", { n: left })}`}
+            {left > 0 && say(lang, "comma") + say(lang, "lane.replaced", { n: left })}
           </>
         ) : (
           <>
             {say(lang, "lane.ready", { n: ready })}
             {failed > 0 && (
               <>
-                , <b class="font-medium text-bad">{say(lang, "lane.failed", { n: failed })}</b>
+                {say(lang, "comma")}
+                <b class={unsure ? "font-medium" : "font-medium text-bad"}>{say(lang, "lane.failed", { n: failed })}</b>
               </>
             )}
-            {left > 0 && `, ${say(lang, "lane.todo", { n: left })}`}
+            {left > 0 && say(lang, "comma") + say(lang, "lane.todo", { n: left })}
           </>
         )}
       </p>

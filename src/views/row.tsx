@@ -4,11 +4,11 @@ import type { FleetWorkload, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { WorkloadKey, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import { age, sentence, wordsFor } from "../words/words.ts";
 import { objectId } from "./id.ts";
-import { Age, Bar, imageParts, kindOf, Mark, type PageContext, stamp, stateOf, stateWord } from "./parts.tsx";
-import { html } from "./render.ts";
+import { Age, imageParts, kindOf, Mark, type PageContext, stamp, stateOf, stateWord } from "./parts.tsx";
+import { join, type Markup, markup, sent } from "./render.ts";
 
 export function workloadRow(ctx: PageContext, item: FleetWorkload, { fresh }: { fresh?: boolean } = {}): string {
-  return html(<Row ctx={ctx} item={item} fresh={fresh} />);
+  return sent(rowMarkup(ctx, item, fresh));
 }
 
 /** The same id for the same workload, on every page: "workload-<hash>". */
@@ -21,83 +21,94 @@ export function rowId({
   return objectId("workload", cluster, namespace, resource, name);
 }
 
-// A thousand of these are one page: few elements, no repeated attributes, no spoken copy of what is written anyway.
-export function Row({ ctx, item, fresh }: { ctx: PageContext; item: FleetWorkload; fresh?: boolean }) {
+// A thousand of these are one page. So: few elements, no closing tags that HTML does without, no attribute that a
+// selector can do without, nothing said twice. A cell's meaning is its place: app.css counts them.
+export function rowMarkup(ctx: PageContext, item: FleetWorkload, fresh = false): Markup {
   const row = item.row!;
   const state = stateOf(row.state);
-  const known = state !== "stale" && state !== "lost" && state !== "unknown";
-  const image = imageParts((row.containers.find(({ init }) => !init) ?? row.containers[0])?.image ?? "");
-  return (
-    <tr id={rowId(row)} class={fresh ? "fresh" : undefined} data-k={state}>
-      <td>
-        <span class="state">
-          <svg class="mark" aria-hidden="true">
-            <use href={`#m-${state}`} />
-          </svg>
-          <span class="word">{wordsFor(ctx.lang)[`state.${state}`]}</span>
-        </span>
-      </td>
-      <th scope="row">
-        <a class="mono lk" href={href("workload.get", keyOf(row))}>
-          {row.name}
-        </a>
-      </th>
-      <td class="nar dim">{kindOf(row.resource)}</td>
-      <td class="mono place">
-        <a href={`?cluster=${encodeURIComponent(row.cluster)}`}>{row.cluster}</a>/
-        <a href={`?namespace=${encodeURIComponent(row.namespace)}`}>{row.namespace}</a>
-      </td>
-      <td>
-        <span class="ready">
-          <Bar {...barOf(row)} hollow={!known} />
-          <span>{readyText(row)}</span>
-        </span>
-      </td>
-      <td
-        class="nar mono cut img"
-        title={image.registry === "" ? undefined : `${image.registry}${image.name}${image.tag}`}
-      >
-        {image.name}
-        <b>{image.tag}</b>
-        {row.containers.length > 1 && <span class="dim"> +{row.containers.length - 1}</span>}
-      </td>
-      <td class="nar dim">
-        <time data-t={stamp(ctx, row.changedMs)}>{age(ctx.lang, row.changedMs)}</time>
-      </td>
-      <td class="nar">
-        <time
-          class="age"
-          data-a={state === "lost" ? "lost" : item.ageMs > 60_000 ? "old" : undefined}
-          data-t={stamp(ctx, item.ageMs)}
-        >
-          {age(ctx.lang, item.ageMs)}
-        </time>
-      </td>
-      <td class="act nar" />
-    </tr>
+  const { registry, name, tag } = imageParts(
+    (row.containers.find(({ init }) => !init) ?? row.containers[0])?.image ?? "",
   );
+  const more = row.containers.length - 1;
+  return join(
+    markup`<tr id="${rowId(row)}" data-k="${state}"`,
+    fresh ? isFresh : none,
+    markup`><td><svg class="mark" aria-hidden="true"><use href="#m-${state}"/></svg><span class="word">${wordsFor(ctx.lang)[`state.${state}`]}</span>`,
+    markup`<th scope="row"><a href="${placeHref(row)}${encodeURIComponent(row.name)}">${row.name}</a>`,
+    markup`<td>${kindOf(row.resource)}<td><a href="?cluster=${encodeURIComponent(row.cluster)}">${row.cluster}</a>/<a href="?namespace=${encodeURIComponent(row.namespace)}">${row.namespace}</a>`,
+    markup`<td>`,
+    barMarkup(row, state),
+    markup`${readyText(row)}<td><i>${registry}</i>${name}<b>${tag}</b>`,
+    more > 0 ? markup` +${more}` : none,
+    markup`<td>`,
+    changedMarkup(ctx, row.changedMs),
+    markup`<td><time class="age"`,
+    agedMarkup(state, item.ageMs),
+    markup` data-t="${stamp(ctx, item.ageMs) ?? ""}">${age(ctx.lang, item.ageMs)}</time><td>`,
+  );
+}
+
+const none = markup``;
+const isFresh = markup` class="fresh"`;
+const old = markup` data-a="old"`;
+const lost = markup` data-a="lost"`;
+const hollow = markup`<svg class="bar hollow" aria-hidden="true"></svg>`;
+const full = markup`<svg class="bar" aria-hidden="true"><rect class="f-ok" width="100%"/></svg>`;
+
+function agedMarkup(state: string, ms: number): Markup {
+  if (state === "lost") return lost;
+  return ms > 60_000 ? old : none;
+}
+
+// What is days old does not tick.
+function changedMarkup(ctx: PageContext, ms: number): Markup {
+  const text = age(ctx.lang, ms);
+  return ms > 172_800_000 ? markup`${text}` : markup`<time data-t="${stamp(ctx, ms) ?? ""}">${text}</time>`;
+}
+
+function barMarkup(row: WorkloadRow, state: string): Markup {
+  if (state === "stale" || state === "lost" || state === "unknown") return hollow;
+  const { ok, run, bad, of } = barOf(row);
+  if (ok === of && of > 0) return full;
+  const share = (n: number) => `${of > 0 ? Math.round((1000 * n) / of) / 10 : 0}%`;
+  return join(
+    markup`<svg class="bar" aria-hidden="true"><rect class="f-ok" width="${share(ok)}"/>`,
+    run > 0 ? markup`<rect class="f-run" x="${share(ok)}" width="${share(run)}"/>` : none,
+    bad > 0 ? markup`<rect class="f-bad" x="${share(ok)}" width="${share(bad)}"/>` : none,
+    markup`</svg>`,
+  );
+}
+
+const places = new Map<string, string>();
+
+// Many rows share all of their path but the name; the contract's template is read once for them.
+function placeHref({ cluster, namespace, resource }: WorkloadRow): string {
+  const key = `${cluster}/${namespace}/${resource}`;
+  let place = places.get(key);
+  if (place === undefined) {
+    if (places.size > 10_000) places.clear();
+    place = href("workload.get", { cluster, namespace, resource, name: "-" }).slice(0, -1);
+    places.set(key, place);
+  }
+  return place;
 }
 
 export function UnansweredRow({ ctx, unanswered }: { ctx: PageContext; unanswered: Unanswered }) {
   const { cluster, code, message, ageMs } = unanswered;
   return (
-    <tr id={objectId("unanswered", cluster)} data-k="lost">
+    <tr id={objectId("unanswered", cluster)} class="gone" data-k="lost">
       <td>
-        <span class="state">
-          <Mark state="lost" />
-          <span class="word">{stateWord(ctx.lang, "lost")}</span>
-        </span>
+        <Mark state="lost" />
+        <span class="word">{stateWord(ctx.lang, "lost")}</span>
       </td>
-      <th scope="row" colSpan={6} class="whitespace-normal!">
-        <a class="mono lk" href={`?cluster=${encodeURIComponent(cluster)}`}>
-          {cluster}
-        </a>{" "}
+      <th scope="row" colSpan={6}>
+        <a href={`?cluster=${encodeURIComponent(cluster)}`}>{cluster}</a>{" "}
         <span class="font-normal">{sentence(ctx.lang, { code, params: { cluster }, message })}</span>
       </th>
       <td>
         <Age ctx={ctx} ms={ageMs} lost />
       </td>
-      <td class="act nar" />
+      <td />
     </tr>
   );
 }

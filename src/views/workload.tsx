@@ -8,6 +8,7 @@ import { page } from "./layout.tsx";
 import {
   Age,
   Callout,
+  gap,
   Ico,
   Image,
   kindOf,
@@ -80,6 +81,9 @@ function Body({ ctx, workload, options }: { ctx: PageContext; workload: Workload
   const state = options.state ?? workload.row!.state;
   const row = { ...workload.row!, state };
   const unsure = options.state !== undefined;
+  const ready = unsure
+    ? `${readyText(row)} ${say(lang, "podsReady")}`
+    : say(lang, "pods.ready", { ready: row.ready, desired: row.desired });
   return (
     <div id="workload" class="grid gap-3.5 grid-cols-[minmax(0,1fr)]" data-c={row.cluster}>
       <div class="grid gap-2">
@@ -101,10 +105,7 @@ function Body({ ctx, workload, options }: { ctx: PageContext; workload: Workload
               word={row.reason?.code === "rollout.deadline" ? say(lang, "rollout.stuck") : undefined}
             />
             <span class="hint">
-              {unsure
-                ? `${readyText(row)} ${say(lang, "podsReady")}`
-                : say(lang, "pods.ready", { ready: row.ready, desired: row.desired })}{" "}
-              · {say(lang, "seen.verb")} <Age ctx={ctx} ms={workload.ageMs} lost={options.state === "lost"} />
+              {ready} · {say(lang, "seen.verb")} <Age ctx={ctx} ms={workload.ageMs} lost={options.state === "lost"} />
             </span>
           </div>
           {!unsure && <Actions ctx={ctx} workload={workload} />}
@@ -114,18 +115,21 @@ function Body({ ctx, workload, options }: { ctx: PageContext; workload: Workload
         <Callout state={state}>
           <b class="font-semibold">
             {say(lang, options.state === "lost" ? "lost.head" : "stale.head", { cluster: row.cluster })}
-          </b>{" "}
+          </b>
+          {gap(ctx)}
           {say(lang, "stale.rest")}
         </Callout>
       )}
       {row.reason && (
         <Callout state={unsure ? state : row.state === "ok" ? "run" : row.state}>
-          <ReasonSentence ctx={ctx} reason={row.reason} />{" "}
+          <ReasonSentence ctx={ctx} reason={row.reason} />
+          {gap(ctx)}
           <span class="text-muted">
-            {say(lang, "pods.ready", { ready: row.ready, desired: row.desired })}
+            {ready}
             {row.reason.sinceMs > 0 && (
               <>
-                , {say(lang, "for")} <Since ctx={ctx} ms={row.reason.sinceMs} bare />
+                {say(lang, "comma")}
+                {say(lang, "for")} <Since ctx={ctx} ms={row.reason.sinceMs} bare />
               </>
             )}
           </span>
@@ -135,7 +139,7 @@ function Body({ ctx, workload, options }: { ctx: PageContext; workload: Workload
         <div class="grid gap-4 grid-cols-[minmax(0,1fr)]">
           <Rollout ctx={ctx} workload={workload} state={state} />
           <Pods ctx={ctx} pods={workload.pods} of={row.name} unsure={unsure} />
-          <Conditions ctx={ctx} conditions={workload.conditions} />
+          <Conditions ctx={ctx} conditions={workload.conditions} unsure={unsure} />
           {workload.events.length > 0 && <Events ctx={ctx} events={workload.events} />}
         </div>
         <Facts ctx={ctx} workload={workload} />
@@ -221,9 +225,7 @@ function Pods({ ctx, pods, of, unsure }: { ctx: PageContext; pods: readonly Pod[
                 <th scope="row" class="mono" title={pod.name}>
                   <PodName name={pod.name} of={of} />
                 </th>
-                <td class="nar">
-                  {pod.revision && <span class={pod.updated ? "tag" : "tag opacity-80"}>{pod.revision}</span>}
-                </td>
+                <td class="nar">{pod.revision && <span class="tag">{pod.revision}</span>}</td>
                 <td class="nar text-muted">{pod.restarts}</td>
                 <td class="nar text-muted">
                   <Since ctx={ctx} ms={pod.createdMs} bare />
@@ -251,7 +253,15 @@ function PodName({ name, of }: { name: string; of: string }) {
 
 const badWhenTrue = new Set(["ReplicaFailure", "Stalled"]);
 
-function Conditions({ ctx, conditions }: { ctx: PageContext; conditions: readonly Condition[] }) {
+function Conditions({
+  ctx,
+  conditions,
+  unsure,
+}: {
+  ctx: PageContext;
+  conditions: readonly Condition[];
+  unsure: boolean;
+}) {
   if (conditions.length === 0) return null;
   return (
     <Panel id="h-cond" title={say(ctx.lang, "conditions")}>
@@ -259,7 +269,7 @@ function Conditions({ ctx, conditions }: { ctx: PageContext; conditions: readonl
         const good = status === "Unknown" ? undefined : (status === "True") !== badWhenTrue.has(type);
         return (
           <div class="cond" key={type}>
-            <Mark state={good === undefined ? "unknown" : good ? "ok" : "failed"} label={status} />
+            <Mark state={unsure ? "stale" : good === undefined ? "unknown" : good ? "ok" : "failed"} label={status} />
             <b class="font-medium">{type}</b>
             <span class="msg text-muted">{message || reason}</span>
             <span class="hint">{sinceMs >= 0 && <Since ctx={ctx} ms={sinceMs} bare />}</span>

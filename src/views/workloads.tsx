@@ -12,8 +12,8 @@ import { say } from "../words/words.ts";
 import { Chips, Count, filtered, type ListProps, listHref, Sorted, States } from "./filter.tsx";
 import { page } from "./layout.tsx";
 import { Ico, type PageContext, Stream, stamp } from "./parts.tsx";
-import { html, partial } from "./render.ts";
-import { Row, rowId, UnansweredRow, workloadRow } from "./row.tsx";
+import { html, join, partial, sent } from "./render.ts";
+import { rowId, rowMarkup, UnansweredRow, workloadRow } from "./row.tsx";
 
 export { keyOf, rowId, workloadRow } from "./row.tsx";
 
@@ -108,7 +108,7 @@ export function workloadsLiveAll(
   request: ListFleetWorkloadsRequest,
 ): string {
   const props = { ctx, response, request };
-  return partial("rows", "innerMorph", html(<Rows {...props} />)) + workloadsLiveCounts(ctx, response, request);
+  return partial("rows", "innerMorph", rowsHtml(props)) + workloadsLiveCounts(ctx, response, request);
 }
 
 /** The counts alone, after rows changed their state. */
@@ -174,9 +174,7 @@ function List(props: ListProps) {
             </th>
           </tr>
         </thead>
-        <tbody id="rows">
-          <Rows {...props} />
-        </tbody>
+        <tbody id="rows" dangerouslySetInnerHTML={{ __html: rowsHtml(props) }} />
       </table>
       <div class="foot">
         <span class="hint">{say(lang, "shown", { n: response.items.length, total: response.total })}</span>
@@ -206,36 +204,33 @@ function List(props: ListProps) {
   );
 }
 
-function Rows({ ctx, response, request }: ListProps) {
-  if (response.items.length === 0 && response.unanswered.length === 0) {
-    return (
-      <tr class="none">
-        <td colSpan={9}>
-          <p class="font-medium">
-            {say(
-              ctx.lang,
-              filtered(request)
-                ? "workloads.noMatch"
-                : response.clusters === 0
-                  ? "workloads.noCluster"
-                  : "workloads.none",
-            )}
-          </p>
-          <a class="underline hint" href={filtered(request) ? href("fleet.listWorkloads") : href("fleet.get")}>
-            {say(ctx.lang, filtered(request) ? "clearAll" : "toFleet")}
-          </a>
-        </td>
-      </tr>
-    );
-  }
+// Rows come as text; those of clusters that did not answer stand above them, on the first page.
+function rowsHtml({ ctx, response, request }: ListProps): string {
+  if (response.items.length === 0 && response.unanswered.length === 0)
+    return html(<NoRows ctx={ctx} response={response} request={request} />);
+  const unanswered = request.continue === "" ? response.unanswered : [];
   return (
-    <>
-      {request.continue === "" &&
-        response.unanswered.map((one) => <UnansweredRow key={one.cluster} ctx={ctx} unanswered={one} />)}
-      {response.items.map((item) => (
-        <Row ctx={ctx} item={item} />
-      ))}
-    </>
+    unanswered.map((one) => html(<UnansweredRow ctx={ctx} unanswered={one} />)).join("") +
+    sent(join(...response.items.map((item) => rowMarkup(ctx, item))))
+  );
+}
+
+function NoRows({ ctx, response, request }: ListProps) {
+  const narrowed = filtered(request);
+  return (
+    <tr class="none">
+      <td colSpan={9}>
+        <p class="font-medium">
+          {say(
+            ctx.lang,
+            narrowed ? "workloads.noMatch" : response.clusters === 0 ? "workloads.noCluster" : "workloads.none",
+          )}
+        </p>
+        <a class="underline hint" href={narrowed ? href("fleet.listWorkloads") : href("fleet.get")}>
+          {say(ctx.lang, narrowed ? "clearAll" : "toFleet")}
+        </a>
+      </td>
+    </tr>
   );
 }
 

@@ -219,7 +219,7 @@ function ImageForm({ ctx, workload, chosen, live, children }: ImageFormProps) {
       </form>
       <section
         id="image-preview"
-        class="min-w-0 grid content-start"
+        class="min-w-0 grid content-between"
         aria-live="polite"
         aria-label={say(ctx.lang, "image.changes")}
       >
@@ -246,7 +246,7 @@ function Preview({ ctx, workload, request }: { ctx: PageContext; workload: Workl
     <>
       <div class="p-4 grid gap-3 min-w-0">
         <div class="flex flex-wrap items-center gap-2">
-          <h3>{say(lang, "image.changes")}</h3>
+          <h2>{say(lang, "image.changes")}</h2>
           <span class="tag" data-s="run">
             {say(lang, "image.lines", { n: workload.changes.length })}
           </span>
@@ -284,9 +284,9 @@ function Preview({ ctx, workload, request }: { ctx: PageContext; workload: Workl
         <input type="hidden" name="dryRun" value="false" />
         <input type="hidden" name="expect" value={before} />
         <span class="end flex gap-2">
-          <button type="button" class="btn btn-sm js" command="close" commandfor="set-image">
+          <a class="btn btn-sm" href={href("workload.get", keyOf(row))} data-cancel>
             {say(lang, "cancel")}
-          </button>
+          </a>
           <button class="btn btn-sm btn-primary">{say(lang, "image.do", { tag: tag || name })}</button>
         </span>
       </form>

@@ -1,0 +1,232 @@
+import { expect, test } from "bun:test";
+import { gzipSync } from "node:zlib";
+import { create } from "@bufbuild/protobuf";
+import { SetImageRequestSchema } from "../gen/lizardcd/v1/workload_pb.ts";
+import { assets } from "./assets.ts";
+import { errorFragment, errorPage } from "./error.tsx";
+import * as examples from "./examples.ts";
+import { clusterTile, fleetPage, fleetUpdate } from "./fleet.tsx";
+import { imageParts } from "./parts.tsx";
+import { imagePreview, workloadBody, workloadPage, writeDone } from "./workload.tsx";
+import {
+  agesEvent,
+  rowId,
+  workloadRow,
+  workloadsFragment,
+  workloadsLiveAll,
+  workloadsLiveRemoved,
+  workloadsPage,
+} from "./workloads.tsx";
+
+const ctx = examples.context();
+const item = (change: Parameters<typeof examples.row>[0], ageMs = 4000) => ({
+  ...examples.workloads().items[0]!,
+  row: examples.row(change),
+  ageMs,
+});
+
+test("a cluster that does not answer is never green and shows no number as if it were known", () => {
+  for (const state of ["stale", "lost", "unknown", "of-tomorrow"]) {
+    const tile = clusterTile(ctx, examples.cluster("edge", "eu", { state, workloads: 8, states: { ok: 8 } }));
+    expect(tile).not.toMatch(/f-ok|data-s="ok"|Reachable/);
+    expect(tile).toContain("bar hollow");
+    expect(tile).not.toMatch(/[^~?/\d]8\/8/);
+  }
+  expect(
+    clusterTile(ctx, examples.cluster("edge", "eu", { state: "stale", workloads: 60, states: { ok: 60 } })),
+  ).toContain("~60/60");
+  expect(clusterTile(ctx, examples.cluster("edge", "eu", { state: "lost", workloads: 8 }))).toContain("?/8");
+});
+
+test("each state of a workload has its own mark and word in its row", () => {
+  const words = {
+    ok: "Healthy",
+    run: "Rolling out",
+    degraded: "Degraded",
+    failed: "Failed",
+    paused: "Paused",
+    zero: "Scaled to 0",
+    stale: "Stale",
+    lost: "Lost",
+  };
+  for (const [state, word] of Object.entries(words)) {
+    const row = workloadRow(ctx, item({ state, ready: 2 }));
+    expect(row).toContain(`href="#m-${state}"`);
+    expect(row).toContain(word);
+  }
+  expect(workloadRow(ctx, item({ state: "stale", ready: 2 }))).toContain("~2/5");
+  expect(workloadRow(ctx, item({ state: "lost", ready: 2 }))).toContain("?/5");
+  expect(workloadRow(ctx, item({ state: "lost" }))).not.toContain("f-ok");
+  expect(workloadRow(ctx, item({ state: "failed", ready: 2 }))).toContain('<rect class="f-bad" x="40%" width="60%"/>');
+  expect(workloadRow(ctx, item({}, 90_000))).toContain('class="age" data-a="old"');
+});
+
+test("a row's id is the same on every page and differs for every workload", () => {
+  const ids = new Set(examples.manyWorkloads(1000).items.map(({ row }) => rowId(row!)));
+  expect(ids.size).toBe(1000);
+  const key = { cluster: "eu-1", namespace: "shop", resource: "deployments", name: "web" };
+  expect(rowId(key)).toBe(rowId(examples.row()));
+  expect(workloadsLiveRemoved(ctx, { $typeName: "lizardcd.v1.WorkloadKey", ...key })).toContain(
+    `hx-target="#${rowId(key)}" hx-swap="delete"`,
+  );
+});
+
+test("clusters that did not answer stand in the list with their sentence and age", () => {
+  const page = workloadsPage(ctx, examples.workloads(), examples.workloadsRequest(), { clusters: [] });
+  expect(page).toContain("Agent lizardcd-agent.*.edge-rtm does not answer");
+  expect(page).toContain("41 min ago");
+  expect(page).toContain("118 match in the 39 of 40 clusters that answer");
+});
+
+test("every filter is in the URL and each chip leads to the list without it", () => {
+  const request = examples.workloadsRequest({ cluster: ["eu-1", "eu-2"], state: ["failed"], q: "web", limit: 50 });
+  const fragment = workloadsFragment(ctx, examples.workloads(), request, { clusters: [{ name: "eu-3" }] });
+  expect(fragment).toContain("/workloads?cluster=eu-2&amp;state=failed&amp;q=web&amp;limit=50");
+  expect(fragment).toContain("/workloads?cluster=eu-1&amp;cluster=eu-2&amp;cluster=eu-3&amp;state=failed");
+  expect(fragment).toContain(
+    'hx-sse:connect="/workloads/live?cluster=eu-1&amp;cluster=eu-2&amp;state=failed&amp;q=web&amp;limit=50"',
+  );
+  for (const id of ["wl-count", "wl-states", "wl-chips"])
+    expect(fragment).toMatch(new RegExp(`id="${id}"[^>]*hx-swap-oob="true"`));
+});
+
+test("the stream's first message carries all rows and the counts", () => {
+  const message = workloadsLiveAll(ctx, examples.workloads(), examples.workloadsRequest());
+  expect(message).toStartWith('<hx-partial hx-target="#rows" hx-swap="innerMorph"><tr');
+  expect(message.match(/<tr /g)?.length).toBe(examples.workloads().items.length + 1);
+  expect(JSON.parse(agesEvent(ctx, [["eu-1", 2000]]))).toEqual({ "eu-1": ctx.now / 1000 - 2 });
+});
+
+test("an empty list says what to do next", () => {
+  const none = examples.workloads({ items: [], unanswered: [], total: 0, continue: "", clusters: 0 });
+  expect(workloadsPage(ctx, none, examples.workloadsRequest(), { clusters: [] })).toContain("No clusters yet.");
+  expect(workloadsPage(ctx, none, examples.workloadsRequest({ q: "x" }), { clusters: [] })).toContain("Clear all");
+  expect(fleetPage(ctx, examples.fleet({ clusters: [] }))).toContain("npm start -- --kubeconfig");
+});
+
+test("a workload page offers what can be done, as forms that work without scripts", () => {
+  const page = workloadPage(ctx, examples.workload());
+  for (const verb of ["restart", "scale", "image"]) {
+    expect(page).toMatch(
+      new RegExp(`<form[^>]*method="post"[^>]*action="/clusters/eu-1/namespaces/shop/deployments/web/${verb}"`),
+    );
+  }
+  expect(page).toContain("Revision 41, leaving");
+  expect(page).toContain("3 of 5 moved");
+  expect(page).toContain("cannot be pulled");
+});
+
+test("replicas that an HPA owns cannot be set, and the page says why", () => {
+  const page = workloadPage(ctx, examples.workload({ autoscaler: { name: "web-hpa", min: 3, max: 12, desired: 5 } }));
+  expect(page).not.toContain('id="scale"');
+  expect(page).toContain("owns the replicas: ");
+  expect(page).toContain("web-hpa");
+  expect(workloadPage(ctx, examples.workload({ row: examples.row({ resource: "daemonsets" }) }))).not.toContain(
+    'id="scale"',
+  );
+});
+
+test("of a lost cluster's workload nothing is green and nothing can be done", () => {
+  const body = workloadBody(ctx, examples.workload(), { state: "lost" });
+  expect(body).not.toMatch(/data-s="ok"|<form|f-ok/);
+  expect(body).toContain("eu-1 does not answer.");
+  expect(body).toContain("?/5");
+});
+
+test("what was scaled or whose image was set can be undone by one form; a restart cannot", () => {
+  const scaled = writeDone(ctx, {
+    operation: "workload.scale",
+    workload: examples.workload({ changes: [{ path: "spec.replicas", before: "3", after: "5" }] }),
+  });
+  expect(scaled).toContain('name="replicas" value="3"');
+  const image = [{ path: "spec.template.spec.containers[web].image", before: '"shop/web:1"', after: '"shop/web:2"' }];
+  const set = writeDone(ctx, { operation: "workload.setImage", workload: examples.workload({ changes: image }) });
+  for (const field of [
+    'name="container" value="web"',
+    'name="image" value="shop/web:1"',
+    'name="expect" value="shop/web:2"',
+  ])
+    expect(set).toContain(field);
+  const restarted = writeDone(ctx, { operation: "workload.restart", workload: examples.workload() });
+  expect(restarted).not.toContain("<form");
+  expect(writeDone(ctx, { operation: "workload.scale", workload: examples.workload() })).not.toContain("<form");
+});
+
+test("the dry run shows old and new, and the form that does it expects the old", () => {
+  const changes = [{ path: "spec.template.spec.containers[web].image", before: '"shop/web:1"', after: '"shop/web:2"' }];
+  const request = create(SetImageRequestSchema, { container: "web", image: "shop/web:2", dryRun: true });
+  const preview = imagePreview(ctx, examples.workload({ changes }), request);
+  expect(preview).toContain("<del>-  shop/web:1</del><ins>+  shop/web:2</ins>");
+  for (const field of [
+    'name="dryRun" value="false"',
+    'name="expect" value="shop/web:1"',
+    'name="image" value="shop/web:2"',
+  ])
+    expect(preview).toContain(field);
+  expect(imagePreview(ctx, examples.workload(), request)).toContain("Nothing to change");
+});
+
+test("an error says what happened, what next, which object and which request", () => {
+  const failure = examples.failure(
+    "agent.none",
+    { where: "eu-1/shop", key: "lizardcd-agent.*.eu-1" },
+    "deployments/shop/web in eu-1",
+  );
+  const page = errorPage(ctx, failure, 404);
+  for (const text of [
+    "No agent for ",
+    "Is one announced under",
+    "deployments/shop/web in eu-1",
+    "request 7f3a19c2",
+    "Try again",
+  ])
+    expect(page).toContain(text);
+  expect(errorFragment(ctx, failure, 404)).toContain('hx-target="#failure"');
+  expect(errorFragment(ctx, failure, 422, "section#image-preview")).not.toContain("toast-note");
+});
+
+test("a fleet of more than 80 clusters folds the groups that are well", () => {
+  const calm = Array.from({ length: 60 }, (_, index) => examples.cluster(`calm-${index}`, "calm"));
+  for (const group of ["region", ""]) {
+    const page = fleetPage(ctx, examples.fleet({ clusters: [...examples.fleet().clusters, ...calm], group }));
+    expect(page.split('<details class="grp-fold').length).toBe(2);
+  }
+  expect(fleetPage(ctx, examples.fleet())).not.toContain("grp-fold");
+  const changed = examples.fleet().clusters.slice(0, 2);
+  expect(fleetUpdate(ctx, examples.fleet(), changed).match(/<li id="cluster-/g)?.length).toBe(2);
+});
+
+test("both languages fill every page", () => {
+  const chinese = workloadPage(examples.context({ lang: "zh" }), examples.workload());
+  expect(chinese).toContain('<html lang="zh-CN"');
+  expect(chinese).toContain("无法拉取镜像");
+});
+
+test("of an image the registry is cut, the tag never", () => {
+  expect(imageParts("registry.example.com:5000/shop/web:1.4.2")).toEqual({
+    registry: "registry.example.com:5000/shop/",
+    name: "web:",
+    tag: "1.4.2",
+  });
+  expect(imageParts("web")).toEqual({ registry: "", name: "web", tag: "" });
+  expect(imageParts(`a/web:1@sha256:${"0123456789abcdef".repeat(4)}`).tag).toBe("1@sha256:0123456789ab…");
+});
+
+test("what the browser loads and the page of 1,000 rows stay within their sizes", () => {
+  const packed = (path: string) => gzipSync(assets[path]!.body).length;
+  const script = packed("/assets/htmx.js") + packed("/assets/hx-sse.js") + packed("/assets/client.js");
+  const times: number[] = [];
+  let page = "";
+  for (let i = 0; i < 20; i++) {
+    const start = performance.now();
+    page = workloadsPage(ctx, examples.manyWorkloads(1000), examples.workloadsRequest(), { clusters: [] });
+    times.push(performance.now() - start);
+  }
+  const rows = gzipSync(page).length;
+  console.log(
+    `1,000 rows: ${page.length} B, ${rows} B gzip, ${Math.min(...times).toFixed(1)} ms at best; scripts ${script} B, css ${packed("/assets/app.css")} B gzip`,
+  );
+  expect(script).toBeLessThan(60 * 1024);
+  expect(packed("/assets/app.css")).toBeLessThan(20 * 1024);
+  expect(rows).toBeLessThan(35 * 1024);
+});
