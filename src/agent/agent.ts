@@ -1,7 +1,6 @@
 // What the agent says of itself, and of its cluster in 2 KB.
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { Handlers } from "../contract/grpc.ts";
-import { reasons } from "../contract/reasons.ts";
 import {
   type AgentInfo,
   type AgentService,
@@ -10,7 +9,7 @@ import {
 } from "../gen/lizardcd/v1/agent_pb.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Row, toReason } from "./row.ts";
-import { severity, type Why } from "./state.ts";
+import { rankOf, severity, type Why } from "./state.ts";
 
 type Summary = Exclude<MessageInitShape<typeof SummaryResponseSchema>, SummaryResponse>;
 
@@ -79,6 +78,9 @@ function clipped(why: Why, length: number): Why {
 }
 
 function byTrouble(a: Row, b: Row): number {
-  const rank = (row: Row) => (row.why ? reasons[row.why.code].rank : 0);
-  return severity[a.state] - severity[b.state] || rank(b) - rank(a) || b.desired - b.ready - (a.desired - a.ready);
+  return (
+    severity[a.state] - severity[b.state] ||
+    rankOf(b.why) - rankOf(a.why) ||
+    b.desired - b.ready - (a.desired - a.ready)
+  );
 }

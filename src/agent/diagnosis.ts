@@ -14,10 +14,16 @@ export interface DiagnosisOptions {
   store: WorkloadStore;
   log: Log;
   signal: AbortSignal;
-  /** Milliseconds: after a change, and between looks while nothing changes (growing). */
-  afterChange?: number;
-  again?: number;
 }
+
+// Milliseconds after a change; then, growing, between looks while nothing changes.
+const afterChangeMs = 250;
+const firstAgainMs = 1_000;
+const lastAgainMs = 10_000;
+// What may change by itself at any moment is looked at this often.
+const soonMs = 3_000;
+// However many are not well, the API server is asked about this many a second.
+const looksPerSecond = 20;
 
 const concurrency = 4;
 // Of many pods that fail, a few say why.
@@ -25,7 +31,7 @@ const podsLookedInto = 3;
 const requestTimeoutMs = 5_000;
 
 /** Looks after every row of the store that is not well, until the signal aborts. */
-export function diagnose({ kube, store, log, signal, afterChange = 250, again = 3_000 }: DiagnosisOptions): void {
+export function diagnose({ kube, store, log, signal }: DiagnosisOptions): void {
   /** Key -> when it is due, by the monotonic clock. */
   const due = new Map<string, number>();
   const waits = new Map<string, ReturnType<typeof backoff>>();
@@ -48,7 +54,7 @@ export function diagnose({ kube, store, log, signal, afterChange = 250, again = 
     // A diagnosis of ours changes the row too; that is no news.
     if (before?.unwell && before.unwell.progress === row.unwell.progress) return;
     waits.get(key)?.reset();
-    schedule(key, afterChange);
+    schedule(key, afterChangeMs);
   });
   for (const [key, row] of store.entries()) if (row.unwell) schedule(key, 0);
   signal.addEventListener(
@@ -86,21 +92,23 @@ export function diagnose({ kube, store, log, signal, afterChange = 250, again = 
   async function look(key: string): Promise<void> {
     const row = store.get(key);
     if (!row?.unwell) return forget(key);
-    const wait = waits.get(key) ?? backoff({ first: again, most: 30_000 });
+    const wait = waits.get(key) ?? backoff({ first: firstAgainMs, most: lastAgainMs });
     waits.set(key, wait);
+    let soon = false;
     try {
       const diagnosis = await readDiagnosis(kube, row, signal);
-      const said = JSON.stringify(row.unwell.diagnosis?.why);
-      if (said !== JSON.stringify(diagnosis.why)) wait.reset();
+      if (row.unwell.diagnosis?.why?.code !== diagnosis.why?.code) wait.reset();
       store.diagnose(key, diagnosis);
+      soon = diagnosis.starting || (diagnosis.early ?? false);
     } catch (cause) {
       if (signal.aborted) return;
       log.debug("pods of a workload could not be read", { workload: key, error: cause });
       // An API server that does not answer is not asked for each workload in turn.
       await sleep(1_000, signal);
     }
-    if (store.get(key)?.unwell) schedule(key, wait.next());
-    else forget(key);
+    if (!store.get(key)?.unwell) return forget(key);
+    const again = soon ? Math.min(wait.next(), soonMs) : wait.next();
+    schedule(key, Math.max(again, (due.size / looksPerSecond) * 1_000));
   }
 }
 

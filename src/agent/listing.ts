@@ -3,7 +3,7 @@ import { Failed } from "../contract/errors.ts";
 import type { ListWorkloadsRequest } from "../gen/lizardcd/v1/workload_pb.ts";
 import type { Row } from "./row.ts";
 import { parseSelector } from "./selector.ts";
-import { severity } from "./state.ts";
+import { rankOf, severity } from "./state.ts";
 
 export interface Listing {
   rows: Row[];
@@ -71,7 +71,7 @@ function mentions(row: Row, text: string): boolean {
 
 // Each is unique and compares as plain text, so that a page can begin after any of them, also one that is gone.
 const orders = {
-  worst: (row: Row) => `${severity[row.state]}/${row.namespace}/${row.name}/${row.resource}`,
+  worst: (row: Row) => `${severity[row.state]}${99 - rankOf(row.why)}/${row.namespace}/${row.name}/${row.resource}`,
   name: (row: Row) => `${row.name}/${row.namespace}/${row.resource}`,
 };
 

@@ -1,7 +1,6 @@
 // Why a pod is not well, read from what the kubelet, the scheduler and the controllers write. Pure: reading is elsewhere.
-import { reasons } from "../contract/reasons.ts";
 import { type ContainerSpec, type ContainerStatus, type RawEvent, type RawPod, timeOf } from "./object.ts";
-import { refusalOf, type Why, why, worse } from "./state.ts";
+import { rankOf, refusalOf, type Why, why, worse } from "./state.ts";
 
 export type PodState = "ok" | "run" | "failed" | "degraded" | "wait" | "gone";
 
@@ -161,7 +160,7 @@ export function worstOf(verdicts: readonly PodVerdict[]): PodVerdict | undefined
   let worst: PodVerdict | undefined;
   for (const verdict of verdicts) {
     if (!verdict.why) continue;
-    const beats = !worst?.why || reasons[verdict.why.code].rank > reasons[worst.why.code].rank;
+    const beats = !worst?.why || rankOf(verdict.why) > rankOf(worst.why);
     if (beats || (worst?.early && !verdict.early && worse(worst.why, verdict.why) === worst.why)) worst = verdict;
   }
   if (worst?.why?.code !== "pod.unschedulable") return worst;

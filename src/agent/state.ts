@@ -87,16 +87,21 @@ export function why<C extends ReasonCode>(
   return { code, params: params as Record<string, string | number>, object, since };
 }
 
+/** 0 to 99, the worst has the most. */
+export function rankOf(why: Why | undefined): number {
+  return why ? reasons[why.code].rank : 0;
+}
+
 export function worse(a: Why | undefined, b: Why | undefined): Why | undefined {
   if (!a || !b) return a ?? b;
-  return reasons[b.code].rank > reasons[a.code].rank ? b : a;
+  return rankOf(b) > rankOf(a) ? b : a;
 }
 
 function failingOf({ refused, deadlineExceeded }: Progress, diagnosis?: Diagnosis): Why | undefined {
   const refusal = refused && refusalOf(refused.message, "", timeOf(refused.since));
   const deadline = deadlineExceeded === undefined ? undefined : why("rollout.deadline", { seconds: deadlineExceeded });
   const worst = worse(worse(diagnosis?.why, refusal), deadline);
-  return worst && reasons[worst.code].rank >= failingRank ? worst : undefined;
+  return rankOf(worst) >= failingRank ? worst : undefined;
 }
 
 /** Why the API server would not create a pod. */
