@@ -121,7 +121,8 @@ function newest(times: (number | undefined)[]): number | undefined {
   return known.length > 0 ? Math.max(...known) : undefined;
 }
 
-function age(time: number, at: number | undefined): number {
+/** Milliseconds since; -1 for never. */
+export function age(time: number, at: number | undefined): number {
   return at === undefined ? -1 : Math.max(0, Math.round(time - at));
 }
 

@@ -14,6 +14,8 @@ export interface Endpoint {
   failures: number;
   /** When it last answered us; undefined for never. */
   seenAt?: number;
+  /** When the certificate that it last showed ends, milliseconds UTC. */
+  certificateEnd?: number;
 }
 
 /** One key: the instances that announce it. */
@@ -41,8 +43,9 @@ export interface SourceState {
   heardAt?: number;
   /** Set while it is silent. */
   problem?: string;
-  /** Values it holds that are not ours. */
+  /** Values it holds that are not ours, and the last of them. */
   ignored: number;
+  lastIgnored?: { key: string; problem: string };
 }
 
 /** A change of the directory: an entry that is new or moved, or one that is gone. */
@@ -222,8 +225,9 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
   }
 
   function ignore(state: SourceState, key: string, problem: string): void {
-    state.ignored++;
     const shown = key.slice(0, 200);
+    state.ignored++;
+    state.lastIgnored = { key: shown, problem };
     if (warned.size > mostWarned || warned.has(shown)) return;
     warned.add(shown);
     log.warn("registry holds a value that is not ours", { registry: state.name, key: shown, problem });

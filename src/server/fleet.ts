@@ -4,6 +4,7 @@ import { workloadsFragment, workloadsPage } from "../views/workloads.tsx";
 import { listAcross } from "./across.ts";
 import { compare, fleetOf } from "./clusters.ts";
 import type { LiveDeps } from "./live.ts";
+import { agentsOf, registriesOf } from "./registered.ts";
 import { type AnyAnswer, answer } from "./route.ts";
 
 export function fleetAnswers(deps: LiveDeps): AnyAnswer[] {
@@ -15,6 +16,8 @@ export function fleetAnswers(deps: LiveDeps): AnyAnswer[] {
       page: async (fleet, _, { context }) => fleetPage(context, fleet, await recent()),
       fragment: async (fleet, _, { context }) => fleetBody(context, fleet, await recent()),
     }),
+    answer("fleet.listAgents", { run: async ({ cluster }) => agentsOf(deps, cluster) }),
+    answer("fleet.listRegistries", { run: async () => registriesOf(deps) }),
     answer("fleet.listWorkloads", {
       run: (input, { call }) => listAcross(deps, input, call),
       page: (output, input, { context }) => workloadsPage(context, output, input, { clusters: clusters() }),
