@@ -145,9 +145,11 @@ async function answer(request: Request): Promise<Response> {
   const url = new URL(request.url);
   const asset = assets[url.pathname];
   if (asset) return new Response(asset.body, { headers: { "content-type": asset.type } });
-  const theme = url.searchParams.get("theme");
+  // Streams and forms look as the page they belong to.
+  const look = new URL(request.headers.get("hx-current-url") ?? url).searchParams;
+  const theme = look.get("theme");
   const ctx = examples.context({
-    lang: url.searchParams.get("lang") === "zh" ? "zh" : "en",
+    lang: look.get("lang") === "zh" ? "zh" : "en",
     theme: theme === "dark" || theme === "light" ? theme : undefined,
     path: url.pathname + url.search,
     now: Date.now(),

@@ -125,6 +125,11 @@ document.addEventListener("htmx:after:request", (event) => {
   if (closes) (byId(closes) as HTMLDialogElement | null)?.close();
 });
 
+// A row that changes twice is tinted twice.
+document.addEventListener("animationend", ({ target }) =>
+  (target as Element).closest(".fresh")?.classList.remove("fresh"),
+);
+
 // ---- toasts: three at most, six seconds, errors stay ----
 
 const timed = new WeakSet<Element>();

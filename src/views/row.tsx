@@ -2,9 +2,9 @@
 import { href } from "../contract/operation.ts";
 import type { FleetWorkload, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { WorkloadKey, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { age, sentence, wordsFor } from "../words/words.ts";
+import { age, say, sentence, stopped, wordsFor } from "../words/words.ts";
 import { objectId } from "./id.ts";
-import { Age, imageParts, kindOf, Mark, type PageContext, stamp, stateOf, stateWord } from "./parts.tsx";
+import { Age, gap, imageParts, kindOf, Mark, type PageContext, stamp, stateOf, stateWord } from "./parts.tsx";
 import { join, type Markup, markup, sent } from "./render.ts";
 
 export function workloadRow(ctx: PageContext, item: FleetWorkload, { fresh }: { fresh?: boolean } = {}): string {
@@ -103,7 +103,13 @@ export function UnansweredRow({ ctx, unanswered }: { ctx: PageContext; unanswere
       </td>
       <th scope="row" colSpan={6}>
         <a href={`?cluster=${encodeURIComponent(cluster)}`}>{cluster}</a>{" "}
-        <span class="font-normal">{sentence(ctx.lang, { code, params: { cluster }, message })}</span>
+        <span class="font-normal">
+          {say(ctx.lang, "unanswered")}
+          {gap(ctx)}
+          <span class="text-faint">
+            {stopped(ctx.lang, sentence(ctx.lang, { code, params: { cluster }, message }))}
+          </span>
+        </span>
       </th>
       <td>
         <Age ctx={ctx} ms={ageMs} lost />

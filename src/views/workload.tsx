@@ -138,7 +138,9 @@ function Body({ ctx, workload, options }: { ctx: PageContext; workload: Workload
       <div class="split">
         <div class="grid gap-4 grid-cols-[minmax(0,1fr)]">
           <Rollout ctx={ctx} workload={workload} state={state} />
-          <Pods ctx={ctx} pods={workload.pods} of={row.name} unsure={unsure} />
+          {(workload.pods.length > 0 || row.desired > 0) && (
+            <Pods ctx={ctx} pods={workload.pods} of={row.name} unsure={unsure} />
+          )}
           <Conditions ctx={ctx} conditions={workload.conditions} unsure={unsure} />
           {workload.events.length > 0 && <Events ctx={ctx} events={workload.events} />}
         </div>

@@ -148,6 +148,8 @@ export const en = {
   "workloads.none": "No workloads here yet.",
   "workloads.noCluster": "No clusters yet.",
 
+  unanswered: "does not answer; its workloads are missing here.",
+
   "workload.title": "{name} in {cluster}",
   crumbs: "Breadcrumb",
   "seen.verb": "seen",

@@ -148,6 +148,8 @@ export const zh: Words = {
   "workloads.none": "这里还没有工作负载。",
   "workloads.noCluster": "还没有集群。",
 
+  unanswered: "无应答，此处不含它的工作负载。",
+
   "workload.title": "{cluster} 的 {name}",
   crumbs: "位置",
   "seen.verb": "确认于",
