@@ -9,14 +9,15 @@ const root = new URL("..", import.meta.url).pathname;
 const mayImport: Record<string, readonly string[]> = {
   gen: [],
   process: [],
+  trust: [],
   discovery: ["process"],
   sandbox: ["process"],
   contract: ["gen"],
   words: ["gen", "contract"],
   views: ["gen", "contract", "words"],
   cli: ["gen", "contract", "words", "process"],
-  agent: ["gen", "contract", "discovery", "process"],
-  server: ["gen", "contract", "discovery", "process", "views", "words"],
+  agent: ["gen", "contract", "discovery", "process", "trust"],
+  server: ["gen", "contract", "discovery", "process", "trust", "views", "words"],
   start: ["process"],
 };
 
@@ -86,7 +87,9 @@ test("SQL stands in the store alone", async () => {
 });
 
 test("registry clients are loaded when configured, not at start", async () => {
-  const early = (await sources()).filter(({ file, text }) => !file.includes(".test.") && /^import (?!type)[^;]*from "(etcd3|consul|nacos)"/m.test(text));
+  const early = (await sources()).filter(
+    ({ file, text }) => !file.includes(".test.") && /^import (?!type)[^;]*from "(etcd3|consul|nacos)"/m.test(text),
+  );
   expect(early.map(({ file }) => file)).toEqual([]);
 });
 

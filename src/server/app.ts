@@ -37,6 +37,7 @@ import {
 import { eventStream, type Message } from "./sse.ts";
 import type { Store } from "./store/store.ts";
 import type { Summaries } from "./summaries.ts";
+import { type Trust, trustAnswers } from "./trust.ts";
 import { userAnswers } from "./user.ts";
 import type { Watches } from "./watches.ts";
 import { jsonWatch, workloadAnswers, workloadStream } from "./workload.ts";
@@ -49,6 +50,7 @@ export interface AppDeps {
   auth: Auth;
   audit: Audit;
   embedded?: EmbeddedRegistry;
+  trust?: Trust;
   log: Log;
   pages: PageSettings;
   prefix: string;
@@ -75,6 +77,7 @@ export function createApp(deps: AppDeps) {
     ...auditAnswers({ store: deps.store, clock: pages.clock }),
     ...userAnswers({ auth, secure }),
     ...discoveryAnswers(deps),
+    ...trustAnswers(deps),
   ];
   for (const one of answers) mount(one);
 

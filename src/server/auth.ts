@@ -180,7 +180,7 @@ function expired(token: string): Failed | undefined {
 }
 
 /** Compared by their hashes, in constant time. */
-function sameText(a: string, b: string): boolean {
+export function sameText(a: string, b: string): boolean {
   const [left, right] = [a, b].map((text) => new Bun.CryptoHasher("sha256").update(text).digest());
   return timingSafeEqual(left!, right!);
 }

@@ -1,8 +1,12 @@
 // The gRPC clients behind the pool: made on first use, shared by all callers, closed when idle, bounded in number.
 import * as grpc from "@grpc/grpc-js";
+import type { AgentKey } from "../discovery/discovery.ts";
+import { agentName } from "../trust/identity.ts";
+import type { Peer, Trust } from "./trust.ts";
 
 export interface ConnectionOptions {
-  credentials: grpc.ChannelCredentials;
+  /** Who may be called; without it calls are plaintext, and anybody is. */
+  trust?: Pick<Trust, "credentials">;
   /** At most so many open at once; past it the least recently used idle one is closed. */
   most: number;
   /** Closed after so many milliseconds without a call. */
@@ -10,10 +14,13 @@ export interface ConnectionOptions {
   now: () => number;
 }
 
-/** One dialled address. */
+/** One dialled address; over TLS one for each key, since the peer is checked against it. */
 export interface Connection {
+  readonly id: string;
   readonly address: string;
   client: grpc.Client;
+  /** What its certificate said, once it has shown one. */
+  peer?: Peer;
   /** Calls under way. */
   outstanding: number;
   usedAt: number;
@@ -21,9 +28,9 @@ export interface Connection {
 
 export interface Connections {
   /** Opens or shares the connection to an address; `release` when the call has ended. */
-  acquire(address: string, authority?: string): Connection;
+  acquire(address: string, key: AgentKey): Connection;
   release(connection: Connection): void;
-  /** Closes the connection of an address: its calls fail, the next one dials anew. */
+  /** Closes the connections of an address: their calls fail, the next one dials anew. */
   drop(address: string): void;
   /** Told when an open connection breaks, with its address. */
   onBroken(tell: (address: string) => void): void;
@@ -31,27 +38,34 @@ export interface Connections {
   close(): void;
 }
 
-export function connections({ credentials, most, idleMs, now }: ConnectionOptions): Connections {
+export function connections({ trust, most, idleMs, now }: ConnectionOptions): Connections {
   const open = new Map<string, Connection>();
   const broken: ((address: string) => void)[] = [];
   const sweep = setInterval(closeIdle, Math.max(50, idleMs / 4));
   sweep.unref();
 
-  function acquire(address: string, authority?: string): Connection {
-    let connection = open.get(address);
+  function acquire(address: string, key: AgentKey): Connection {
+    const id = trust ? `${address} ${key.namespace}.${key.cluster}` : address;
+    let connection = open.get(id);
     if (!connection) {
       if (open.size >= most) closeLeastRecent();
-      connection = { address, client: dial(address, authority), outstanding: 0, usedAt: now() };
-      open.set(address, connection);
-      watchState(connection);
+      const made: Connection = { id, address, client: undefined as never, outstanding: 0, usedAt: now() };
+      made.client = dial(made, key);
+      open.set(id, made);
+      watchState(made);
+      connection = made;
     }
     connection.outstanding++;
     connection.usedAt = now();
     return connection;
   }
 
-  function dial(address: string, authority?: string): grpc.Client {
-    return new grpc.Client(address, credentials, {
+  function dial(connection: Connection, key: AgentKey): grpc.Client {
+    const onPeer = (peer: Peer) => {
+      connection.peer = peer;
+    };
+    const credentials = trust ? trust.credentials(key, onPeer) : grpc.credentials.createInsecure();
+    return new grpc.Client(connection.address, credentials, {
       "grpc.max_receive_message_length": 16 * 1024 * 1024,
       "grpc.keepalive_time_ms": 20_000,
       "grpc.keepalive_timeout_ms": 4_000,
@@ -61,7 +75,8 @@ export function connections({ credentials, most, idleMs, now }: ConnectionOption
       // Channels share sockets by default, so a closed client would keep its socket alive through another.
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_retries": 0,
-      ...(authority ? { "grpc.default_authority": authority } : {}),
+      // TLS wants a DNS name where the address is an IP; whom the certificate names is checked by the key.
+      ...(trust ? { "grpc.ssl_target_name_override": agentName } : {}),
     });
   }
 
@@ -69,10 +84,10 @@ export function connections({ credentials, most, idleMs, now }: ConnectionOption
   function watchState(connection: Connection): void {
     const channel = connection.client.getChannel();
     const step = () => {
-      if (open.get(connection.address) !== connection) return;
+      if (open.get(connection.id) !== connection) return;
       const state = channel.getConnectivityState(false);
       channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, (error) => {
-        if (error || open.get(connection.address) !== connection) return;
+        if (error || open.get(connection.id) !== connection) return;
         const next = channel.getConnectivityState(false);
         const lost = next === grpc.connectivityState.TRANSIENT_FAILURE;
         const left = state === grpc.connectivityState.READY && next !== grpc.connectivityState.SHUTDOWN;
@@ -86,7 +101,7 @@ export function connections({ credentials, most, idleMs, now }: ConnectionOption
   function closeIdle(): void {
     const limit = now() - idleMs;
     for (const connection of open.values()) {
-      if (connection.outstanding === 0 && connection.usedAt <= limit) drop(connection.address);
+      if (connection.outstanding === 0 && connection.usedAt <= limit) end(connection);
     }
   }
 
@@ -96,13 +111,16 @@ export function connections({ credentials, most, idleMs, now }: ConnectionOption
       if (connection.outstanding > 0) continue;
       if (!oldest || connection.usedAt < oldest.usedAt) oldest = connection;
     }
-    if (oldest) drop(oldest.address);
+    if (oldest) end(oldest);
   }
 
   function drop(address: string): void {
-    const connection = open.get(address);
-    open.delete(address);
-    connection?.client.close();
+    for (const connection of open.values()) if (connection.address === address) end(connection);
+  }
+
+  function end(connection: Connection): void {
+    if (open.get(connection.id) === connection) open.delete(connection.id);
+    connection.client.close();
   }
 
   return {
@@ -118,7 +136,7 @@ export function connections({ credentials, most, idleMs, now }: ConnectionOption
     },
     close() {
       clearInterval(sweep);
-      for (const address of [...open.keys()]) drop(address);
+      for (const connection of [...open.values()]) end(connection);
     },
   };
 }

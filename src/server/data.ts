@@ -1,5 +1,5 @@
 // The data folder: secrets made at the first start, mode 0600, read at every other.
-import { chmod, mkdir, open, readFile, unlink } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 export interface DataFolder {
@@ -13,6 +13,10 @@ export interface DataFolder {
   /** Makes and keeps one. */
   makeFirstPassword(): Promise<string>;
   forgetFirstPassword(): Promise<void>;
+  /** A file of the folder; undefined where there is none. */
+  read(name: string): Promise<string | undefined>;
+  /** Written whole or not at all, mode 0600. */
+  write(name: string, text: string): Promise<void>;
 }
 
 /** @throws Error that names the folder when it cannot be made or written. */
@@ -33,6 +37,12 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     joinToken: () => secret(join(path, "join-token"), 32),
     firstPassword: () => read(password),
     makeFirstPassword: () => secret(password, 12),
+    read: (name) => read(join(path, name)),
+    async write(name, text) {
+      const file = join(path, name);
+      await writeFile(`${file}.new`, text, { mode: 0o600 });
+      await rename(`${file}.new`, file);
+    },
     async forgetFirstPassword() {
       await unlink(password).catch((cause: NodeJS.ErrnoException) => {
         if (cause.code !== "ENOENT") throw cause;

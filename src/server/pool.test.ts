@@ -48,7 +48,7 @@ function scripted() {
 }
 
 async function world({ most = 500, idleMs = 60_000, timeoutMs = 3_000 } = {}) {
-  const open = connections({ credentials: grpc.credentials.createInsecure(), most, idleMs, now });
+  const open = connections({ most, idleMs, now });
   const directory = createDirectory({ prefix: "", forgetMs: 60_000, onDropped: open.drop, now, log: log("test") });
   const pool = createPool({ prefix: "", directory, connections: open, timeoutMs, now });
   const registry = scripted();

@@ -113,16 +113,18 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
     const deadline = call.deadline ?? Date.now() + timeoutMs;
     const tried = new Set<Endpoint>();
     let problem = "no instance is announced";
+    let untrusted: string | undefined;
     while (Date.now() < deadline) {
       const endpoint = pick(entry, tried);
       if (!endpoint) break;
       tried.add(endpoint);
-      const connection = connections.acquire(endpoint.address);
+      const connection = connections.acquire(endpoint.address, entry);
       endpoint.outstanding++;
       try {
         const method = methodOf(connection.client, operation);
         const answer = await method(input, { ...call, deadline });
         answered(endpoint);
+        endpoint.certificateEnd = connection.peer?.end;
         return answer;
       } catch (cause) {
         if (!(cause instanceof WireFailed)) {
@@ -132,12 +134,16 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
         if (cause.code !== grpcCode.unavailable) throw fromWire(entry, operation, cause);
         eject(endpoint);
         connections.drop(endpoint.address);
+        untrusted = connection.peer?.problem;
         problem = shortened(cause.message);
-        if (operation.audited && wasSent(cause)) throw outcomeUnknown(entry, cause);
+        if (operation.audited && untrusted === undefined && wasSent(cause)) throw outcomeUnknown(entry, cause);
       } finally {
         endpoint.outstanding--;
         connections.release(connection);
       }
+    }
+    if (untrusted !== undefined) {
+      throw new Failed("agent.untrusted", { key: entry.key, problem: untrusted }, { object: entry.cluster });
     }
     throw new Failed("agent.unavailable", { key: entry.key, problem }, { object: entry.cluster });
   }
@@ -152,7 +158,7 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
     if (!endpoint) {
       throw new Failed("agent.unavailable", { key: entry.key, problem: "no instance is announced" });
     }
-    const connection = connections.acquire(endpoint.address);
+    const connection = connections.acquire(endpoint.address, entry);
     endpoint.outstanding++;
     try {
       for await (const message of methodOf(connection.client, operation)(

@@ -23,7 +23,11 @@ export function agentsOf({ pool, summaries, now }: FleetDeps, cluster: string) {
   return create(ListAgentsResponseSchema, { items: rows });
 }
 
-function agentRow({ key, cluster, namespace, entry, summary, failure, seenAt }: Known, silent: Set<string>, time: number) {
+function agentRow(
+  { key, cluster, namespace, entry, summary, failure, seenAt }: Known,
+  silent: Set<string>,
+  time: number,
+) {
   const endpoints = [...(entry?.endpoints.values() ?? [])];
   const sources = [...new Set(endpoints.flatMap((endpoint) => [...endpoint.sources.keys()]))].sort();
   const stale = sources.length > 0 && sources.every((source) => silent.has(source));

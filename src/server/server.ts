@@ -1,5 +1,4 @@
 // The running server: store, pool, summaries, pages and metrics, put together and taken apart.
-import * as grpc from "@grpc/grpc-js";
 import type { Source } from "../discovery/discovery.ts";
 import { embeddedRegistry } from "../discovery/server.ts";
 import type { Log } from "../process/log.ts";
@@ -13,6 +12,7 @@ import { createMetrics } from "./metrics.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { createSummaries, type Summaries } from "./summaries.ts";
+import { createTrust, type Trust, type TrustOptions } from "./trust.ts";
 import { createWatches } from "./watches.ts";
 
 export interface ServerOptions {
@@ -26,6 +26,8 @@ export interface ServerOptions {
   sources: Source[];
   /** Agents may announce themselves here; milliseconds an announcement holds. */
   embedded?: { leaseMs: number };
+  /** Mutual TLS with agents; without it calls to them are plaintext. */
+  trust?: Pick<TrustOptions, "lifeMs" | "given">;
   /** Instead of the ones that the data folder keeps. */
   secret?: string;
   joinToken?: string;
@@ -49,6 +51,7 @@ export interface RunningServer {
   pool: Pool;
   summaries: Summaries;
   store: Store;
+  trust?: Trust;
   joinToken: string;
   /** The password made at the first start, while it holds. */
   firstPassword?: string;
@@ -76,13 +79,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       clock,
       onPasswordChanged: () => data.forgetFirstPassword(),
     });
+    const trust =
+      options.trust && (await createTrust({ data, store, joinToken, ...options.trust, clock, log: log("trust") }));
     const open = connections({
-      credentials: grpc.credentials.createInsecure(),
+      trust,
       most: options.maxConnections,
       idleMs: options.idleMs,
       now,
     });
     const directory = createDirectory({ prefix, forgetMs, onDropped: open.drop, now, log: log("registries") });
+    trust?.onRevoked((cluster) => {
+      for (const entry of directory.entries()) {
+        if (entry.cluster === cluster) for (const address of entry.endpoints.keys()) open.drop(address);
+      }
+      summaries.refresh(cluster);
+    });
     const pool = createPool({ prefix, directory, connections: open, timeoutMs: options.timeoutMs, now });
     const summaries = createSummaries({
       pool,
@@ -104,6 +115,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       auth,
       audit: createAudit(store, clock, log("audit")),
       embedded,
+      trust,
       log: log("http"),
       pages: {
         version: options.version,
@@ -135,6 +147,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       pool,
       summaries,
       store,
+      trust,
       joinToken,
       firstPassword,
       async stop() {
@@ -144,6 +157,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         await app.server!.stop(true);
         await metricsServer?.stop(true);
         embedded?.close();
+        trust?.close();
         await background;
         pool.close();
         await store.close();

@@ -21,6 +21,18 @@ const migrations: { name: string; statements: string[] }[] = [
       `CREATE INDEX audit_by_object ON audit(cluster, namespace, resource, name, id)`,
     ],
   },
+  {
+    name: "0002 invitations and certificates of agents",
+    statements: [
+      `CREATE TABLE invitations (
+        id TEXT PRIMARY KEY, hash TEXT NOT NULL, cluster TEXT NOT NULL, namespaces TEXT NOT NULL,
+        expires_at INTEGER NOT NULL, used_at INTEGER)`,
+      `CREATE TABLE certificates (
+        serial TEXT PRIMARY KEY, cluster TEXT NOT NULL, namespaces TEXT NOT NULL, issued_at INTEGER NOT NULL,
+        not_after INTEGER NOT NULL, revoked_at INTEGER)`,
+      `CREATE INDEX certificates_by_cluster ON certificates(cluster, not_after)`,
+    ],
+  },
 ];
 
 export async function migrate(sql: SQL): Promise<void> {

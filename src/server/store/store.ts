@@ -4,12 +4,14 @@ import { SQL } from "bun";
 import { type AuditStore, auditStore } from "./audit.ts";
 import { migrate } from "./migrations.ts";
 import { type SessionStore, sessionStore } from "./sessions.ts";
+import { type TrustStore, trustStore } from "./trust.ts";
 import { type UserStore, userStore } from "./users.ts";
 
 export interface Store {
   users: UserStore;
   sessions: SessionStore;
   audit: AuditStore;
+  trust: TrustStore;
   /** Rejects when the file cannot be read. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -33,6 +35,7 @@ export async function openStore(file: string): Promise<Store> {
     users: userStore(sql),
     sessions: sessionStore(sql),
     audit: auditStore(sql),
+    trust: trustStore(sql),
     async ping() {
       await sql`SELECT 1`;
     },

@@ -1,0 +1,249 @@
+// The trust noun and what stands behind it: the authority, the invitations, the certificates, and the check that every
+// connection to an agent goes through.
+import { createHash, randomBytes, verify } from "node:crypto";
+import { createSecureContext, type PeerCertificate } from "node:tls";
+import { create } from "@bufbuild/protobuf";
+import * as grpc from "@grpc/grpc-js";
+import { Failed } from "../contract/errors.ts";
+import type { AgentKey } from "../discovery/discovery.ts";
+import { CertificateSchema } from "../gen/lizardcd/v1/trust_pb.ts";
+import type { Log } from "../process/log.ts";
+import { type Authority, createAuthority, openAuthority, type Pair, RequestInvalid } from "../trust/authority.ts";
+import { type AgentIdentity, covers, identityOf, readCertificate, serialOf, shownIdentity } from "../trust/identity.ts";
+import { sameText } from "./auth.ts";
+import type { DataFolder } from "./data.ts";
+import { type AnyAnswer, answer } from "./route.ts";
+import type { Store } from "./store/store.ts";
+
+export interface Trust {
+  /** PEM of the authority that agents' certificates must be signed by. */
+  readonly ca: string;
+  /** What to call an agent by: refuses a peer whose certificate does not name the key, or is revoked. */
+  credentials(key: AgentKey, onPeer: (peer: Peer) => void): grpc.ChannelCredentials;
+  invite(identity: AgentIdentity, lifetimeMs: number): Promise<string>;
+  /** @throws Failed "token.enroll_wrong" or "certificate.request_invalid". */
+  enroll(token: string, cluster: string, request: string): Promise<Issued>;
+  /** @throws Failed "certificate.refused" or "certificate.request_invalid". */
+  renew(certificate: string, request: string, proof: string): Promise<Issued>;
+  /** @returns how many. */
+  revoke(cluster: string, serial: string): Promise<number>;
+  /** @throws Failed "certificate.refused" where the certificate is not ours, has ended or is revoked, or the proof fails. */
+  identify(certificate: string, text: string, proof: string): AgentIdentity;
+  onRevoked(tell: (cluster: string) => void): void;
+  close(): void;
+}
+
+export interface Peer {
+  /** Why it is refused; undefined where it is trusted. */
+  problem?: string;
+  /** When its certificate ends, milliseconds UTC. */
+  end?: number;
+}
+
+interface Issued {
+  certificate: string;
+  ca: string;
+  expiresIn: number;
+  renewAfter: number;
+}
+
+export interface TrustOptions {
+  data: DataFolder;
+  store: Store;
+  joinToken: string;
+  /** Milliseconds an agent's certificate lives. */
+  lifeMs: number;
+  /** An authority and a certificate of one's own, PEM; then nothing is signed here. */
+  given?: { ca: string } & Pair;
+  clock: () => number;
+  log: Log;
+}
+
+const ownLifeMs = 90 * 86_400_000;
+const tokenVersion = "lz1";
+const pinLength = 32;
+
+export async function createTrust({ data, store, joinToken, lifeMs, given, clock, log }: TrustOptions): Promise<Trust> {
+  const authority = given ? undefined : await openOwn(data, log);
+  let own: Pair = given ?? (await ownCertificate(authority!, data));
+  const ca = given?.ca ?? authority!.certificate;
+  const revoked = new Set(await store.trust.revoked(clock()));
+  const listeners: ((cluster: string) => void)[] = [];
+  const renewal = setInterval(() => void renewOwn(), 12 * 3_600_000);
+  renewal.unref();
+
+  async function renewOwn(): Promise<void> {
+    if (!authority) return;
+    try {
+      own = await ownCertificate(authority, data);
+    } catch (cause) {
+      log.error("the server's own certificate cannot be renewed", { problem: String(cause) });
+    }
+  }
+
+  /** Why a peer that shows this certificate is not the agent of this key. */
+  function problemOf(peer: PeerCertificate, key: AgentKey): string | undefined {
+    if (revoked.has(serialOf(peer.serialNumber))) return "its certificate is revoked";
+    const identity = identityOf(peer.subjectaltname);
+    if (!identity) return "its certificate names no agent";
+    if (!covers(identity, key)) return `its certificate is for ${shownIdentity(identity)}`;
+    return undefined;
+  }
+
+  async function issue(request: string, identity: AgentIdentity): Promise<Issued> {
+    if (!authority) {
+      const problem = "this server was given its certificates: have the agent's made where those come from";
+      throw new Failed("certificate.request_invalid", { problem });
+    }
+    try {
+      const { certificate, serial, notAfter } = await authority.sign(request, identity, lifeMs);
+      await store.trust.addCertificate({ serial, ...identity, issuedAt: clock(), notAfter });
+      log.info("certificate issued", { cluster: identity.cluster, namespaces: identity.namespaces.join(","), serial });
+      const expiresIn = Math.floor((notAfter - clock()) / 1000);
+      return { certificate, ca, expiresIn, renewAfter: Math.floor((expiresIn * 2) / 3) };
+    } catch (cause) {
+      if (!(cause instanceof RequestInvalid)) throw cause;
+      throw new Failed("certificate.request_invalid", { problem: cause.message }, { cause });
+    }
+  }
+
+  async function admitted(token: string, cluster: string): Promise<AgentIdentity> {
+    // The join token admits any cluster, again and again: for one's own machine, and for charts that bring both.
+    if (sameText(token, joinToken)) return { cluster, namespaces: ["*"] };
+    const wrong = (problem: string) => new Failed("token.enroll_wrong", { cluster, problem });
+    const [version, id, secret] = token.split(".");
+    const invitation = version === tokenVersion && id && secret ? await store.trust.invitation(id) : undefined;
+    if (!invitation || !sameText(invitation.hash, hashOf(secret!))) throw wrong("it is not one of ours");
+    if (invitation.cluster !== cluster) throw wrong("it was made for another cluster");
+    if (invitation.usedAt !== undefined) throw wrong("it has been used");
+    if (invitation.expiresAt <= clock()) throw wrong("its time is over");
+    if (!(await store.trust.use(invitation.id, clock()))) throw wrong("it has been used");
+    return { cluster, namespaces: invitation.namespaces };
+  }
+
+  function identify(pem: string, text: string, proof: string): AgentIdentity {
+    const refused = (problem: string) => new Failed("certificate.refused", { problem });
+    let read: ReturnType<typeof readCertificate>;
+    try {
+      read = readCertificate(pem);
+    } catch (cause) {
+      throw new Failed("certificate.refused", { problem: "it cannot be read" }, { cause });
+    }
+    const { certificate, names, serial, notAfter, notBefore } = read;
+    const { certificate: signer } = readCertificate(ca);
+    if (!certificate.checkIssued(signer) || !certificate.verify(signer.publicKey))
+      throw refused("it is not signed here");
+    if (notAfter <= clock()) throw refused("its time is over");
+    if (notBefore > clock()) throw refused("its time has not begun");
+    if (revoked.has(serial)) throw refused("it is revoked");
+    const identity = identityOf(names);
+    if (!identity) throw refused("it names no agent");
+    const key = { key: certificate.publicKey, dsaEncoding: "ieee-p1363" } as const;
+    const holds = verify("sha256", Buffer.from(text), key, Buffer.from(proof, "base64"));
+    if (!holds) throw refused("the proof is not by its key");
+    return identity;
+  }
+
+  return {
+    ca,
+    credentials(key, onPeer) {
+      const context = createSecureContext({ ca, cert: own.certificate, key: own.key, minVersion: "TLSv1.3" });
+      return grpc.credentials.createFromSecureContext(context, {
+        checkServerIdentity(_, peer) {
+          const problem = problemOf(peer, key);
+          onPeer({ problem, end: Date.parse(peer.valid_to) });
+          return problem === undefined ? undefined : new Error(problem);
+        },
+      });
+    },
+    async invite(identity, lifetimeMs) {
+      const id = randomBytes(9).toString("base64url");
+      const secret = randomBytes(24).toString("base64url");
+      await store.trust.invite({ id, hash: hashOf(secret), ...identity, expiresAt: clock() + lifetimeMs });
+      return [tokenVersion, id, secret, (authority?.fingerprint ?? "").slice(0, pinLength)].join(".");
+    },
+    async enroll(token, cluster, request) {
+      return issue(request, await admitted(token, cluster));
+    },
+    async renew(certificate, request, proof) {
+      return issue(request, identify(certificate, request, proof));
+    },
+    async revoke(cluster, serial) {
+      const serials = await store.trust.revoke(cluster, serialOf(serial), clock());
+      for (const one of serials) revoked.add(one);
+      if (serials.length > 0) for (const tell of listeners) tell(cluster);
+      return serials.length;
+    },
+    identify,
+    onRevoked: (tell) => void listeners.push(tell),
+    close: () => clearInterval(renewal),
+  };
+}
+
+export function trustAnswers({ trust, publicUrl }: { trust?: Trust; publicUrl?: string }): AnyAnswer[] {
+  if (!trust) return [];
+  return [
+    answer("trust.invite", {
+      async run({ cluster, namespaces, lifetime }, { request }) {
+        const seconds = lifetime || 3_600;
+        const names = namespaces.length > 0 ? namespaces : ["*"];
+        const token = await trust.invite({ cluster, namespaces: names }, seconds * 1000);
+        const server = publicUrl ?? new URL(request.url).origin;
+        return {
+          token,
+          cluster,
+          expiresIn: seconds,
+          command: `lizardcd-agent --server ${server} --cluster ${cluster} --token ${token}`,
+          helm: `helm install lizardcd-agent helm/lizardcd-agent --set server=${server} --set cluster=${cluster} --set token=${token}`,
+        };
+      },
+    }),
+    answer("trust.enroll", {
+      run: async ({ token, cluster, request }) =>
+        create(CertificateSchema, await trust.enroll(token, cluster, request)),
+    }),
+    answer("trust.renew", {
+      run: async ({ certificate, request, proof }) =>
+        create(CertificateSchema, await trust.renew(certificate, request, proof)),
+    }),
+    answer("trust.revoke", {
+      async run({ cluster, serial }) {
+        const revoked = await trust.revoke(cluster, serial);
+        if (revoked === 0) throw new Failed("certificate.none", { cluster });
+        return { revoked };
+      },
+    }),
+  ];
+}
+
+/** @throws Error that names the files when only one of the two is there. */
+async function openOwn(data: DataFolder, log: Log): Promise<Authority> {
+  const [certificate, key] = [await data.read("ca.crt"), await data.read("ca.key")];
+  if (certificate && key) return openAuthority({ certificate, key });
+  if (certificate || key) throw new Error(`${data.path} holds only one of ca.crt and ca.key: bring the other one back`);
+  const made = await createAuthority();
+  await data.write("ca.key", made.key);
+  await data.write("ca.crt", made.certificate);
+  log.info("certificate authority made", { folder: data.path });
+  return openAuthority(made);
+}
+
+/** The kept one until two thirds of its life are over. */
+async function ownCertificate(authority: Authority, data: DataFolder): Promise<Pair> {
+  const [certificate, key] = [await data.read("server.crt"), await data.read("server.key")];
+  if (certificate && key && fresh(certificate, authority)) return { certificate, key };
+  const made = await authority.own(ownLifeMs);
+  await data.write("server.key", made.key);
+  await data.write("server.crt", made.certificate);
+  return made;
+}
+
+function fresh(pem: string, { certificate }: Authority): boolean {
+  const own = readCertificate(pem);
+  const byUs = own.certificate.verify(readCertificate(certificate).certificate.publicKey);
+  return byUs && Date.now() < own.notAfter - ownLifeMs / 3;
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
