@@ -122,8 +122,7 @@ function Body({ ctx, workload, options }: { ctx: PageContext; workload: Workload
       )}
       {row.reason && (
         <Callout state={unsure ? state : row.state === "ok" ? "run" : row.state}>
-          <ReasonSentence ctx={ctx} reason={row.reason} />
-          {gap(ctx)}
+          <ReasonSentence ctx={ctx} reason={row.reason} />{" "}
           <span class="text-muted">
             {ready}
             {row.reason.sinceMs > 0 && (
@@ -227,7 +226,7 @@ function Pods({ ctx, pods, of, unsure }: { ctx: PageContext; pods: readonly Pod[
                 <th scope="row" class="mono" title={pod.name}>
                   <PodName name={pod.name} of={of} />
                 </th>
-                <td class="nar">{pod.revision && <span class="tag">{pod.revision}</span>}</td>
+                <td class="nar">{pod.revision && <span class="tag mono">{pod.revision}</span>}</td>
                 <td class="nar text-muted">{pod.restarts}</td>
                 <td class="nar text-muted">
                   <Since ctx={ctx} ms={pod.createdMs} bare />

@@ -62,7 +62,10 @@ export function sentence(lang: Lang, said: Said): string {
 export function sentencePieces(lang: Lang, said: Said): { head: Piece[]; rest: Piece[] } {
   const template = sentences[lang][said.code];
   const filled = template === undefined ? undefined : fill(lang, template, said.params);
-  return halves(lang, filled ?? [said.message || said.code]);
+  if (filled) return halves(lang, filled);
+  // What came along is English; in another language it stands as it is.
+  const message = said.message || said.code;
+  return lang === "en" ? halves(lang, [message]) : { head: [message], rest: [] };
 }
 
 /** Cookie first, then the first known language of Accept-Language by weight, then English. */
@@ -151,8 +154,10 @@ function halves(lang: Lang, parts: Piece[]): { head: Piece[]; rest: Piece[] } {
   return { head: all, rest: [] };
 }
 
+/** With a full stop at its end, in the writing of the text itself: values are often English in a Chinese sentence. */
 export function stopped(lang: Lang, text: string): string {
-  return /[.!?。！？…]$/.test(text) ? text : `${text}${lang === "en" ? "." : "。"}`;
+  if (/[.!?。！？…]$/.test(text)) return text;
+  return `${text}${lang === "zh" && /[\u3400-\u9fff]/.test(text) ? "。" : "."}`;
 }
 
 function capital(lang: Lang, text: string): string {
