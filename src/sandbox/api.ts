@@ -1,11 +1,11 @@
 import { type Applied, apply } from "./apply.ts";
-import { withDefaults } from "./defaults.ts";
+import { emptyStatus, withDefaults } from "./defaults.ts";
 import { alreadyExists, badRequest, conflict, expired, invalid, modified, notFound, refused } from "./failure.ts";
 import { fieldsOf, ownable } from "./fields.ts";
 import { equal, type Json, type Metadata, type Stored, suffix, timestamp } from "./object.ts";
 import { afterApply, afterUpdate, type Writer } from "./ownership.ts";
 import { exceededQuota } from "./quota.ts";
-import { apiVersion, type Resource, resources } from "./resource.ts";
+import { apiVersion, qualifiedKind, type Resource, resources } from "./resource.ts";
 import type { Store } from "./store.ts";
 import { apiVersionMismatch, checkTypes, validate } from "./validation.ts";
 
@@ -31,12 +31,12 @@ export class Api {
   create(resource: Resource, namespace: string | undefined, body: Json, writer: Writer, applied?: Applied): Stored {
     checkBody(resource, namespace, body);
     const { kind: _, apiVersion: __, ...rest } = body;
-    if (resource.status && resource !== resources.nodes) delete rest.status;
+    if (resource.status && resource !== resources.nodes) rest.status = emptyStatus(resource);
     const wanted: Json = rest.metadata ?? {};
     const name = wanted.name || (wanted.generateName ? wanted.generateName + suffix() : "");
     if (!name) {
       const message = "Required value: name or generateName is required";
-      throw invalid(resource, "", [{ reason: "FieldValueRequired", message, field: "metadata.name" }]);
+      throw invalid(qualifiedKind(resource), "", [{ reason: "FieldValueRequired", message, field: "metadata.name" }]);
     }
     if (namespace !== undefined) this.#admitInto(resource, namespace, name);
     if (this.store.get(resource, namespace, name)) throw alreadyExists(resource, name);
@@ -58,7 +58,10 @@ export class Api {
       ? afterApply(resource, undefined, object, applied.fields, {}, writer)
       : afterUpdate(resource, undefined, object, writer);
     object.metadata = { ...object.metadata, managedFields: metadata.managedFields };
-    return writer.dryRun ? object : this.store.put(resource, object);
+    if (!writer.dryRun) return this.store.put(resource, object);
+    // What is never stored has no version.
+    const { resourceVersion: ___, ...unstored } = object.metadata;
+    return { ...object, metadata: unstored as Metadata };
   }
 
   /** Replaces the object by `body`; status only through the subresource "status", all but status otherwise. */
@@ -70,8 +73,8 @@ export class Api {
       throw badRequest(`the name of the object (${wanted.name}) does not match the name on the URL (${name})`);
     }
     if (wanted.uid && wanted.uid !== old.metadata.uid) {
-      const why = `Precondition failed: UID in precondition: ${wanted.uid}, UID in object meta: ${old.metadata.uid}`;
-      throw conflict(resource, name, why);
+      const message = `Invalid value: "${wanted.uid}": field is immutable`;
+      throw invalid(qualifiedKind(resource), name, [{ reason: "FieldValueInvalid", message, field: "metadata.uid" }]);
     }
     if (wanted.resourceVersion && wanted.resourceVersion !== old.metadata.resourceVersion)
       throw modified(resource, name);
@@ -102,7 +105,9 @@ export class Api {
   apply(resource: Resource, namespace: string | undefined, name: string, config: Json, writer: Writer, force: boolean) {
     const { status, ...rest } = config;
     const wanted = resource.status && writer.subresource !== "status" ? rest : config;
-    if (config.apiVersion !== apiVersion(resource)) throw apiVersionMismatch(resource, String(config.apiVersion ?? ""));
+    if (config.apiVersion !== apiVersion(resource) || config.kind !== resource.kind) {
+      throw badRequest(`invalid object type: ${config.apiVersion ?? ""}, Kind=${config.kind ?? ""}`);
+    }
     const live = this.store.get(resource, namespace, name);
     if (!live) {
       const applied = { object: wanted, fields: fieldsOf(ownable(wanted)), taken: {} };
@@ -169,7 +174,8 @@ function checkBody(resource: Resource, namespace: string | undefined, body: Json
   }
   if (body.kind !== undefined && body.kind !== resource.kind) {
     throw badRequest(
-      `${body.kind} in version "${body.apiVersion}" cannot be handled as a ${resource.kind}: no kind "${body.kind}" matches`,
+      `${body.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: no kind "${body.kind}" is ` +
+        `registered for version "${apiVersion(resource)}" in scheme "pkg/runtime/scheme.go:111"`,
     );
   }
   if (body.apiVersion !== undefined && body.apiVersion !== apiVersion(resource)) {

@@ -72,7 +72,7 @@ test("a container only another manager owns survives an apply that does not know
   const sidecar = { spec: { template: { spec: { containers: [{ name: "proxy", image: "proxy:1" }] } } } };
   await call(sandbox, "PATCH", `${deployments}/web`, sidecar, strategic);
   const { body } = await call(sandbox, "PATCH", applyAs("gitops"), config(), applyPatch);
-  expect(body.spec.template.spec.containers.map((container: Json) => container.name)).toEqual(["web", "proxy"]);
+  expect(body.spec.template.spec.containers.map((container: Json) => container.name)).toEqual(["proxy", "web"]);
 });
 
 test("apply needs a field manager", async () => {

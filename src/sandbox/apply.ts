@@ -38,7 +38,8 @@ export function apply(resource: Resource, live: Stored, config: Json, writer: Wr
   const changed = changedFields(ownable(live), ownable(merged)) ?? {};
   const conflicts = others
     .map((entry) => ({ entry, paths: paths(both(entry.fieldsV1, changed)) }))
-    .filter((conflict) => conflict.paths.length > 0);
+    .filter((conflict) => conflict.paths.length > 0)
+    .sort((a, b) => (a.entry.manager < b.entry.manager ? -1 : 1));
   if (conflicts.length > 0 && !force) throw conflictOf(conflicts);
 
   const dropped = without(before, fields);

@@ -86,7 +86,7 @@ const defaults: Record<string, (object: Stored) => Stored> = {
       enableServiceLinks: true,
       ...podSpec(object.spec ?? {}),
     },
-    status: object.status ?? { phase: "Pending", qosClass: "BestEffort" },
+    status: object.status?.phase ? object.status : { phase: "Pending", qosClass: "BestEffort" },
   }),
   [resources.namespaces.kind]: (object) => ({
     ...object,
@@ -95,7 +95,7 @@ const defaults: Record<string, (object: Stored) => Stored> = {
       labels: { ...object.metadata.labels, "kubernetes.io/metadata.name": object.metadata.name },
     },
     spec: { finalizers: ["kubernetes"], ...object.spec },
-    status: object.status ?? { phase: "Active" },
+    status: object.status?.phase ? object.status : { phase: "Active" },
   }),
   [resources.secrets.kind]: ({ stringData, ...object }) => ({
     ...object,
@@ -104,8 +104,31 @@ const defaults: Record<string, (object: Stored) => Stored> = {
   }),
   [resources.horizontalpodautoscalers.kind]: (object) => ({
     ...object,
-    spec: { minReplicas: 1, ...object.spec },
+    spec: { minReplicas: 1, metrics: [cpuMetric], ...object.spec },
   }),
+};
+
+const cpuMetric = {
+  type: "Resource",
+  resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 80 } },
+};
+
+/** The status of an object nobody has looked at yet: what Go does not leave out. */
+export function emptyStatus(resource: Resource): Json {
+  return statuses[resource.kind] ?? {};
+}
+
+const statuses: Record<string, Json> = {
+  [resources.statefulsets.kind]: { replicas: 0, availableReplicas: 0 },
+  [resources.replicasets.kind]: { replicas: 0 },
+  [resources.daemonsets.kind]: {
+    currentNumberScheduled: 0,
+    numberMisscheduled: 0,
+    desiredNumberScheduled: 0,
+    numberReady: 0,
+  },
+  [resources.horizontalpodautoscalers.kind]: { desiredReplicas: 0, currentMetrics: null },
+  [resources.services.kind]: { loadBalancer: {} },
 };
 
 function podSpec(spec: Json): Json {

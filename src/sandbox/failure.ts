@@ -1,4 +1,4 @@
-import { qualified, qualifiedKind, type Resource } from "./resource.ts";
+import { qualified, type Resource } from "./resource.ts";
 
 export interface Cause {
   reason: string;
@@ -24,7 +24,7 @@ export class Failure extends Error {
       metadata: {},
       status: "Failure",
       message: this.message,
-      reason: this.reason,
+      ...(this.reason && { reason: this.reason }),
       ...(this.details && { details: this.details }),
       code: this.code,
     };
@@ -75,14 +75,15 @@ export const modified = (resource: Resource, name: string) =>
 
 export const applyConflict = (message: string, causes: Cause[]) => new Failure(409, "Conflict", message, { causes });
 
-export function invalid(resource: Resource, name: string, causes: Cause[], kind = qualifiedKind(resource)) {
+/** A 422 about an object of a kind written as `Deployment.apps`. */
+export function invalid(kind: string, name: string, causes: Cause[]) {
   const lines = causes.map((cause) => `${cause.field}: ${cause.message}`);
   const text = lines.length === 1 ? lines[0] : `[${lines.join(", ")}]`;
-  const [head = resource.kind, ...group] = kind.split(".");
+  const [head = "", ...group] = kind.split(".");
   return new Failure(422, "Invalid", `${kind} "${name}" is invalid: ${text}`, {
-    name,
+    ...(name && { name }),
     ...(group.length > 0 && { group: group.join(".") }),
-    kind: head,
+    ...(head && { kind: head }),
     causes,
   });
 }
@@ -92,12 +93,7 @@ export const badRequest = (message: string) => new Failure(400, "BadRequest", me
 export const methodNotAllowed = () =>
   new Failure(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {});
 
-export const unsupportedMediaType = (accepted: string[]) =>
-  new Failure(
-    415,
-    "UnsupportedMediaType",
-    `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`,
-  );
+export const unsupportedMediaType = () => new Failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", {});
 
 export const expired = (message: string) => new Failure(410, "Expired", message);
 

@@ -68,7 +68,7 @@ export class Kubelet {
       started: true,
       state: { running: { startedAt: now } },
     }));
-    this.#tell(pod, { ...started(pod, "Running", containers, false), podIP: this.#address() });
+    this.#tell(pod, { ...started(pod, "Running", containers, false), ...addressed(this.#address()) });
     this.#event(pod, "Warning", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503");
   }
 
@@ -106,7 +106,7 @@ export class Kubelet {
       };
     });
     const podIP = pod.status?.podIP ?? this.#address();
-    this.#tell(pod, { ...started(pod, "Running", containers, false), podIP });
+    this.#tell(pod, { ...started(pod, "Running", containers, false), ...addressed(podIP) });
     this.#event(pod, "Warning", "BackOff", "Back-off restarting failed container");
     this.#later(pod, Math.min(1000 * 2 ** Math.min(restarts, 20), 300_000), (next) => this.#crash(next));
   }
@@ -146,8 +146,10 @@ export function readyStatus(pod: Stored, podIP: string, since = timestamp()): Js
     started: true,
     state: { running: { startedAt: since } },
   }));
-  return { ...started(pod, "Running", containers, true, since), podIP };
+  return { ...started(pod, "Running", containers, true, since), ...addressed(podIP) };
 }
+
+const addressed = (podIP: string) => ({ podIP, podIPs: [{ ip: podIP }] });
 
 function started(pod: Stored, phase: string, containerStatuses: Json[], ready: boolean, now = timestamp()): Json {
   const unready = ready ? {} : { reason: "ContainersNotReady", message: "containers with unready status" };
@@ -155,7 +157,7 @@ function started(pod: Stored, phase: string, containerStatuses: Json[], ready: b
     const known = pod.status?.conditions?.find((one: Json) => one.type === type);
     const status = yes ? "True" : "False";
     const lastTransitionTime = known?.status === status ? known.lastTransitionTime : now;
-    return { type, status, ...(yes ? {} : unready), lastTransitionTime };
+    return { type, status, ...(yes ? {} : unready), lastProbeTime: null, lastTransitionTime };
   };
   return {
     phase,
@@ -172,4 +174,7 @@ function started(pod: Stored, phase: string, containerStatuses: Json[], ready: b
   };
 }
 
-const containerStatus = ({ name, image }: Json): Json => ({ name, image, imageID: image, restartCount: 0 });
+const containerStatus = ({ name, image }: Json): Json => ({
+  ...{ name, image, imageID: image, restartCount: 0 },
+  lastState: {},
+});

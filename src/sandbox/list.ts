@@ -51,7 +51,9 @@ export class Lists {
   #revision(query: URLSearchParams): number {
     const asked = query.get("resourceVersion") || "0";
     if (!/^\d+$/.test(asked))
-      throw badRequest(`Invalid value: "${asked}": strconv.ParseUint: parsing "${asked}": invalid syntax`);
+      throw badRequest(
+        `invalid resource version: resourceVersion: Invalid value: "${asked}": strconv.ParseUint: parsing "${asked}": invalid syntax`,
+      );
     const { revision } = this.store;
     if (Number(asked) > revision) {
       throw new Failure(504, "Timeout", `Timeout: Too large resource version: ${asked}, current: ${revision}`, {
@@ -82,6 +84,6 @@ function readToken(token: string): { revision: number; after: string } {
     const { rv, start } = JSON.parse(Buffer.from(token, "base64url").toString());
     return { revision: rv, after: start };
   } catch {
-    throw badRequest("continue key is not valid: illegal base64 data");
+    throw badRequest("invalid continue token: continue key is not valid");
   }
 }

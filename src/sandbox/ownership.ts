@@ -39,7 +39,7 @@ export function afterUpdate(
     const fieldsV1 = own ? union(own.fieldsV1, changed) : changed;
     push(result, entryOf(resource, writer, touched ? timestamp() : own!.time, fieldsV1));
   }
-  return result;
+  return result.sort(byAge);
 }
 
 /** managedFields after an apply: the manager owns exactly what it applied; `taken` leaves the others. */
@@ -61,7 +61,7 @@ export function afterApply(
     push(result, { ...entry, fieldsV1: without(existing(entry.fieldsV1, after), taken) });
   }
   push(result, entryOf(resource, writer, time, applied));
-  return result;
+  return result.sort(byAge);
 }
 
 export const isSame = (entry: ManagedFields, resource: Resource, writer: Writer): boolean =>
@@ -91,6 +91,12 @@ function entryOf(resource: Resource, writer: Writer, time: string, fieldsV1: Fie
 
 function push(entries: ManagedFields[], entry: ManagedFields): void {
   if (Object.keys(entry.fieldsV1).length > 0) entries.push(entry);
+}
+
+/** Applies first, then by time, then by name, as the API server keeps them. */
+function byAge(a: ManagedFields, b: ManagedFields): number {
+  const text = (entry: ManagedFields) => `${entry.operation} ${entry.time} ${entry.manager} ${entry.subresource ?? ""}`;
+  return text(a) < text(b) ? -1 : 1;
 }
 
 const sameLabels = (a: Stored, b: Stored): boolean =>

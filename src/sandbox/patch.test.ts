@@ -10,7 +10,7 @@ const pod = {
   volumes: [{ name: "data", emptyDir: {} }],
 };
 
-test("strategic merge finds containers, env, ports and volumes by their keys", () => {
+test("strategic merge finds containers, env, ports and volumes by their keys, new ones first", () => {
   const merged = strategicMerge(pod, {
     containers: [
       {
@@ -30,14 +30,14 @@ test("strategic merge finds containers, env, ports and volumes by their keys", (
       name: "web",
       image: "web:2",
       env: [
-        { name: "A", value: "3" },
         { name: "B", value: "2" },
+        { name: "A", value: "3" },
       ],
       ports: [{ containerPort: 80, name: "web" }],
     },
     { name: "proxy", image: "proxy:1" },
   ]);
-  expect(merged.volumes.map((volume: { name: string }) => volume.name)).toEqual(["data", "cache"]);
+  expect(merged.volumes.map((volume: { name: string }) => volume.name)).toEqual(["cache", "data"]);
   expect(pod.containers[0]!.image).toBe("web:1");
 });
 

@@ -1,4 +1,4 @@
-import { badRequest } from "./failure.ts";
+import { Failure } from "./failure.ts";
 import { equal, isObject, type Json } from "./object.ts";
 import { mergeKey } from "./schema.ts";
 
@@ -35,7 +35,7 @@ export function strategicMerge(target: Json, patch: Json): Json {
     }
     if (key.startsWith(setOrder)) {
       const list = key.slice(setOrder.length);
-      if (Array.isArray(result[list])) result[list] = ordered(list, result[list], value);
+      if (Array.isArray(result[list])) result[list] = ordered(list, result[list], value, target?.[list] ?? []);
     }
   }
   if (Array.isArray(patch.$retainKeys)) {
@@ -54,21 +54,34 @@ function mergeList(field: string, target: Json, patch: Json[], order?: Json[]): 
   if (!key || !patch.every(isObject)) return patch.map(withoutDirectives);
   let result = [...current];
   for (const item of patch) {
-    if (!(key in item)) throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
+    if (!(key in item)) throw new Failure(500, "", `map: ${goMap(item)} does not contain declared merge key: ${key}`);
     const at = result.findIndex((other) => equal(other[key], item[key]));
     if (item.$patch === "delete") result = result.filter((other) => !equal(other[key], item[key]));
     else if (at < 0) result.push(strategicMerge({}, item));
     else result[at] = strategicMerge(result[at], item);
   }
-  return order ? ordered(field, result, order) : result;
+  return ordered(field, result, order ?? patch, current);
 }
 
-function ordered(field: string, list: Json[], order: Json[]): Json[] {
+/** What the patch orders comes in that order; the rest stays where it was, behind what is new. */
+function ordered(field: string, list: Json[], order: Json[], before: Json[]): Json[] {
   const key = mergeKey(field, list);
-  const place = (item: Json) => order.findIndex((other) => (key ? equal(other[key], item[key]) : equal(other, item)));
-  const known = list.filter((item) => place(item) >= 0).sort((a, b) => place(a) - place(b));
-  return [...known, ...list.filter((item) => place(item) < 0)];
+  const place = (items: Json[], item: Json) =>
+    items.findIndex((other) => (key ? equal(other[key], item[key]) : equal(other, item)));
+  const named = list.filter((item) => place(order, item) >= 0).sort((a, b) => place(order, a) - place(order, b));
+  const rest = list.filter((item) => place(order, item) < 0);
+  const result: Json[] = [];
+  while (named.length > 0 && rest.length > 0) {
+    const [known, at] = [place(before, named[0]), place(before, rest[0])];
+    result.push(known >= 0 && at < known ? rest.shift() : named.shift());
+  }
+  return [...result, ...named, ...rest];
 }
+
+const goMap = (item: Json) =>
+  `map[${Object.entries(item)
+    .map(([key, value]) => `${key}:${value}`)
+    .join(" ")}]`;
 
 function withoutDirectives(value: Json): Json {
   if (Array.isArray(value)) return value.map(withoutDirectives);

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { badRequest, Failure, methodNotAllowed, unknownPath, unsupportedMediaType } from "./failure.ts";
 import { isObject, type Json } from "./object.ts";
-import { findResource, type Resource } from "./resource.ts";
+import { allResources, apiVersion, findResource, type Resource } from "./resource.ts";
 
 /** A request to one kind: what is asked for where. */
 export interface Target {
@@ -12,6 +12,10 @@ export interface Target {
 }
 
 const maximumBody = 3 * 1024 * 1024;
+
+/** Is the path in a group and version that is served? Any other has no Status, but a bare 404. */
+export const isServed = (path: string): boolean =>
+  allResources.some((resource) => path.startsWith(`/${resource.group ? "apis" : "api"}/${apiVersion(resource)}/`));
 
 /** `/apis/apps/v1/namespaces/shop/deployments/web/scale`; throws the 404 for what is not served. */
 export function targetOf(path: string): Target {
@@ -60,7 +64,7 @@ const patchTypes = [
 ];
 
 /** The parsed body; JSON and YAML alike. Throws 400, 413 or 415. */
-export async function bodyOf(request: IncomingMessage): Promise<Body> {
+export async function bodyOf(request: IncomingMessage, kind?: string): Promise<Body> {
   const type = (request.headers["content-type"] ?? "application/json").split(";")[0]!.trim().toLowerCase();
   const chunks: Buffer[] = [];
   let size = 0;
@@ -73,20 +77,22 @@ export async function bodyOf(request: IncomingMessage): Promise<Body> {
   }
   const text = Buffer.concat(chunks).toString();
   if (request.method === "PATCH" && !patchTypes.includes(type)) {
-    throw unsupportedMediaType(patchTypes);
+    throw unsupportedMediaType();
   }
   if (text.trim() === "") return { type, value: {} };
-  const value = type.endsWith("yaml") ? parse(text, Bun.YAML.parse) : parse(text, JSON.parse);
-  if (!isObject(value)) throw badRequest("couldn't get version/kind; json parse error: the body is not an object");
-  return { type, value };
-}
-
-function parse(text: string, read: (text: string) => Json): Json {
+  const unreadable = (why: string) =>
+    badRequest(
+      `${kind ? `the object provided is unrecognized (must be of type ${kind}): ` : ""}` +
+        `couldn't get version/kind; json parse error: ${why}`,
+    );
+  let value: Json;
   try {
-    return read(text);
+    value = type.endsWith("yaml") ? Bun.YAML.parse(text) : JSON.parse(text);
   } catch (cause) {
-    throw badRequest(`couldn't get version/kind; json parse error: ${(cause as Error).message}`);
+    throw unreadable((cause as Error).message);
   }
+  if (!isObject(value)) throw unreadable("json: cannot unmarshal into an object");
+  return { type, value };
 }
 
 /** The field manager: as asked for, else the first word of the user agent. */

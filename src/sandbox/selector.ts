@@ -34,10 +34,8 @@ export function fieldMatcher(resource: Resource, selector: string | null | undef
     const [, field = "", operator, value = ""] = /^\s*([^=!]+?)\s*(==|=|!=)\s*(.*?)\s*$/.exec(part) ?? [];
     if (!operator) throw badRequest(`invalid selector: '${selector}'; can't understand '${part}'`);
     if (!allowed.includes(field)) {
-      throw badRequest(
-        `Unable to find "${resource.group}/${resource.version}, Resource=${resource.plural}" that match label selector "", ` +
-          `field selector "${selector}": field label not supported: ${field}`,
-      );
+      const names = allowed.map((name) => `"${name}"`).join(", ");
+      throw badRequest(`"${field}" is not a known field selector: only ${names}`);
     }
     return (object: Stored) => (valueAt(object, field) === value) === (operator !== "!=");
   });
@@ -81,7 +79,7 @@ function valueAt(object: Stored, path: string): string {
 
 function parseRequirement(text: string): (labels: Record<string, string>) => boolean {
   const [, not, key = "", operator, value = ""] = requirement.exec(text) ?? [];
-  if (!key) throw badRequest(`unable to parse requirement: found '${text.trim()}', expected: identifier`);
+  if (!key) throw badRequest(`found '${text.trim()}', expected: !, identifier, or 'end of string'`);
   switch (operator?.trim()) {
     case undefined:
       return not ? (labels) => !(key in labels) : (labels) => key in labels;
@@ -96,7 +94,7 @@ function parseRequirement(text: string): (labels: Record<string, string>) => boo
       return (labels) => Number(labels[key]) < Number(value);
     default: {
       const [, inside] = /^\((.*)\)$/s.exec(value) ?? [];
-      if (inside === undefined) throw badRequest(`unable to parse requirement: found '${value}', expected: '('`);
+      if (inside === undefined) throw badRequest(`unable to parse requirement: found '${value}' expected: '('`);
       const values = inside.split(",").map((item) => item.trim());
       if (operator!.trim() === "in") return (labels) => key in labels && values.includes(labels[key]!);
       return (labels) => !(key in labels) || !values.includes(labels[key]!);

@@ -3,22 +3,26 @@ import { type Access, accessReview, rulesReview, type User } from "./access.ts";
 import type { Api, Removal } from "./api.ts";
 import { catalogue } from "./catalogue.ts";
 import { encode } from "./encoding.ts";
-import { badRequest, Failure, internalError, invalid } from "./failure.ts";
+import { Failure, internalError, invalid } from "./failure.ts";
 import { type FaultRequest, type Faults, faultOf } from "./faults.ts";
 import type { Lists } from "./list.ts";
 import { podLog } from "./logs.ts";
 import type { Json, Stored } from "./object.ts";
 import type { Writer } from "./ownership.ts";
 import { mergePatch, strategicMerge } from "./patch.ts";
-import { bodyOf, managerOf, type Target, targetOf, verbOf } from "./request.ts";
-import { resources } from "./resource.ts";
+import { bodyOf, isServed, managerOf, type Target, targetOf, verbOf } from "./request.ts";
+import { type Resource, resources } from "./resource.ts";
 import { scaleOf } from "./scale.ts";
-import { negativeReplicas } from "./validation.ts";
+import { checkTypes, negativeReplicas } from "./validation.ts";
 import { isTrue, type Watches } from "./watch.ts";
 
 const version = {
   major: "1",
   minor: "36",
+  emulationMajor: "1",
+  emulationMinor: "36",
+  minCompatibilityMajor: "1",
+  minCompatibilityMinor: "35",
   gitVersion: "v1.36.3+sandbox",
   gitCommit: "0000000000000000000000000000000000000000",
   gitTreeState: "clean",
@@ -78,7 +82,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, parts:
   if (review && method === "POST") return json(response, 201, review(user, (await bodyOf(request)).value));
   const found = method === "GET" && catalogue(url.pathname);
   if (found) return json(response, 200, found);
-  if (!/^\/apis?\//.test(url.pathname)) return text(response, "404 page not found\n", 404);
+  if (!isServed(url.pathname)) return text(response, "404 page not found\n", 404);
   const target = targetOf(url.pathname);
   const query = url.searchParams;
   const watching = isTrue(query.get("watch"));
@@ -129,13 +133,13 @@ const verbs = {
   },
 
   async create({ request, response, target, query, parts }: Call): Promise<void> {
-    const { value } = await bodyOf(request);
+    const { value } = await bodyOf(request, target.resource.kind);
     const object = parts.api.create(target.resource, target.namespace, value, writerOf(request, query));
     raw(response, 201, encode(target.resource, object));
   },
 
   async update({ request, response, target, query, parts }: Call): Promise<void> {
-    const { value } = await bodyOf(request);
+    const { value } = await bodyOf(request, target.resource.kind);
     const writer = writerOf(request, query, target.subresource);
     const object = find(target, parts);
     if (target.subresource === "scale") return scale(response, target, object, value, writer, parts);
@@ -160,6 +164,7 @@ const verbs = {
     }
     const { resourceVersion: _, uid: __, ...metadata } = object.metadata;
     const patched = merge({ ...object, metadata }, value);
+    checkPatched(target.resource, patched, value);
     raw(response, 200, encode(target.resource, parts.api.update(target.resource, object, patched, writer)));
   },
 
@@ -179,7 +184,7 @@ const find = ({ resource, namespace, name }: Target, { api }: Parts): Stored => 
 
 function scale(response: ServerResponse, target: Target, object: Stored, wanted: Json, writer: Writer, { api }: Parts) {
   const replicas = wanted.spec?.replicas ?? 0;
-  negativeReplicas(target.resource, object.metadata.name, replicas);
+  negativeReplicas(object.metadata.name, replicas);
   const { resourceVersion } = wanted.metadata ?? {};
   const next = { ...object, metadata: { ...object.metadata, resourceVersion }, spec: { ...object.spec, replicas } };
   json(response, 200, scaleOf(api.update(target.resource, object, next, writer)));
@@ -188,10 +193,18 @@ function scale(response: ServerResponse, target: Target, object: Stored, wanted:
 function writerOf(request: IncomingMessage, query: URLSearchParams, subresource?: string): Writer {
   const dryRun = query.getAll("dryRun");
   if (dryRun.some((value) => value !== "All")) {
-    throw badRequest(`dryRun: Unsupported value: "${dryRun}": supported values: "All"`);
+    const message = `Unsupported value: ${JSON.stringify(dryRun)}: supported values: "All"`;
+    throw invalid(optionsOf[request.method!]!, "", [{ reason: "FieldValueNotSupported", message, field: "dryRun" }]);
   }
   return { manager: managerOf(request, query), ...(subresource && { subresource }), dryRun: dryRun.length > 0 };
 }
+
+const optionsOf: Record<string, string> = {
+  POST: "CreateOptions.meta.k8s.io",
+  PUT: "UpdateOptions.meta.k8s.io",
+  PATCH: "PatchOptions.meta.k8s.io",
+  DELETE: "DeleteOptions.meta.k8s.io",
+};
 
 function removalOf(options: Json, query: URLSearchParams): Removal {
   const grace = options.gracePeriodSeconds ?? query.get("gracePeriodSeconds");
@@ -204,12 +217,20 @@ function removalOf(options: Json, query: URLSearchParams): Removal {
 }
 
 const managerRequired = () =>
-  invalid(
-    resources.pods,
-    "",
-    [{ reason: "FieldValueRequired", message: "Required value: is required for apply patch", field: "fieldManager" }],
-    "PatchOptions.meta.k8s.io",
-  );
+  invalid("PatchOptions.meta.k8s.io", "", [
+    { reason: "FieldValueRequired", message: "Required value: is required for apply patch", field: "fieldManager" },
+  ]);
+
+/** What a patch has made unreadable is a 422 about the patch, where the same body in a PUT is a 400. */
+function checkPatched(resource: Resource, patched: Json, shown: Json): void {
+  try {
+    checkTypes(resource, patched);
+  } catch (cause) {
+    const [, why] = /(json: .*)$/.exec((cause as Error).message) ?? [];
+    const message = `Invalid value: ${JSON.stringify(JSON.stringify(shown))}: ${why ?? (cause as Error).message}`;
+    throw invalid("", "", [{ reason: "FieldValueInvalid", message, field: "patch" }]);
+  }
+}
 
 function fail(response: ServerResponse, cause: unknown): void {
   const failure = cause instanceof Failure ? cause : internalError(String(cause));
@@ -229,4 +250,5 @@ function raw(response: ServerResponse, status: number, body: string, type = "app
   response.end(bytes);
 }
 
-const text = (response: ServerResponse, body: string, status = 200): void => raw(response, status, body, "text/plain");
+const text = (response: ServerResponse, body: string, status = 200): void =>
+  raw(response, status, body, status === 200 ? "text/plain" : "text/plain; charset=utf-8");

@@ -1,6 +1,6 @@
 import { badRequest, type Cause, invalid } from "./failure.ts";
 import { equal, isObject, type Json, type Stored } from "./object.ts";
-import { apiVersion, type Resource, resources } from "./resource.ts";
+import { apiVersion, qualifiedKind, type Resource, resources } from "./resource.ts";
 import { selectorMatches } from "./selector.ts";
 
 const dnsLabel = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
@@ -52,13 +52,13 @@ export function validate(resource: Resource, object: Stored, old?: Stored): void
   const { spec = {} } = object;
   validateName(resource, object, causes);
   if (isWorkload(resource)) validateWorkload(resource, object, old, causes);
-  if (resource === resources.pods) validateContainers(spec, "spec", causes);
+  if (resource === resources.pods) validatePod(spec, causes);
   if (resource === resources.statefulsets && old) validateStatefulSetUpdate(spec, old.spec, causes);
-  if (causes.length > 0) throw invalid(resource, object.metadata.name, causes);
+  if (causes.length > 0) throw invalid(qualifiedKind(resource), object.metadata.name, causes);
 }
 
-export function negativeReplicas(resource: Resource, name: string, replicas: number): void {
-  if (replicas < 0) throw invalid(resource, name, [notNegative(replicas, "spec.replicas")], "Scale.autoscaling");
+export function negativeReplicas(name: string, replicas: number): void {
+  if (replicas < 0) throw invalid("Scale.autoscaling", name, [notNegative(replicas, "spec.replicas")]);
 }
 
 export const apiVersionMismatch = (resource: Resource, version: string) =>
@@ -81,7 +81,7 @@ function validateWorkload(resource: Resource, object: Stored, old: Stored | unde
   const { spec = {} } = object;
   if (spec.replicas < 0) causes.push(notNegative(spec.replicas, "spec.replicas"));
   if (!spec.selector) causes.push({ reason: "FieldValueRequired", message: "Required value", field: "spec.selector" });
-  else if (!selectorMatches(spec.selector, spec.template?.metadata?.labels)) {
+  if (!spec.selector || !selectorMatches(spec.selector, spec.template?.metadata?.labels)) {
     causes.push(
       invalidValue(
         "spec.template.metadata.labels",
@@ -124,11 +124,17 @@ function validateContainers(spec: Json, path: string, causes: Cause[]): void {
     }
     seen.add(container.name);
     if (!container.image) required(`${field}.image`);
-    else if (container.image !== container.image.trim()) {
-      causes.push(
-        invalidValue(`${field}.image`, quote(container.image), "must not have leading or trailing whitespace"),
-      );
-    }
+  }
+}
+
+function validatePod(spec: Json, causes: Cause[]): void {
+  validateContainers(spec, "spec", causes);
+  // A template may hold such an image; its pods cannot be created.
+  for (const [i, { image = "" }] of (spec.containers ?? []).entries()) {
+    if (image === image.trim()) continue;
+    causes.push(
+      invalidValue(`spec.containers[${i}].image`, quote(image), "must not have leading or trailing whitespace"),
+    );
   }
 }
 

@@ -40,7 +40,9 @@ export class Watches {
   open(resource: Resource, namespace: string | undefined, query: URLSearchParams, sink: Sink): Watch {
     const asked = query.get("resourceVersion") || "0";
     if (!/^\d+$/.test(asked))
-      throw badRequest(`Invalid value: "${asked}": strconv.ParseUint: parsing "${asked}": invalid syntax`);
+      throw badRequest(
+        `invalid resource version: resourceVersion: Invalid value: "${asked}": strconv.ParseUint: parsing "${asked}": invalid syntax`,
+      );
     const from = Number(asked);
     const bookmarks = isTrue(query.get("allowWatchBookmarks"));
     const labels = labelMatcher(query.get("labelSelector"));
@@ -56,7 +58,6 @@ export class Watches {
     const bookmark = (annotations?: Record<string, string>) => {
       const metadata = {
         resourceVersion: String(this.store.revision),
-        creationTimestamp: null,
         ...(annotations && { annotations }),
       };
       const object = { kind: resource.kind, apiVersion: apiVersion(resource), metadata };

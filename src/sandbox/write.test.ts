@@ -108,7 +108,7 @@ test("what is invalid is a 422 that names every field", async () => {
   expect(negative.body.details.causes[0]).toMatchObject({ reason: "FieldValueInvalid", field: "spec.replicas" });
   const nameless = await patch({ spec: { template: { spec: { containers: [{ name: "other" }] } } } });
   expect(nameless.body.message).toBe(
-    'Deployment.apps "web" is invalid: spec.template.spec.containers[1].image: Required value',
+    'Deployment.apps "web" is invalid: spec.template.spec.containers[0].image: Required value',
   );
   expect((await patch({ spec: { selector: { matchLabels: { app: "other" } } } })).status).toBe(422);
   const named = await call(sandbox, "POST", deployments, {

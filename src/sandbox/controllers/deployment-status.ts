@@ -30,14 +30,18 @@ export function withCondition(status: Json, next: Json): Json {
 export function calculateStatus(deployment: Stored, sets: Stored[], newSet: Stored | undefined): Json {
   const total = (field: string) => sets.reduce((sum, set) => sum + (set.status?.[field] ?? 0), 0);
   const available = total("availableReplicas");
-  const counts = withoutZeros({
-    observedGeneration: deployment.metadata.generation,
-    replicas: total("replicas"),
-    updatedReplicas: newSet?.status?.replicas ?? 0,
-    readyReplicas: total("readyReplicas"),
-    availableReplicas: available,
-    unavailableReplicas: Math.max(0, sets.reduce((sum, set) => sum + set.spec.replicas, 0) - available),
-  });
+  const counts = withoutZeros(
+    {
+      observedGeneration: deployment.metadata.generation,
+      replicas: total("replicas"),
+      updatedReplicas: newSet?.status?.replicas ?? 0,
+      readyReplicas: total("readyReplicas"),
+      availableReplicas: available,
+      terminatingReplicas: total("terminatingReplicas"),
+      unavailableReplicas: Math.max(0, sets.reduce((sum, set) => sum + set.spec.replicas, 0) - available),
+    },
+    ["terminatingReplicas"],
+  );
   const status = { ...counts, ...(deployment.status?.conditions && { conditions: deployment.status.conditions }) };
   const enough = available >= deployment.spec.replicas - maxUnavailableOf(deployment);
   return withCondition(

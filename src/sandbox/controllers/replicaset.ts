@@ -27,10 +27,13 @@ export const syncReplicaSet: Sync = (set, deps) => {
       fullyLabeledReplicas: current.length,
       readyReplicas: ready.length,
       availableReplicas: available.length,
+      terminatingReplicas: store
+        .dependentsOf(set.metadata.uid, resources.pods)
+        .filter((pod) => pod.metadata.deletionTimestamp).length,
       observedGeneration: set.metadata.generation,
       conditions: conditions.length > 0 ? conditions : undefined,
     },
-    ["replicas"],
+    ["replicas", "terminatingReplicas"],
   );
   deps.api.update(resources.replicasets, set, { ...set, status }, controllerStatus);
 };

@@ -4,7 +4,9 @@ import { isOwnedBy, ownerReference } from "../pod.ts";
 import { type Resource, resources } from "../resource.ts";
 import { controllerManager } from "./loop.ts";
 
+/** On pods: of a StatefulSet the revision's name, of a DaemonSet its hash alone. */
 export const revisionLabel = "controller-revision-hash";
+const hashLabel = "controller.kubernetes.io/hash";
 
 /** The ControllerRevision of the object's template, made when new and renumbered when an old one returns. */
 export function syncRevision(api: Api, resource: Resource, owner: Stored): Stored {
@@ -27,13 +29,12 @@ export function syncRevision(api: Api, resource: Resource, owner: Stored): Store
 export function revisionFor(resource: Resource, owner: Stored, number: number): Json {
   const hash = shortHash(owner.spec.template);
   const name = `${owner.metadata.name}-${hash}`;
-  // A StatefulSet labels its pods with the revision's name, a DaemonSet with the hash alone.
-  const label = resource === resources.statefulsets ? name : hash;
+  const label = resource === resources.statefulsets ? hashLabel : revisionLabel;
   return {
     metadata: {
       name,
       namespace: owner.metadata.namespace,
-      labels: { ...owner.spec.template.metadata?.labels, [revisionLabel]: label },
+      labels: { ...owner.spec.template.metadata?.labels, [label]: hash },
       ownerReferences: [ownerReference(resource, owner)],
     },
     data: { spec: { template: { ...owner.spec.template, $patch: "replace" } } },
@@ -44,7 +45,7 @@ export function revisionFor(resource: Resource, owner: Stored, number: number): 
 /** Drops the oldest revisions nothing runs, beyond the owner's revisionHistoryLimit. */
 export function cleanRevisions(api: Api, owner: Stored, inUse: Set<string | undefined>): void {
   const unused = revisionsOf(api, owner)
-    .filter((revision) => !inUse.has(revision.metadata.labels?.[revisionLabel]))
+    .filter(({ metadata }) => !inUse.has(metadata.name) && !inUse.has(metadata.labels?.[revisionLabel]))
     .sort((a, b) => a.revision - b.revision);
   for (const revision of unused.slice(0, Math.max(0, unused.length - owner.spec.revisionHistoryLimit))) {
     api.delete(resources.controllerrevisions, revision);

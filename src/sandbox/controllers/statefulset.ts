@@ -56,7 +56,7 @@ function manage(set: Stored, current: string, update: string, deps: Deps): void 
 
 function remove(set: Stored, pod: Stored, { api, events }: Deps): void {
   api.delete(resources.pods, pod);
-  const message = `delete Pod ${pod.metadata.name} in StatefulSet ${set.metadata.name} successful`;
+  const message = `Delete Pod ${pod.metadata.name} in StatefulSet ${set.metadata.name} successful`;
   events.record(resources.statefulsets, set, "Normal", "SuccessfulDelete", message, component);
 }
 
@@ -81,7 +81,7 @@ function create(set: Stored, ordinal: number, revision: string, deps: Deps): boo
       set,
       "Normal",
       "SuccessfulCreate",
-      `create Pod ${podName} in StatefulSet ${name} successful`,
+      `Create Pod ${podName} in StatefulSet ${name} successful`,
       component,
     );
     return true;
