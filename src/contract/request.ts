@@ -20,9 +20,10 @@ export function inputOf(operation: Operation, given: Given): Message {
   }
   const json: Given = {};
   for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
     const field = fields.get(name);
     if (!field) throw unknown(name, operation);
-    if (value === undefined || value === null) continue;
+    if (value === null) continue;
     // A form sends "" for what was left empty.
     if (value === "" && !ruleOf(field)?.required) continue;
     json[field.jsonName] = field.fieldKind === "list" ? listOf(field, value) : scalarOf(field, value);
