@@ -39,6 +39,8 @@ export interface ClusterOptions {
   only?: readonly string[];
   /** Told when the scope is known, and again when it has changed. */
   onScope: (scope: Scope) => void;
+  /** Told when the scope cannot be read; it is tried again. */
+  onProblem?: () => void;
   /** Milliseconds between looks at the scope. */
   scopeEvery?: number;
   watchPeriodSeconds?: number;
@@ -84,6 +86,7 @@ export function createCluster(options: ClusterOptions): Cluster {
         if (problem === undefined)
           log.warn("the API server does not say what may be read", { cluster: name, error: cause });
         problem = cause;
+        options.onProblem?.();
         await sleep(waits.next(), signal);
       }
     }
@@ -121,7 +124,7 @@ export function createCluster(options: ClusterOptions): Cluster {
     },
     async synced(callSignal) {
       if (watcher.synced) return;
-      await watcher.settled(syncPatienceMs, callSignal);
+      if (watcher.problem === undefined && problem === undefined) await watcher.settled(syncPatienceMs, callSignal);
       if (watcher.synced) return;
       const cause = watcher.problem ?? problem;
       const words = cause === undefined ? "the first list is under way" : failed(cause).message;

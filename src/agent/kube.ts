@@ -4,6 +4,7 @@ import { version } from "../process/version.ts";
 import { CredentialsFailed, reasonOf } from "./credentials.ts";
 import type { Access } from "./kubeconfig.ts";
 import type { KubeList, KubeObject } from "./object.ts";
+import { createTransport, type Transport } from "./transport.ts";
 
 export interface RequestOptions {
   signal?: AbortSignal;
@@ -107,15 +108,14 @@ export function createKube(access: Access, options: KubeOptions = {}): Kube {
       const started = performance.now();
       let response: Response;
       try {
-        const { session, headers } = await connection.open(signal);
+        const { transport, headers } = await connection.open(signal);
         if (body) headers.set("content-type", verb === "patch" ? patchType : "application/json");
         headers.set("accept", verb === "text" ? "*/*" : "application/json");
-        response = await session.fetch(access.server + url, {
+        response = await transport.send(access.server + url, {
           method: verb === "patch" ? "PATCH" : verb === "post" ? "POST" : "GET",
           headers,
           body: body && JSON.stringify(body),
           signal,
-          redirect: "manual",
         });
       } catch (cause) {
         onRequest?.(verb, "none", performance.now() - started);
@@ -260,38 +260,29 @@ export async function* linesOf(body: AsyncIterable<Uint8Array> | null): AsyncGen
   if (rest.trim()) yield rest;
 }
 
-/** Connections are shared by all requests that carry the same certificate. */
+/** A connection lasts until a certificate is replaced. */
 function connectionTo(access: Access) {
-  let session: Bun.FetchSession | undefined;
+  let transport: Transport | undefined;
   let made = "";
   return {
     async open(signal: AbortSignal) {
       const [ca, credential] = await Promise.all([access.ca?.text(), access.credentials.current(signal)]);
-      const key = `${ca}\n${credential.cert}\n${credential.key}`;
-      if (!session || key !== made) {
-        session?.close();
-        made = key;
-        session = new Bun.FetchSession({
-          ...(access.proxy ? { proxy: access.proxy } : {}),
-          tls: {
-            ca,
-            cert: credential.cert,
-            key: credential.key,
-            rejectUnauthorized: !access.insecure,
-            serverName: access.tlsServerName,
-          },
-        });
+      const { authorization, cert, key } = credential;
+      const wanted = JSON.stringify([ca, cert, key]);
+      if (!transport || wanted !== made) {
+        transport?.close();
+        made = wanted;
+        transport = createTransport({ ...access, ca, cert, key });
       }
       const headers = new Headers({ "user-agent": `lizardcd-agent/${version}` });
-      if (credential.authorization) headers.set("authorization", credential.authorization);
-      for (const [name, value] of access.headers) headers.append(name, value);
-      return { session, headers };
+      if (authorization) headers.set("authorization", authorization);
+      return { transport, headers };
     },
     refused() {
       access.credentials.refused();
       access.ca?.forget();
     },
-    close: () => session?.close(),
+    close: () => transport?.close(),
   };
 }
 

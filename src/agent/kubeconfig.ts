@@ -73,6 +73,13 @@ export async function accessFromKubeconfig(path: string, contextName?: string): 
     throw new KubeconfigInvalid(`kubeconfig ${path}: cluster ${clusterName} has no usable server: ${server || "none"}`);
   }
   const file: File = { path, folder: folderOf(path) };
+  const headers = impersonation(user);
+  const proxy = proxyOf(file, clusterName, text(cluster["proxy-url"]));
+  if (proxy && new Set(headers.map(([name]) => name)).size < headers.length) {
+    throw new KubeconfigInvalid(
+      `kubeconfig ${path}: user ${userName} impersonates several groups, which is not possible through the proxy-url of cluster ${clusterName}`,
+    );
+  }
   return {
     server,
     context,
@@ -81,8 +88,8 @@ export async function accessFromKubeconfig(path: string, contextName?: string): 
     ca: pem(file, cluster, "certificate-authority"),
     insecure: cluster["insecure-skip-tls-verify"] === true,
     tlsServerName: text(cluster["tls-server-name"]) || undefined,
-    proxy: proxyOf(file, clusterName, text(cluster["proxy-url"])),
-    headers: impersonation(user),
+    proxy,
+    headers,
     credentials: credentialsOf(file, userName, user, cluster),
   };
 }

@@ -52,3 +52,16 @@ export async function startTestAgent(options: Partial<AgentOptions> & { kube: Ku
 export async function kubeFromFile(path: string): Promise<Kube> {
   return createKube(await accessFromKubeconfig(path));
 }
+
+/**
+ * What it rejects with. Not `expect(…).rejects`: that waits inside the event loop's turn, in which the two ends of a
+ * gRPC connection in one process may wait for each other.
+ */
+export async function failureOf(asked: Promise<unknown>): Promise<unknown> {
+  try {
+    await asked;
+  } catch (cause) {
+    return cause;
+  }
+  throw new Error("it was answered");
+}
