@@ -10,14 +10,15 @@ const mayImport: Record<string, readonly string[]> = {
   gen: [],
   process: [],
   trust: [],
+  tunnel: [],
   discovery: ["process"],
   sandbox: ["process"],
   contract: ["gen"],
   words: ["gen", "contract"],
   views: ["gen", "contract", "words"],
   cli: ["gen", "contract", "words", "process"],
-  agent: ["gen", "contract", "discovery", "process", "trust"],
-  server: ["gen", "contract", "discovery", "process", "trust", "views", "words"],
+  agent: ["gen", "contract", "discovery", "process", "trust", "tunnel"],
+  server: ["gen", "contract", "discovery", "process", "trust", "tunnel", "views", "words"],
   start: ["process"],
 };
 

@@ -1,8 +1,9 @@
 // One running agent: a cluster, its gRPC server and its announcement.
+import type { Duplex } from "node:stream";
 import { create, type DescService } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { Failed } from "../contract/errors.ts";
-import { type Handlers, type ServeOptions, serve } from "../contract/grpc.ts";
+import { type Handlers, type PeerAuth, type ServeOptions, serve } from "../contract/grpc.ts";
 import { agentServices } from "../contract/operation.ts";
 import { type Announcer, formatKey } from "../discovery/discovery.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../gen/grpc/health/v1/health_pb.ts";
@@ -10,8 +11,10 @@ import { type AgentInfo, AgentInfoSchema } from "../gen/lizardcd/v1/agent_pb.ts"
 import { sleep } from "../process/backoff.ts";
 import type { Log } from "../process/log.ts";
 import { version } from "../process/version.ts";
+import { isServer } from "../trust/identity.ts";
 import { agentHandlers } from "./agent.ts";
 import { type Cluster, type ClusterOptions, createCluster } from "./cluster.ts";
+import type { Identity } from "./identity.ts";
 import type { Kube } from "./kube.ts";
 import type { Metrics } from "./metrics.ts";
 import { namespaceHandlers } from "./namespace.ts";
@@ -32,7 +35,10 @@ export interface AgentOptions
   /** What to announce, where it is not the address listened on; without a port, the one listened on. */
   advertise?: { host: string; port?: number };
   labels: Record<string, string>;
-  announcer: Announcer;
+  /** Or, where the agent dials out, what makes one of the way into its gRPC server. */
+  announcer: Announcer | ((inject: (stream: Duplex) => void) => Announcer);
+  /** Mutual TLS: only the server may call. Without it calls are plaintext, and anybody may. */
+  identity?: Pick<Identity, "serverCredentials">;
   metrics?: Metrics;
   log: Log;
 }
@@ -69,13 +75,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     "grpc.keepalive_timeout_ms": 10_000,
     "grpc.keepalive_permit_without_calls": 1,
   });
-  const port = await bind(server, options.listen);
+  const credentials = options.identity?.serverCredentials() ?? grpc.ServerCredentials.createInsecure();
+  const port = await bind(server, options.listen, credentials);
   const address = addressOf(options, port);
-  const announcing = createAnnouncing(options.announcer, { address }, instance, log);
+  const injector = server.createConnectionInjector(credentials);
+  const announcer =
+    typeof options.announcer === "function"
+      ? options.announcer((stream) => injector.injectConnection(stream))
+      : options.announcer;
+  const announcing = createAnnouncing(announcer, { address }, instance, log);
 
-  let scoped = () => {};
-  const firstScope = new Promise<void>((resolve) => {
-    scoped = resolve;
+  let answered = () => {};
+  const firstAnswer = new Promise<void>((resolve) => {
+    answered = resolve;
   });
   const cluster = createCluster({
     ...options,
@@ -84,8 +96,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     onScope({ namespaces }) {
       const keys = namespaces.map((namespace) => formatKey(options.prefix, { namespace, cluster: options.cluster }));
       announcing.set(options.keys ?? keys);
-      scoped();
+      answered();
     },
+    onProblem: () => answered(),
   });
   if (options.keys) announcing.set(options.keys);
   metrics?.observe(cluster);
@@ -105,6 +118,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 
   const serving: ServeOptions = {
     place: "agent",
+    allow: options.identity && onlyServer,
     onCall(method, call, ms, failed) {
       const code = failed === undefined ? "ok" : failed instanceof Failed ? failed.code : "internal.error";
       metrics?.call(method, code, ms);
@@ -118,7 +132,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   serve(server, Health, health, serving);
   serveReflection(server, [...Object.values(agentServices), Health]);
 
-  await Promise.race([firstScope, sleep(scopePatienceMs, signal)]);
+  await Promise.race([firstAnswer, sleep(scopePatienceMs, signal)]);
 
   return {
     address,
@@ -141,9 +155,14 @@ function addressOf({ listen, advertise }: AgentOptions, port: number): string {
   return `${host}:${advertise.port ?? port}`;
 }
 
-async function bind(server: grpc.Server, listen: string): Promise<number> {
+/** The CA signs agents too: one of them must not call another. */
+function onlyServer({ sslPeerCertificate }: PeerAuth): string | undefined {
+  return isServer(sslPeerCertificate?.subjectaltname) ? undefined : "its certificate is not the server's";
+}
+
+async function bind(server: grpc.Server, listen: string, credentials: grpc.ServerCredentials): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(listen, grpc.ServerCredentials.createInsecure(), (cause, port) => {
+    server.bindAsync(listen, credentials, (cause, port) => {
       if (!cause) return resolve(port);
       const words = /EADDRINUSE|in use/.test(cause.message) ? "it is in use by another program" : cause.message;
       reject(new Error(`cannot listen on ${listen}: ${words}`, { cause }));

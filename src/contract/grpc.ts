@@ -82,9 +82,14 @@ const requestIdKey = "x-request-id";
 const actorKey = "x-lizardcd-actor";
 const detailsKey = "grpc-status-details-bin";
 
+/** What TLS knows of who calls. */
+export type PeerAuth = ReturnType<grpc.ServerUnaryCall<unknown, unknown>["getAuthContext"]>;
+
 export interface ServeOptions {
   /** Named in internal errors and logs: "agent". */
   place: string;
+  /** Looks at the peer of each call; a problem refuses it. */
+  allow?: (peer: PeerAuth) => string | undefined;
   /** Told of every finished call; `failed` is undefined for success. */
   onCall?: (path: string, call: Call, ms: number, failed?: unknown) => void;
 }
@@ -187,6 +192,7 @@ function unaryHandler(
   return (wire, answer) => {
     const { call, path, started } = begin(wire, method);
     Promise.resolve()
+      .then(() => admit(wire, options))
       .then(() => check(method.input, wire.request))
       .then(() => handle(wire.request, call))
       .then((output) => {
@@ -208,6 +214,7 @@ function streamHandler(
   return async (wire) => {
     const { call, path, started } = begin(wire, method);
     try {
+      admit(wire, options);
       check(method.input, wire.request);
       for await (const output of handle(wire.request, call)) {
         if (call.signal.aborted) break;
@@ -220,6 +227,14 @@ function streamHandler(
       options.onCall?.(path, call, performance.now() - started, cause);
     }
   };
+}
+
+function admit(
+  wire: grpc.ServerUnaryCall<Message, Message> | grpc.ServerWritableStream<Message, Message>,
+  { allow }: ServeOptions,
+): void {
+  const problem = allow?.(wire.getAuthContext());
+  if (problem !== undefined) throw new Failed("certificate.refused", { problem });
 }
 
 function begin(

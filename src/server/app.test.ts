@@ -142,6 +142,9 @@ describe("one workload", () => {
     const plain = await server.client.page(`${web}/scale`, { form: { replicas: "4" } });
     expect(plain.status).toBe(303);
     expect(plain.headers.get("location")).toBe(`${web}?done=scale`);
+    const after = await server.client.page(`${web}?done=scale`);
+    expect(after.status).toBe(200);
+    expect(after.body).toContain('data-s="ok"');
     const partial = await server.client.page(`${web}/scale`, {
       form: { replicas: "5" },
       headers: { "hx-request-type": "partial" },

@@ -6,6 +6,7 @@ import { type Operation, operation, operations } from "../contract/operation.ts"
 import { inputOf } from "../contract/request.ts";
 import type { EmbeddedRegistry } from "../discovery/server.ts";
 import type { Log } from "../process/log.ts";
+import { tunnelPath } from "../tunnel/frame.ts";
 import { assets } from "../views/assets.ts";
 import { contentSecurityPolicy } from "../views/layout.tsx";
 import { loginPage } from "../views/login.tsx";
@@ -38,6 +39,7 @@ import { eventStream, type Message } from "./sse.ts";
 import type { Store } from "./store/store.ts";
 import type { Summaries } from "./summaries.ts";
 import { type Trust, trustAnswers } from "./trust.ts";
+import type { Tunnels } from "./tunnel.ts";
 import { userAnswers } from "./user.ts";
 import type { Watches } from "./watches.ts";
 import { jsonWatch, workloadAnswers, workloadStream } from "./workload.ts";
@@ -51,6 +53,7 @@ export interface AppDeps {
   audit: Audit;
   embedded?: EmbeddedRegistry;
   trust?: Trust;
+  tunnels?: Tunnels;
   log: Log;
   pages: PageSettings;
   prefix: string;
@@ -112,6 +115,21 @@ export function createApp(deps: AppDeps) {
       params,
     ),
   );
+
+  const { tunnels } = deps;
+  if (tunnels) {
+    app.ws(tunnelPath, {
+      maxPayloadLength: 4 * 1024 * 1024,
+      backpressureLimit: 1024 * 1024,
+      perMessageDeflate: false,
+      idleTimeout: 30,
+      // Elysia makes a new wrapper for each event; what stays the same is the socket inside.
+      open: ({ raw }) => tunnels.open(raw.data as object, raw),
+      message: ({ raw }, data) => tunnels.arrived(raw.data as object, wordOrBytes(data)),
+      drain: ({ raw }) => tunnels.drain(raw.data as object),
+      close: ({ raw }) => tunnels.closed(raw.data as object),
+    });
+  }
 
   app.onError(({ request, error, code, set }) => {
     const failed = code === "NOT_FOUND" ? nothingAt(request) : failedOf(error, { call: callOf() }, deps.log);
@@ -227,6 +245,14 @@ export function createApp(deps: AppDeps) {
     const context = contextOf(request, pages, actor);
     return failure(failed, { request, door: doorOf(request), context, call, headers: baseHeaders(call.requestId) });
   }
+}
+
+/** Elysia reads JSON out of text on its own; a tunnel's first words are taken as they came. */
+function wordOrBytes(data: unknown): string | Uint8Array {
+  if (typeof data === "string") return data;
+  if (data instanceof Uint8Array) return data;
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  return JSON.stringify(data);
 }
 
 export type App = ReturnType<typeof createApp>;

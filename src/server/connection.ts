@@ -32,15 +32,17 @@ export interface Connections {
   release(connection: Connection): void;
   /** Closes the connections of an address: their calls fail, the next one dials anew. */
   drop(address: string): void;
-  /** Told when an open connection breaks, with its address. */
-  onBroken(tell: (address: string) => void): void;
+  /** Closes one connection: another one to the same address may be well. */
+  end(connection: Connection): void;
+  /** Told when an open connection breaks. */
+  onBroken(tell: (connection: Connection) => void): void;
   readonly open: number;
   close(): void;
 }
 
 export function connections({ trust, most, idleMs, now }: ConnectionOptions): Connections {
   const open = new Map<string, Connection>();
-  const broken: ((address: string) => void)[] = [];
+  const broken: ((connection: Connection) => void)[] = [];
   const sweep = setInterval(closeIdle, Math.max(50, idleMs / 4));
   sweep.unref();
 
@@ -91,7 +93,7 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
         const next = channel.getConnectivityState(false);
         const lost = next === grpc.connectivityState.TRANSIENT_FAILURE;
         const left = state === grpc.connectivityState.READY && next !== grpc.connectivityState.SHUTDOWN;
-        if (lost || left) for (const tell of broken) tell(connection.address);
+        if (lost || left) for (const tell of broken) tell(connection);
         step();
       });
     };
@@ -130,6 +132,7 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
       connection.usedAt = now();
     },
     drop,
+    end,
     onBroken: (tell) => void broken.push(tell),
     get open() {
       return open.size;

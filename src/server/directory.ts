@@ -142,7 +142,7 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
       ignore(state, key, parsed.problem);
       return;
     }
-    const address = "address" in via ? via.address : `tunnel:${via.tunnel}`;
+    const address = "address" in via ? via.address : `unix:${via.tunnel}`;
     if ("address" in via && !isAddress(address)) {
       ignore(state, key, `${JSON.stringify(address)} is not host:port`);
       return;

@@ -26,6 +26,8 @@ export interface Pool {
   peers(entry: AgentEntry): Peers;
   readonly directory: Directory;
   readonly connections: number;
+  /** Closes the connections to an address; the next call dials anew. */
+  drop(address: string): void;
   close(): void;
 }
 
@@ -46,10 +48,10 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
   const peersOf = new WeakMap<AgentEntry, Peers>();
   const stubs = new WeakMap<object, Map<DescService, unknown>>();
 
-  connections.onBroken((address) => {
-    const endpoint = directory.endpoint(address);
+  connections.onBroken((connection) => {
+    const endpoint = directory.endpoint(connection.address);
     if (endpoint) eject(endpoint);
-    connections.drop(address);
+    connections.end(connection);
   });
 
   // -- finding --
@@ -133,7 +135,7 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
         }
         if (cause.code !== grpcCode.unavailable) throw fromWire(entry, operation, cause);
         eject(endpoint);
-        connections.drop(endpoint.address);
+        connections.end(connection);
         untrusted = connection.peer?.problem;
         problem = shortened(cause.message);
         if (operation.audited && untrusted === undefined && wasSent(cause)) throw outcomeUnknown(entry, cause);
@@ -172,7 +174,7 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
       if (!(cause instanceof WireFailed)) throw cause;
       if (cause.code === grpcCode.unavailable) {
         eject(endpoint);
-        connections.drop(endpoint.address);
+        connections.end(connection);
       }
       throw fromWire(entry, operation, cause);
     } finally {
@@ -230,6 +232,7 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
     get connections() {
       return connections.open;
     },
+    drop: connections.drop,
     close: () => connections.close(),
   };
 }

@@ -223,7 +223,10 @@ export function redirect(to: string, headers: Headers): Response {
 }
 
 async function givenBy(op: Operation, request: Request): Promise<Given> {
-  return op.http!.body ? ((await readBody(request)) satisfies Body) : queryOf(request);
+  if (op.http!.body) return (await readBody(request)) satisfies Body;
+  // A page that a write led to is told what was done: it is no field of the operation.
+  const { done: _, ...given } = queryOf(request);
+  return given;
 }
 
 /** A name given twice is a list. */

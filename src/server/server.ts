@@ -1,10 +1,13 @@
 // The running server: store, pool, summaries, pages and metrics, put together and taken apart.
+import { Failed } from "../contract/errors.ts";
 import type { Source } from "../discovery/discovery.ts";
 import { embeddedRegistry } from "../discovery/server.ts";
 import type { Log } from "../process/log.ts";
+import type { AgentIdentity } from "../trust/identity.ts";
+import type { Hello } from "../tunnel/frame.ts";
 import { createApp } from "./app.ts";
 import { createAudit } from "./audit.ts";
-import { createAuth } from "./auth.ts";
+import { createAuth, sameText } from "./auth.ts";
 import { connections } from "./connection.ts";
 import type { DataFolder } from "./data.ts";
 import { createDirectory } from "./directory.ts";
@@ -12,6 +15,7 @@ import { createMetrics } from "./metrics.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { createSummaries, type Summaries } from "./summaries.ts";
+import { createTunnels } from "./tunnel.ts";
 import { createTrust, type Trust, type TrustOptions } from "./trust.ts";
 import { createWatches } from "./watches.ts";
 
@@ -107,6 +111,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const watches = createWatches({ pool, lingerMs: 5_000, now, log: log("watches") });
     const metrics = createMetrics({ pool, summaries, watches });
     const embedded = options.embedded && embeddedRegistry({ prefix, leaseMs: options.embedded.leaseMs, now });
+    const tunnels =
+      options.embedded && (await createTunnels({ prefix, admit: admission(trust, joinToken), log: log("tunnel") }));
     const app = createApp({
       pool,
       summaries,
@@ -116,6 +122,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       audit: createAudit(store, clock, log("audit")),
       embedded,
       trust,
+      tunnels,
       log: log("http"),
       pages: {
         version: options.version,
@@ -134,7 +141,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     app.listen({ hostname: http.host, port: http.port, idleTimeout: 0 });
     const metricsServer = metricsAt && serveMetrics(metricsAt, metrics);
 
-    const sources = [...(embedded ? [embedded] : []), ...options.sources];
+    const sources = [...(embedded ? [embedded] : []), ...(tunnels ? [tunnels.source] : []), ...options.sources];
     const followed = sources.map((source) => directory.follow(source, stopping.signal));
     const asked = summaries.run(stopping.signal);
     const background = Promise.all([...followed, asked]).catch((cause) => {
@@ -157,6 +164,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         await app.server!.stop(true);
         await metricsServer?.stop(true);
         embedded?.close();
+        await tunnels?.close();
         trust?.close();
         await background;
         pool.close();
@@ -183,6 +191,15 @@ async function firstUser(store: Store, data: DataFolder): Promise<string | undef
     firstPassword: true,
   });
   return password;
+}
+
+/** By certificate where agents have one; else the join token, which names nobody. */
+function admission(trust: Trust | undefined, joinToken: string) {
+  return ({ certificate, proof, token }: Hello, challenge: string): AgentIdentity | "anyone" => {
+    if (trust && certificate && proof) return trust.identify(certificate, challenge, proof);
+    if (token !== undefined && sameText(token, joinToken)) return "anyone";
+    throw new Failed("token.join_wrong", {});
+  };
 }
 
 function isSimulated(summaries: Summaries): boolean {

@@ -33,7 +33,7 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as con
 const usage = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
 const caLifeMs = 10 * 365 * 86_400_000;
 /** Clocks differ: what is signed now holds for those that are behind, too. */
-const backdateMs = 24 * 3_600_000;
+export const backdateMs = 24 * 3_600_000;
 
 /** Makes a new authority. */
 export async function createAuthority(): Promise<Pair> {

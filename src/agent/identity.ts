@@ -1,0 +1,259 @@
+// The agent's own certificate: enrolled with a token, kept in a file, renewed at two thirds of its life while the agent
+// serves on. The key is made here and never leaves.
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { experimental, type ServerCredentials } from "@grpc/grpc-js";
+import { operation } from "../contract/operation.ts";
+import { backoff, sleep } from "../process/backoff.ts";
+import type { Log } from "../process/log.ts";
+import { backdateMs, fingerprintOf } from "../trust/authority.ts";
+import { identityOf, readCertificate } from "../trust/identity.ts";
+import { newRequest, prove } from "../trust/request.ts";
+
+/** PEM, all three. */
+export interface Credentials {
+  certificate: string;
+  key: string;
+  ca: string;
+}
+
+export interface Identity {
+  /** For the gRPC server: a renewed certificate is taken up by new connections. */
+  serverCredentials(): ServerCredentials;
+  /** The certificate as it is now, and a text signed with its key: what proves who dials out. */
+  proof(text: string): Promise<{ certificate: string; proof: string }>;
+  /** When it ends, milliseconds UTC. */
+  readonly end: number;
+  stop(): void;
+}
+
+export interface EnrollOptions {
+  /** "https://lizardcd.example.com". */
+  server: string;
+  cluster: string;
+  /** From an invitation, or the server's join token; needed where nothing is kept. */
+  token?: string;
+  /** Where key, certificate and CA are kept, mode 0600; without it they live in memory alone. */
+  file?: string;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** It cannot be had: the sentence says what to do. */
+export class EnrollmentFailed extends Error {}
+
+/** Opens what is kept, or enrolls. Waits for a server that does not answer yet. @throws EnrollmentFailed */
+export async function enrolledIdentity(options: EnrollOptions): Promise<Identity> {
+  const kept = await openKept(options);
+  const credentials = kept ?? (await enroll(options));
+  if (!kept) await keep(options.file, credentials);
+  const identity = fixedIdentity(credentials);
+  const stop = new AbortController();
+  void renewing(options, credentials, identity.set, AbortSignal.any([options.signal, stop.signal]));
+  return {
+    ...identity,
+    get end() {
+      return identity.end;
+    },
+    stop: () => stop.abort(),
+  };
+}
+
+/** A certificate that somebody else makes and renews: its three files are read again when they change. */
+export function fileIdentity(files: { certificate: string; key: string; ca: string }, read: (file: string) => string) {
+  const load = () => ({ certificate: read(files.certificate), key: read(files.key), ca: read(files.ca) });
+  const identity = fixedIdentity(load());
+  const timer = setInterval(() => {
+    const next = load();
+    if (JSON.stringify(next) !== JSON.stringify(identity.current())) identity.set(next);
+  }, 10_000);
+  timer.unref();
+  return {
+    ...identity,
+    get end() {
+      return identity.end;
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+function fixedIdentity(first: Credentials) {
+  let credentials = first;
+  type CaListener = (update: { caCertificate: Buffer } | null) => void;
+  type OwnListener = (update: { certificate: Buffer; privateKey: Buffer } | null) => void;
+  const caListeners = new Set<CaListener>();
+  const ownListeners = new Set<OwnListener>();
+  const ca = () => ({ caCertificate: Buffer.from(credentials.ca) });
+  const own = () => ({ certificate: Buffer.from(credentials.certificate), privateKey: Buffer.from(credentials.key) });
+  const provider: experimental.CertificateProvider = {
+    addCaCertificateListener(listener) {
+      caListeners.add(listener);
+      queueMicrotask(() => listener(ca()));
+    },
+    removeCaCertificateListener: (listener) => caListeners.delete(listener),
+    addIdentityCertificateListener(listener) {
+      ownListeners.add(listener);
+      queueMicrotask(() => listener(own()));
+    },
+    removeIdentityCertificateListener: (listener) => ownListeners.delete(listener),
+  };
+  return {
+    current: () => credentials,
+    set(next: Credentials) {
+      credentials = next;
+      for (const listener of caListeners) listener(ca());
+      for (const listener of ownListeners) listener(own());
+    },
+    // Its arguments are (identity, CA, whether clients must show theirs), whatever the declaration names them.
+    serverCredentials: () => experimental.createCertificateProviderServerCredentials(provider, provider, true),
+    async proof(text: string) {
+      return { certificate: credentials.certificate, proof: await prove(text, credentials.key) };
+    },
+    get end() {
+      return readCertificate(credentials.certificate).notAfter;
+    },
+    stop() {},
+  };
+}
+
+async function enroll({ server, cluster, token, log, signal }: EnrollOptions): Promise<Credentials> {
+  if (!token) {
+    throw new EnrollmentFailed(
+      `the agent has no certificate yet: give it --token, made by \`lizardcd agents enroll --cluster ${cluster}\``,
+    );
+  }
+  const { key, request } = await newRequest();
+  const wait = backoff({ first: 250, most: 5_000 });
+  for (;;) {
+    try {
+      const answer = await ask(server, "trust.enroll", { token, cluster, request }, signal);
+      pinned(token, answer.ca);
+      log.info("enrolled", { server, cluster, days: Math.floor(answer.expiresIn / 86_400) });
+      return { certificate: answer.certificate, key, ca: answer.ca };
+    } catch (cause) {
+      if (cause instanceof EnrollmentFailed || signal.aborted) throw cause;
+      log.warn("the server does not answer yet", { server, problem: (cause as Error).message });
+      await sleep(wait.next(), signal);
+    }
+  }
+}
+
+/** A token of ours ends with the beginning of the CA's fingerprint: another server cannot pass for the right one. */
+function pinned(token: string, ca: string): void {
+  const [version, , , pin] = token.split(".");
+  if (version !== "lz1" || !pin || fingerprintOf(ca).startsWith(pin)) return;
+  throw new EnrollmentFailed("the server that answered is not the one that made the token: its CA is another one");
+}
+
+async function renewing(
+  options: EnrollOptions,
+  first: Credentials,
+  take: (next: Credentials) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let credentials = first;
+  const wait = backoff({ first: 1_000, most: 60_000 });
+  while (!signal.aborted) {
+    const { notBefore, notAfter } = readCertificate(credentials.certificate);
+    const begun = notBefore + backdateMs;
+    const due = begun + ((notAfter - begun) * 2) / 3 - Date.now();
+    // setTimeout takes 31 bits of milliseconds: a long wait is taken in steps.
+    if (due > 0) {
+      await sleep(Math.min(due, 24 * 3_600_000), signal);
+      continue;
+    }
+    try {
+      const { key, request } = await newRequest();
+      const proof = await prove(request, credentials.key);
+      const body = { certificate: credentials.certificate, request, proof };
+      const answer = await ask(options.server, "trust.renew", body, signal);
+      credentials = { certificate: answer.certificate, key, ca: answer.ca };
+      await keep(options.file, credentials);
+      take(credentials);
+      wait.reset();
+      options.log.info("certificate renewed", { days: Math.floor(answer.expiresIn / 86_400) });
+    } catch (cause) {
+      if (signal.aborted) return;
+      const left = Math.round((notAfter - Date.now()) / 60_000);
+      options.log.warn("certificate not renewed", { minutesLeft: left, problem: (cause as Error).message });
+      await sleep(wait.next(), signal);
+    }
+  }
+}
+
+interface Answer {
+  certificate: string;
+  ca: string;
+  expiresIn: number;
+}
+
+async function ask(
+  server: string,
+  id: "trust.enroll" | "trust.renew",
+  body: object,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const { path, method } = operation(id).http!;
+  const answer = await fetch(`${server.replace(/\/+$/, "")}${path}`, {
+    method,
+    headers: { "content-type": "application/json", accept: "application/json" },
+    body: JSON.stringify(body),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
+  });
+  const text = await answer.text();
+  if (answer.ok) return JSON.parse(text) as Answer;
+  if (answer.status >= 500 || answer.status === 429) throw new Error(`${server} answered ${answer.status}`);
+  throw new EnrollmentFailed(
+    `${server} does not enroll the agent: ${sentenceIn(text) ?? `it answered ${answer.status}`}`,
+  );
+}
+
+function sentenceIn(text: string): string | undefined {
+  try {
+    return (JSON.parse(text) as { message?: string }).message;
+  } catch {
+    // Not from a server of ours: its status says enough.
+    return undefined;
+  }
+}
+
+const parts = { key: "PRIVATE KEY", certificate: "CERTIFICATE" } as const;
+
+/** Kept as PEM blocks: the key, the certificate, the CA. @throws EnrollmentFailed where the file is of another cluster. */
+async function openKept({ file, cluster, token, log }: EnrollOptions): Promise<Credentials | undefined> {
+  if (!file) return undefined;
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new EnrollmentFailed(`${file} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  const blocks = [...text.matchAll(/-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----\n?/g)];
+  const key = blocks.find(([, name]) => name === parts.key)?.[0];
+  const [certificate, ca] = blocks.filter(([, name]) => name === parts.certificate).map(([block]) => block);
+  if (!key || !certificate || !ca) throw new EnrollmentFailed(`${file} is not an agent's identity: move it away`);
+  const { names, notAfter } = readCertificate(certificate);
+  const named = identityOf(names)?.cluster;
+  if (named !== cluster) {
+    throw new EnrollmentFailed(
+      `${file} is the identity of cluster ${named}, not of ${cluster}: give another --identity`,
+    );
+  }
+  if (notAfter > Date.now()) return { key, certificate, ca };
+  if (token) {
+    log.warn("the kept certificate has ended, enrolling again", { file });
+    return undefined;
+  }
+  throw new EnrollmentFailed(
+    `the certificate in ${file} has ended: enroll again with \`lizardcd agents enroll --cluster ${cluster}\``,
+  );
+}
+
+async function keep(file: string | undefined, { key, certificate, ca }: Credentials): Promise<void> {
+  if (!file) return;
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const lines = [key, certificate, ca].map((block) => `${block.trim()}\n`).join("");
+  await writeFile(`${file}.new`, lines, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}

@@ -1,0 +1,116 @@
+// Dials out: an agent that nobody can reach opens a WebSocket to the server, and serves gRPC over it.
+import type { Duplex } from "node:stream";
+import type { Announcer } from "../discovery/discovery.ts";
+import { backoff, sleep } from "../process/backoff.ts";
+import { beat, beatMs, type Challenge, createStreams, type Hello, tunnelPath, type Welcome } from "../tunnel/frame.ts";
+
+export interface TunnelOptions {
+  /** "https://lizardcd.example.com". */
+  server: string;
+  /** "http://proxy:3128", reached by CONNECT. */
+  proxy?: string;
+  /** Proof of who this is: a certificate and a signature over the challenge, or the join token. */
+  prove(challenge: string): Promise<Pick<Hello, "certificate" | "proof" | "token">>;
+  /** Hands a stream that the server has opened to the gRPC server. */
+  inject(stream: Duplex): void;
+}
+
+const patienceMs = 10_000;
+/** Above this many bytes waiting to leave, streams wait. */
+const highWater = 1024 * 1024;
+
+/** Announcing is being connected: the keys hold as long as the tunnel is open. */
+export function tunnelAnnouncer({ server, proxy, prove, inject }: TunnelOptions): Announcer {
+  const url = `${server.replace(/^http/, "ws").replace(/\/+$/, "")}${tunnelPath}`;
+
+  return {
+    name: `server ${server} (tunnel)`,
+    async announce({ keys, instance }, signal, onState) {
+      const wait = backoff({ first: 250, most: 10_000 });
+      let told = "";
+      while (!signal.aborted) {
+        const problem = await connect({ keys, instance }, signal, () => {
+          wait.reset();
+          told = "";
+          onState?.({ announced: true });
+        });
+        if (signal.aborted) return;
+        if (problem !== told) onState?.({ announced: false, problem });
+        told = problem;
+        await sleep(wait.next(), signal);
+      }
+    },
+  };
+
+  /** Resolves when the tunnel has ended, with the reason in words. */
+  function connect(
+    who: { keys: string[]; instance: string },
+    signal: AbortSignal,
+    onOpen: () => void,
+  ): Promise<string> {
+    return new Promise((resolve) => {
+      const socket = new WebSocket(url, proxy ? ({ proxy } as never) : undefined);
+      socket.binaryType = "arraybuffer";
+      const streams = createStreams({ send: (frame) => flow(socket, frame) }, inject);
+      let heard = performance.now();
+      let open = false;
+      const timer = setInterval(() => {
+        const quiet = performance.now() - heard;
+        if (quiet > (open ? 3 * beatMs : patienceMs)) return end("the server has fallen silent");
+        if (open) socket.send(beat);
+      }, beatMs);
+      const leave = () => end("stopped");
+      signal.addEventListener("abort", leave, { once: true });
+
+      function end(problem: string): void {
+        clearInterval(timer);
+        signal.removeEventListener("abort", leave);
+        streams.close(new Error(problem));
+        socket.onclose = null;
+        socket.onmessage = null;
+        socket.onerror = null;
+        socket.close();
+        resolve(problem);
+      }
+
+      socket.onmessage = ({ data }) => {
+        heard = performance.now();
+        if (typeof data !== "string") {
+          try {
+            streams.arrived(new Uint8Array(data as ArrayBuffer));
+          } catch (cause) {
+            end((cause as Error).message);
+          }
+          return;
+        }
+        if (data === beat) return;
+        const said = JSON.parse(data) as Challenge | Welcome;
+        if ("refused" in said) return end(said.refused);
+        if ("welcome" in said) {
+          open = true;
+          onOpen();
+          return;
+        }
+        prove(said.challenge)
+          .then((proof) => socket.send(JSON.stringify({ ...who, ...proof } satisfies Hello)))
+          .catch((cause: Error) => end(cause.message));
+      };
+      socket.onerror = (event) => end((event as ErrorEvent).message || `${server} does not answer`);
+      socket.onclose = ({ reason }) => end(reason || `${server} closed the tunnel`);
+    });
+  }
+}
+
+/** Waits while too much is waiting to leave. */
+function flow(socket: WebSocket, frame: Uint8Array): Promise<void> | void {
+  socket.send(frame as Uint8Array<ArrayBuffer>);
+  if (socket.bufferedAmount < highWater) return;
+  return new Promise((resolve, reject) => {
+    const check = () => {
+      if (socket.readyState !== WebSocket.OPEN) return reject(new Error("the tunnel is closed"));
+      if (socket.bufferedAmount < highWater / 2) return resolve();
+      setTimeout(check, 5);
+    };
+    check();
+  });
+}

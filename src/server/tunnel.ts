@@ -1,0 +1,176 @@
+// Agents that dial in: each WebSocket becomes a unix socket, which the pool calls like any other address. What flows over
+// it is the same mutual TLS and gRPC.
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseKey } from "../discovery/discovery.ts";
+import { createEntries } from "../discovery/entries.ts";
+import type { Source } from "../discovery/discovery.ts";
+import { Failed } from "../contract/errors.ts";
+import type { Log } from "../process/log.ts";
+import { type AgentIdentity, covers, shownIdentity } from "../trust/identity.ts";
+import { beat, beatMs, type Challenge, createStreams, type Hello, type Streams, type Welcome } from "../tunnel/frame.ts";
+
+/** A WebSocket as the HTTP server hands it over. */
+export interface Socket {
+  /** Bytes sent, 0 where it is closed, -1 where it has to wait for `drain`. */
+  send(data: string | Uint8Array): number;
+  close(code?: number, reason?: string): void;
+}
+
+export interface Tunnels {
+  readonly source: Source;
+  open(id: object, socket: Socket): void;
+  arrived(id: object, data: string | Uint8Array): void;
+  drain(id: object): void;
+  closed(id: object): void;
+  /** Agents that are connected. */
+  readonly count: number;
+  close(): Promise<void>;
+}
+
+export interface TunnelOptions {
+  prefix: string;
+  /** Who it is, or why not. @throws Failed */
+  admit(hello: Hello, challenge: string): AgentIdentity | "anyone";
+  log: Log;
+}
+
+interface Tunnel {
+  socket: Socket;
+  challenge: string;
+  streams?: Streams;
+  server?: Server;
+  keys: string[];
+  instance: string;
+  heard: number;
+  waiting: (() => void)[];
+}
+
+const patienceMs = 10_000;
+
+export async function createTunnels({ prefix, admit, log }: TunnelOptions): Promise<Tunnels> {
+  // Short, since a unix socket's path may have 107 bytes; only this user may enter.
+  const folder = await mkdtemp(join(tmpdir(), "lizardcd-"));
+  const entries = createEntries();
+  const tunnels = new Map<object, Tunnel>();
+  let number = 0;
+  const timer = setInterval(checkAll, beatMs);
+  timer.unref();
+
+  function open(id: object, socket: Socket): void {
+    const challenge = randomBytes(24).toString("base64url");
+    tunnels.set(id, { socket, challenge, keys: [], instance: "", heard: performance.now(), waiting: [] });
+    socket.send(JSON.stringify({ challenge } satisfies Challenge));
+  }
+
+  function arrived(id: object, data: string | Uint8Array): void {
+    const tunnel = tunnels.get(id);
+    if (!tunnel) return;
+    tunnel.heard = performance.now();
+    try {
+      if (typeof data !== "string") {
+        tunnel.streams?.arrived(data);
+      } else if (data === beat) {
+        tunnel.socket.send(beat);
+      } else if (!tunnel.server) {
+        welcome(tunnel, helloIn(data));
+      }
+    } catch (cause) {
+      refuse(id, tunnel, cause instanceof Failed ? cause.message : "what arrived is not of the tunnel's protocol");
+    }
+  }
+
+  function welcome(tunnel: Tunnel, hello: Hello): void {
+    const identity = admit(hello, tunnel.challenge);
+    for (const key of hello.keys) {
+      const parsed = parseKey(prefix, key);
+      if ("problem" in parsed) throw new Failed("agent.key_invalid", { key, problem: parsed.problem });
+      if (identity !== "anyone" && !covers(identity, parsed)) {
+        throw new Failed("certificate.refused", { problem: `it is for ${shownIdentity(identity)}, not for ${key}` });
+      }
+    }
+    const path = join(folder, `${++number}.sock`);
+    const streams = createStreams({ send: (frame) => flow(tunnel, frame) });
+    const server = createServer((connection) => {
+      const stream = streams.open();
+      connection.pipe(stream).pipe(connection);
+      connection.on("error", () => stream.destroy());
+      stream.on("close", () => connection.destroy());
+      connection.on("close", () => stream.destroy());
+    });
+    tunnel.streams = streams;
+    tunnel.server = server;
+    tunnel.keys = hello.keys;
+    tunnel.instance = hello.instance;
+    server.listen(path, () => {
+      for (const key of hello.keys) entries.put({ key, instance: hello.instance, via: { tunnel: path } });
+      tunnel.socket.send(JSON.stringify({ welcome: true } satisfies Welcome));
+      log.info("agent dialled in", { keys: hello.keys.join(","), instance: hello.instance });
+    });
+  }
+
+  function refuse(id: object, tunnel: Tunnel, problem: string): void {
+    log.warn("tunnel refused", { problem });
+    tunnel.socket.send(JSON.stringify({ refused: problem } satisfies Welcome));
+    tunnel.socket.close(1008, "refused");
+    closed(id);
+  }
+
+  function closed(id: object): void {
+    const tunnel = tunnels.get(id);
+    if (!tunnel) return;
+    tunnels.delete(id);
+    for (const key of tunnel.keys) entries.remove(key, tunnel.instance);
+    for (const wake of tunnel.waiting.splice(0)) wake();
+    tunnel.streams?.close(new Error("the tunnel has closed"));
+    tunnel.server?.close();
+    if (tunnel.server) log.info("agent hung up", { keys: tunnel.keys.join(","), instance: tunnel.instance });
+  }
+
+  function checkAll(): void {
+    const now = performance.now();
+    for (const [id, tunnel] of tunnels) {
+      if (now - tunnel.heard < (tunnel.server ? 3 * beatMs : patienceMs)) continue;
+      tunnel.socket.close(1001, "silent");
+      closed(id);
+    }
+  }
+
+  return {
+    source: { name: "tunnel", kind: "embedded", watch: entries.watch },
+    open,
+    arrived,
+    drain(id) {
+      for (const wake of tunnels.get(id)?.waiting.splice(0) ?? []) wake();
+    },
+    closed,
+    get count() {
+      return tunnels.size;
+    },
+    async close() {
+      clearInterval(timer);
+      for (const [id, tunnel] of tunnels) {
+        tunnel.socket.close(1001, "the server stops");
+        closed(id);
+      }
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function flow(tunnel: Tunnel, frame: Uint8Array): Promise<void> | void {
+  const sent = tunnel.socket.send(frame);
+  if (sent === 0) throw new Error("the tunnel is closed");
+  if (sent === -1) return new Promise((resolve) => tunnel.waiting.push(resolve));
+}
+
+function helloIn(text: string): Hello {
+  const said = JSON.parse(text) as Partial<Hello>;
+  const { instance, keys } = said;
+  const strings = Array.isArray(keys) && keys.length > 0 && keys.length <= 1_000 && keys.every((key) => typeof key === "string");
+  if (typeof instance !== "string" || !strings) throw new Error("not a hello");
+  return said as Hello;
+}

@@ -1,0 +1,140 @@
+// What travels over a tunnel: many byte streams over one WebSocket, each frame a kind, a stream's number and its bytes.
+// The server opens streams, since it is the one that calls; both may end them.
+import { Duplex } from "node:stream";
+
+export const kind = { open: 1, data: 2, end: 3 } as const;
+type Kind = (typeof kind)[keyof typeof kind];
+
+const headBytes = 5;
+
+export interface Frame {
+  kind: Kind;
+  stream: number;
+  bytes: Uint8Array;
+}
+
+export function encodeFrame(of: Kind, stream: number, bytes: Uint8Array = new Uint8Array()): Uint8Array {
+  const frame = new Uint8Array(headBytes + bytes.byteLength);
+  frame[0] = of;
+  new DataView(frame.buffer).setUint32(1, stream);
+  frame.set(bytes, headBytes);
+  return frame;
+}
+
+/** @throws Error for bytes that are no frame. */
+export function decodeFrame(bytes: Uint8Array): Frame {
+  const of = bytes[0] as Kind;
+  if (bytes.byteLength < headBytes || !Object.values(kind).includes(of)) throw new Error("not a frame of the tunnel");
+  const stream = new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
+  return { kind: of, stream, bytes: bytes.subarray(headBytes) };
+}
+
+/** The WebSocket as both ends see it. */
+export interface Wire {
+  /** Resolves when more may be sent: the other end, or the network, may be slow. */
+  send(frame: Uint8Array): Promise<void> | void;
+}
+
+export interface Streams {
+  /** Feeds what has arrived. @throws Error for bytes that are no frame. */
+  arrived(bytes: Uint8Array): void;
+  /** A new stream, with the number the next free one; for the end that calls. */
+  open(): Duplex;
+  /** Ends all of them with this error. */
+  close(cause: Error): void;
+  readonly count: number;
+}
+
+/** @param onOpen told of streams that the other end opens. */
+export function createStreams(wire: Wire, onOpen?: (stream: Duplex) => void): Streams {
+  const streams = new Map<number, Duplex>();
+  let last = 0;
+
+  function make(number: number): Duplex {
+    const stream = new Duplex({
+      read() {},
+      write(chunk: Uint8Array, _, done) {
+        send(kind.data, number, chunk, done);
+      },
+      final(done) {
+        send(kind.end, number, undefined, done);
+      },
+      destroy(cause, done) {
+        if (streams.delete(number)) send(kind.end, number, undefined, () => {});
+        done(cause);
+      },
+    });
+    // Whoever holds the stream hears of it; without a listener an error would end the process.
+    stream.on("error", () => {});
+    streams.set(number, stream);
+    return stream;
+  }
+
+  function send(of: Kind, number: number, bytes: Uint8Array | undefined, done: (cause?: Error | null) => void): void {
+    try {
+      const sent = wire.send(encodeFrame(of, number, bytes));
+      if (sent) sent.then(() => done(), done);
+      else done();
+    } catch (cause) {
+      done(cause as Error);
+    }
+  }
+
+  return {
+    arrived(bytes) {
+      const frame = decodeFrame(bytes);
+      if (frame.kind === kind.open) {
+        const stream = make(frame.stream);
+        if (onOpen) onOpen(stream);
+        else stream.destroy();
+        return;
+      }
+      const stream = streams.get(frame.stream);
+      // A stream that ended here may still be spoken to by who has not heard of it.
+      if (!stream) return;
+      if (frame.kind === kind.data) {
+        // The bytes belong to the WebSocket's buffer, which is used again.
+        stream.push(Buffer.from(frame.bytes));
+        return;
+      }
+      streams.delete(frame.stream);
+      stream.push(null);
+      stream.end();
+    },
+    open() {
+      last++;
+      const stream = make(last);
+      send(kind.open, last, undefined, () => {});
+      return stream;
+    },
+    close(cause) {
+      for (const stream of [...streams.values()]) stream.destroy(cause);
+      streams.clear();
+    },
+    get count() {
+      return streams.size;
+    },
+  };
+}
+
+/** The first words, as JSON text: the server's challenge, the agent's answer, the server's welcome. */
+export interface Challenge {
+  challenge: string;
+}
+
+export interface Hello {
+  instance: string;
+  keys: string[];
+  /** Proof by certificate: a signature over `challenge`. */
+  certificate?: string;
+  proof?: string;
+  /** Or the server's join token, where it runs without certificates. */
+  token?: string;
+}
+
+export type Welcome = { welcome: true } | { refused: string };
+
+export const tunnelPath = "/tunnel";
+/** The agent says so much every so many milliseconds, and who hears nothing for three of them takes the other for gone. */
+export const beatMs = 1_500;
+export const beat = "beat";

@@ -1,0 +1,280 @@
+// Who may call whom: enrolment, mutual TLS, the tunnel, and what happens to those who are not who they say.
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as grpc from "@grpc/grpc-js";
+import { EnrollmentFailed, enrolledIdentity, type Identity } from "../../src/agent/identity.ts";
+import { createKube } from "../../src/agent/kube.ts";
+import { accessFromKubeconfig } from "../../src/agent/kubeconfig.ts";
+import { startAgent } from "../../src/agent/server.ts";
+import { tunnelAnnouncer } from "../../src/agent/tunnel.ts";
+import { stub } from "../../src/contract/grpc.ts";
+import { AgentService } from "../../src/gen/lizardcd/v1/agent_pb.ts";
+import { log } from "../../src/process/log.ts";
+import { startSandbox } from "../../src/sandbox/cluster.ts";
+import { calm } from "../../src/sandbox/seeds.ts";
+import { createAuthority, openAuthority } from "../../src/trust/authority.ts";
+import { newRequest } from "../../src/trust/request.ts";
+import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
+
+afterEach(endAll);
+
+const day = 86_400_000;
+
+async function temp(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "lizardcd-trust-"));
+  onEnd(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+const trusting = (lifeMs = day) => startTestServer({ trust: { lifeMs } });
+
+async function invite(server: TestServer, cluster: string, more: object = {}): Promise<string> {
+  const { body } = await server.client.post("/agents/invitations", { cluster, ...more });
+  return body.token;
+}
+
+function enroll(server: TestServer, cluster: string, token: string, file?: string): Promise<Identity> {
+  const stop = new AbortController();
+  onEnd(() => stop.abort());
+  return enrolledIdentity({ server: server.url, cluster, token, file, log: log("agent"), signal: stop.signal });
+}
+
+type Reach = "address" | "tunnel";
+
+async function agentFor(server: TestServer, cluster: string, identity: Identity | undefined, reach: Reach = "tunnel") {
+  const sandbox = await startSandbox({ name: cluster, seed: calm });
+  const folder = await temp();
+  const kubeconfig = join(folder, "kubeconfig");
+  await Bun.write(kubeconfig, sandbox.kubeconfig());
+  const agent = await startAgent({
+    kube: createKube(await accessFromKubeconfig(kubeconfig), {}),
+    cluster,
+    prefix: "",
+    listen: "127.0.0.1:0",
+    labels: {},
+    identity,
+    announcer:
+      reach === "address"
+        ? server.registry.announcer()
+        : (inject) =>
+            tunnelAnnouncer({
+              server: server.url,
+              inject,
+              prove: async (challenge) => (identity ? identity.proof(challenge) : { token: server.joinToken }),
+            }),
+    log: log("agent"),
+  });
+  onEnd(() => sandbox.stop());
+  onEnd(() => agent.stop());
+  return { agent, sandbox };
+}
+
+const clusterState = async (server: TestServer, name: string): Promise<string | undefined> =>
+  (await server.client.get("/fleet")).body.clusters.find((one: { name: string }) => one.name === name)?.state;
+
+describe("an enrolled agent", () => {
+  for (const reach of ["address", "tunnel"] as const) {
+    test(`is found, called over mutual TLS and trusted by ${reach}`, async () => {
+      const server = await trusting();
+      const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
+      await agentFor(server, "eu-1", identity, reach);
+      await eventually(() => clusterState(server, "eu-1"), (state) => state === "ok");
+      const { body } = await server.client.get("/workloads?cluster=eu-1");
+      expect(body.items.length).toBeGreaterThan(10);
+      const { body: agents } = await server.client.get("/agents");
+      expect(agents.items[0]).toMatchObject({ key: "lizardcd-agent.*.eu-1", state: "ok" });
+      expect(agents.items[0].certificateMs).toBeGreaterThan(0);
+      expect(agents.items[0].instances[0].address).toMatch(reach === "tunnel" ? /^tunnel$/ : /^127\.0\.0\.1:\d+$/);
+    });
+  }
+
+  test("keeps its identity in a file of mode 0600 and needs no token at its next start", async () => {
+    const server = await trusting();
+    const file = join(await temp(), "deep", "identity.pem");
+    const token = await invite(server, "eu-1");
+    const first = await enroll(server, "eu-1", token, file);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const again = await enroll(server, "eu-1", "", file);
+    expect((await again.proof("x")).certificate.trim()).toBe((await first.proof("x")).certificate.trim());
+    await expect(enroll(server, "us-1", "", file)).rejects.toThrow("is the identity of cluster eu-1, not of us-1");
+  });
+
+  test("renews its certificate while it serves: no call fails", async () => {
+    const server = await trusting(6_000);
+    const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
+    await agentFor(server, "eu-1", identity, "address");
+    await eventually(() => clusterState(server, "eu-1"), (state) => state === "ok");
+    const before = (await identity.proof("x")).certificate;
+    let calls = 0;
+    const end = Date.now() + 20_000;
+    while ((await identity.proof("x")).certificate === before || calls < 200) {
+      expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
+      calls++;
+      if (calls % 50 === 0) for (const { address } of endpoints(server)) server.pool.drop(address);
+      if (Date.now() > end) throw new Error("the certificate was not renewed");
+      await Bun.sleep(10);
+    }
+    expect(calls).toBeGreaterThanOrEqual(200);
+  }, 60_000);
+
+  test("that is revoked is refused within a second, and cannot come back with what it has", async () => {
+    const server = await trusting();
+    const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
+    await agentFor(server, "eu-1", identity, "tunnel");
+    await eventually(() => clusterState(server, "eu-1"), (state) => state === "ok");
+    expect((await server.client.post("/agents/revocations", { cluster: "eu-1" })).body.revoked).toBe(1);
+    const answer = await server.client.get("/clusters/eu-1/agent");
+    expect([answer.status, answer.body.code]).toEqual([503, "agent.untrusted"]);
+    expect(answer.body.message).toContain("revoked");
+    await eventually(() => clusterState(server, "eu-1"), (state) => state === "lost");
+    expect((await server.client.post("/agents/revocations", { cluster: "eu-1" })).status).toBe(404);
+  });
+});
+
+describe("an enrollment token", () => {
+  const codeOf = async (server: TestServer, cluster: string, token: string): Promise<string> => {
+    const { request } = await newRequest();
+    const { body } = await server.client.post("/agents/certificates", { token, cluster, request });
+    return body.code ?? "enrolled";
+  };
+
+  test("works once, for its cluster, in its time", async () => {
+    const server = await trusting();
+    const token = await invite(server, "eu-1");
+    expect(await codeOf(server, "us-1", token)).toBe("token.enroll_wrong");
+    expect(await codeOf(server, "eu-1", `${token.slice(0, 20)}x${token.slice(21)}`)).toBe("token.enroll_wrong");
+    expect(await codeOf(server, "eu-1", token)).toBe("enrolled");
+    expect(await codeOf(server, "eu-1", token)).toBe("token.enroll_wrong");
+    const short = await invite(server, "eu-1", { lifetime: 1 });
+    await Bun.sleep(1_100);
+    expect(await codeOf(server, "eu-1", short)).toBe("token.enroll_wrong");
+  });
+
+  test("used by two at once admits one", async () => {
+    const server = await trusting();
+    const token = await invite(server, "eu-1");
+    const codes = await Promise.all(Array.from({ length: 8 }, () => codeOf(server, "eu-1", token)));
+    expect(codes.filter((code) => code === "enrolled")).toHaveLength(1);
+  });
+
+  test("is refused by an agent where another server answers: the token pins the CA", async () => {
+    const [right, wrong] = [await trusting(), await trusting()];
+    const token = await invite(wrong, "eu-1");
+    const [version, id, secret] = token.split(".");
+    const pin = (await invite(right, "eu-1")).split(".")[3];
+    await expect(enroll(wrong, "eu-1", [version, id, secret, pin].join("."))).rejects.toBeInstanceOf(EnrollmentFailed);
+  });
+
+  test("never stands in the store or the audit", async () => {
+    const server = await trusting();
+    const token = await invite(server, "eu-1");
+    await codeOf(server, "eu-1", token);
+    const { body } = await server.client.get("/audit");
+    expect(JSON.stringify(body)).not.toContain(token.split(".")[2]);
+  });
+});
+
+describe("attacks", () => {
+  test("an agent whose certificate is for another cluster is not called under a key that somebody wrote for it", async () => {
+    const server = await trusting();
+    const identity = await enroll(server, "dev", await invite(server, "dev"));
+    const { agent } = await agentFor(server, "dev", identity, "address");
+    server.announce("prod", agent.address);
+    const answer = await eventually(() => server.client.get("/clusters/prod/agent"), ({ status }) => status !== 404);
+    expect([answer.status, answer.body.code]).toEqual([503, "agent.untrusted"]);
+    expect(answer.body.message).toContain("*.dev");
+    expect((await server.client.get("/clusters/dev/agent")).status).toBe(200);
+  });
+
+  test("a namespace's certificate does not open the whole cluster", async () => {
+    const server = await trusting();
+    const identity = await enroll(server, "eu-1", await invite(server, "eu-1", { namespaces: ["shop"] }));
+    const { agent } = await agentFor(server, "eu-1", identity, "address");
+    server.announce("eu-1", agent.address, "pay");
+    const at = "/clusters/eu-1/namespaces/pay/deployments/gateway";
+    const answer = await eventually(() => server.client.get(at), ({ status }) => status !== 404);
+    expect(answer.body.code).toBe("agent.untrusted");
+  });
+
+  test("an agent without a certificate, or with one of a foreign authority or an ended one, is not called", async () => {
+    const server = await trusting();
+    const { agent: plain } = await agentFor(server, "plain-1", undefined, "address");
+    expect(plain.address).toContain(":");
+    const foreign = openAuthority(await createAuthority());
+    const own = openAuthority({
+      certificate: (await Bun.file(join(server.data, "ca.crt")).text()).trim(),
+      key: await Bun.file(join(server.data, "ca.key")).text(),
+    });
+    const bad = async (cluster: string, authority: typeof own, lifeMs: number) => {
+      const { key, request } = await newRequest();
+      const { certificate } = await authority.sign(request, { cluster, namespaces: ["*"] }, lifeMs);
+      const credentials = grpc.ServerCredentials.createSsl(
+        Buffer.from(authority.certificate),
+        [{ cert_chain: Buffer.from(certificate), private_key: Buffer.from(key) }],
+        true,
+      );
+      await agentFor(server, cluster, { serverCredentials: () => credentials } as unknown as Identity, "address");
+    };
+    await bad("foreign-1", foreign, day);
+    await bad("ended-1", own, -1_000);
+    for (const cluster of ["plain-1", "foreign-1", "ended-1"]) {
+      const answer = await eventually(() => server.client.get(`/clusters/${cluster}/agent`), ({ status }) => status !== 404);
+      expect([cluster, answer.status]).toEqual([cluster, 503]);
+    }
+  });
+
+  test("nobody but the server may call an agent: not without a certificate, not with an agent's", async () => {
+    const server = await trusting();
+    const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
+    const { agent } = await agentFor(server, "eu-1", identity, "address");
+    const ca = await Bun.file(join(server.data, "ca.crt")).bytes();
+    const authority = openAuthority({
+      certificate: Buffer.from(ca).toString(),
+      key: await Bun.file(join(server.data, "ca.key")).text(),
+    });
+    const { key, request } = await newRequest();
+    const other = await authority.sign(request, { cluster: "evil", namespaces: ["*"] }, day);
+    const anyName = { checkServerIdentity: () => undefined };
+    const callers = {
+      plaintext: grpc.credentials.createInsecure(),
+      "no certificate": grpc.credentials.createSsl(Buffer.from(ca), null, null, anyName),
+      "an agent's": grpc.credentials.createSsl(Buffer.from(ca), Buffer.from(key), Buffer.from(other.certificate), anyName),
+    };
+    for (const [who, credentials] of Object.entries(callers)) {
+      const client = new grpc.Client(agent.address, credentials, { "grpc.ssl_target_name_override": "agent.lizardcd" });
+      const asked = stub(client, AgentService).info({ cluster: "eu-1" }, { deadline: Date.now() + 3_000 });
+      const outcome = await asked.then(() => "answered", () => "refused");
+      expect([who, outcome]).toEqual([who, "refused"]);
+      client.close();
+    }
+  });
+
+  test("a tunnel is refused to whoever cannot prove a certificate that covers its keys", async () => {
+    const server = await trusting();
+    const identity = await enroll(server, "dev", await invite(server, "dev"));
+    const tries = {
+      "the wrong key": ["lizardcd-agent.*.prod", (challenge: string) => identity.proof(challenge)],
+      "no proof": ["lizardcd-agent.*.dev", async () => ({})],
+      "the proof of something else": ["lizardcd-agent.*.dev", () => identity.proof("yesterday's challenge")],
+      "a wrong token": ["lizardcd-agent.*.dev", async () => ({ token: "guess" })],
+    } as const;
+    for (const [what, [key, prove]] of Object.entries(tries)) {
+      const stop = new AbortController();
+      const problem = await new Promise<string>((resolve) => {
+        const announcer = tunnelAnnouncer({ server: server.url, inject: () => {}, prove });
+        const registration = { keys: [key], via: { address: "127.0.0.1:1" }, instance: crypto.randomUUID() };
+        void announcer.announce(registration, stop.signal, (state) => resolve(state.announced ? "let in" : state.problem));
+      });
+      stop.abort();
+      expect([what, problem]).not.toEqual([what, "let in"]);
+    }
+    expect([...server.pool.directory.entries()]).toEqual([]);
+  });
+});
+
+function endpoints(server: TestServer) {
+  return [...server.pool.directory.entries()].flatMap((entry) => [...entry.endpoints.values()]);
+}
+
