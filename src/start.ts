@@ -1,23 +1,32 @@
 // `npm start`: a server and three simulated clusters with an agent each; or, with --kubeconfig, one agent on a real
 // cluster. Starts the mains and nothing else: what they do is theirs.
-import { mkdir } from "node:fs/promises";
-import { join, relative } from "node:path";
-import { agentSettings } from "./agent/settings.ts";
+import { accessSync, constants, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { sleep } from "./process/backoff.ts";
-import { type FlagShape, parseFlags } from "./process/flags.ts";
 import { fatal, lifetime, stopped } from "./process/lifetime.ts";
-import { hostPort, programSettings, SettingInvalid, type Table, type Values } from "./process/settings.ts";
-import { type Program, type Report, startSupervisor, watchParent } from "./process/supervisor.ts";
+import { common, hostPort, programSettings, SettingInvalid, type Table } from "./process/settings.ts";
+import { type Report, startSupervisor, watchParent } from "./process/supervisor.ts";
 import { build } from "./process/version.ts";
-import { type DataFolder, openDataFolder } from "./server/data.ts";
-import { serverSettings } from "./server/settings.ts";
 
-const { kubeconfig, cluster, labels, namespaces } = agentSettings;
-const agentFlags = { kubeconfig, cluster, labels, namespaces };
+/** What this program must know itself; every other flag goes to the server as it is. */
 const table = {
-  ...serverSettings,
-  data: { ...serverSettings.data, default: ".lizardcd", help: "the data folder: secrets, tokens, the database, logs" },
-  ...agentFlags,
+  httpAddr: {
+    flag: "http-addr",
+    type: "address",
+    default: "127.0.0.1:5117",
+    help: "where the server serves pages and JSON",
+  },
+  metricsAddr: {
+    flag: "metrics-addr",
+    type: "address",
+    help: "where it serves /metrics (127.0.0.1:15117, or any free)",
+  },
+  data: { flag: "data", type: "text", default: ".lizardcd", help: "the data folder: secrets, tokens, database, logs" },
+  kubeconfig: { flag: "kubeconfig", type: "text", help: "simulate nothing: one agent on this file's current-context" },
+  cluster: { flag: "cluster", type: "text", help: "with --kubeconfig: the cluster's name" },
+  labels: { flag: "labels", type: "text", help: "with --kubeconfig: labels of the cluster, env=prod,region=eu" },
+  namespaces: { flag: "namespaces", type: "text", help: "with --kubeconfig: serve these namespaces only" },
+  endWithStdin: common.endWithStdin,
 } as const satisfies Table;
 
 /** What is simulated: one cluster that is well, one that is not, one whose agent comes and goes. */
@@ -38,30 +47,35 @@ try {
 }
 
 async function main(): Promise<number> {
+  const { own, others } = split(process.argv.slice(2));
   const { values } = programSettings({
     name: "npm start --",
     summary: "A server with three simulated clusters, or with one agent on the cluster of --kubeconfig.",
     version: build,
     table,
+    argv: own,
   });
   const signal = lifetime({ endWithStdin: values.endWithStdin });
-  const metricsAddr = await freeAddresses(values);
-  const data = await openDataFolder(values.data);
-  await mkdir(join(data.path, "run"), { recursive: true, mode: 0o700 });
-  await data.joinToken();
-  const url = urlOf(values.httpAddr);
-  const starter = supervise(data, signal);
-  const failed = starter.keep({ name: "server", command: serverCommand(values, metricsAddr), once: true });
-  const agents = values.kubeconfig
-    ? starter.keep({ name: "agent", command: agentCommand(data, url, flagsFor(agentFlags)), once: true })
-    : startSimulated(starter, data, url, signal);
-  const over = Promise.race([failed, agents, stopped(signal)]);
-  await Promise.race([ready(url, signal), over]);
-  if (!signal.aborted && !starter.failure) await greet(url, data, values.kubeconfig);
+  const metricsAddr = freeAddresses(values.httpAddr, values.metricsAddr);
+  makeFolder(values.data);
+  const place: Place = { data: values.data, url: urlOf(values.httpAddr) };
+  const starter = supervise(place, signal);
+  const flags = ["--data", values.data, "--http-addr", values.httpAddr, "--metrics-addr", metricsAddr];
+  const server = starter.keep({ name: "server", command: mainOf("server", [...others, ...flags]), once: true });
+  const agents = values.kubeconfig ? startReal(starter, place, own, signal) : startSimulated(starter, place, signal);
+  const over = Promise.race([server, agents, starter.gone, stopped(signal)]);
+  if (await Promise.race([ready(place.url, signal), over])) greet(place, values.kubeconfig);
   await over;
   await starter.end();
   if (starter.failure) process.stderr.write(`npm start: ${starter.failure}\n`);
   return starter.failure ? 1 : 0;
+}
+
+interface Place {
+  /** The data folder. */
+  data: string;
+  /** The server's. */
+  url: string;
 }
 
 interface Kept {
@@ -79,10 +93,12 @@ interface Starter {
   /** Gone for a while, as if cut off. */
   interrupt(name: string, ms: number): Promise<void>;
   end(): Promise<void>;
+  /** Resolves when everything has ended. */
+  gone: Promise<void>;
   failure?: string;
 }
 
-function supervise(data: DataFolder, signal: AbortSignal): Starter {
+function supervise({ data }: Place, signal: AbortSignal): Starter {
   const programs = new Map<string, Kept & { failed: () => void; line: (text: string) => void; away: boolean }>();
   let ending = false;
   const supervisor = startSupervisor((report) => hear(report));
@@ -91,14 +107,13 @@ function supervise(data: DataFolder, signal: AbortSignal): Starter {
     return supervisor.end();
   };
   signal.addEventListener("abort", () => void stop(), { once: true });
-  watchParent(() => process.kill(process.pid, "SIGTERM"));
+  watchParent(() => {
+    // A second signal would cut the end short.
+    if (!signal.aborted) process.kill(process.pid, "SIGTERM");
+  });
 
-  const spawn = ({ name, command }: Kept) => {
-    const isServer = name === "server";
-    // What is set in the environment is meant for the server.
-    const env = isServer ? {} : Object.fromEntries(ours().map((variable) => [variable, undefined]));
-    supervisor.start({ name, command, env, log: logOf(data, name) } satisfies Program);
-  };
+  const spawn = ({ name, command }: Kept) =>
+    supervisor.start({ name, command, log: logOf(data, name), env: envOf(name) });
 
   function hear(report: Report): void {
     const program = programs.get(report.name);
@@ -111,7 +126,7 @@ function supervise(data: DataFolder, signal: AbortSignal): Starter {
     const said = last.filter(Boolean).at(-1) ?? "it said nothing";
     const what = `${program.name} ended (${exited}): ${said}`;
     if (program.once) {
-      starter.failure ??= `${what}; its log is ${relative(".", logOf(data, program.name))}`;
+      starter.failure ??= `${what}; its log is ${logOf(data, program.name)}`;
       program.failed();
       return;
     }
@@ -139,20 +154,24 @@ function supervise(data: DataFolder, signal: AbortSignal): Starter {
       if (!ending) spawn(program);
     },
     end: stop,
+    gone: supervisor.gone.then(() => {
+      if (!ending) starter.failure ??= "the process that owns all the others was killed";
+    }),
   };
   return starter;
 }
 
-/** Each sandbox, then its agent as soon as the kubeconfig is there; never resolves by itself. */
-async function startSimulated(starter: Starter, data: DataFolder, url: string, signal: AbortSignal): Promise<void> {
+/** Each sandbox, then its agent as soon as kubeconfig and join token are there; does not resolve by itself. */
+async function startSimulated(starter: Starter, place: Place, signal: AbortSignal): Promise<void> {
   await Promise.all(
     simulated.map(async ({ name, seed, labels, comesAndGoes }) => {
-      const file = join(data.path, "run", `${name}.kubeconfig`);
-      const flags = ["--name", name, "--seed", seed, "--port", "0", "--kubeconfig-out", file, "--end-with-stdin"];
+      const file = join(place.data, `${name}.kubeconfig`);
+      await joinToken(place, signal);
+      const flags = ["--name", name, "--seed", seed, "--port", "0", "--kubeconfig-out", file];
       await starter.firstLine({ name: `${name} sandbox`, command: mainOf("sandbox", flags) });
       const agent = `${name} agent`;
       const given = ["--kubeconfig", file, "--cluster", name, "--labels", labels];
-      void starter.keep({ name: agent, command: agentCommand(data, url, given) });
+      void starter.keep({ name: agent, command: agentCommand(place, given) });
       while (comesAndGoes && !signal.aborted) {
         await sleep(here.stays, signal);
         if (!signal.aborted) await starter.interrupt(agent, here.away);
@@ -162,55 +181,64 @@ async function startSimulated(starter: Starter, data: DataFolder, url: string, s
   await stopped(signal);
 }
 
-function serverCommand(values: Values<typeof table>, metricsAddr: string): string[] {
-  const own = new Set(["data", "http-addr", "metrics-addr", ...Object.values(agentFlags).map(({ flag }) => flag)]);
-  const forwarded = given().flatMap(({ name, value }) => (own.has(name) ? [] : [`--${name}=${value}`]));
-  const set = ["--data", values.data, "--http-addr", values.httpAddr, "--metrics-addr", metricsAddr];
-  return mainOf("server", [...forwarded, ...set, "--end-with-stdin"]);
+async function startReal(starter: Starter, place: Place, own: readonly string[], signal: AbortSignal): Promise<void> {
+  await joinToken(place, signal);
+  const { own: flags } = split(own, ["kubeconfig", "cluster", "labels", "namespaces"]);
+  await starter.keep({ name: "agent", command: agentCommand(place, flags), once: true });
 }
 
-function agentCommand(data: DataFolder, url: string, flags: string[]): string[] {
-  const token = ["--join-token-file", join(data.path, "join-token")];
+/** The server makes it at its first start, before all else. */
+async function joinToken({ data }: Place, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && !read(join(data, "join-token"))) await sleep(10, signal);
+}
+
+function agentCommand({ data, url }: Place, flags: readonly string[]): string[] {
+  const token = ["--join-token-file", join(data, "join-token")];
   const free = ["--grpc-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0"];
-  return mainOf("agent", [...flags, "--server", url, ...token, ...free, "--end-with-stdin"]);
+  return mainOf("agent", [...flags, "--server", url, ...token, ...free]);
 }
 
 function mainOf(program: "server" | "agent" | "sandbox", flags: string[]): string[] {
-  return [process.execPath, join(import.meta.dir, program, "main.ts"), ...flags];
+  return [process.execPath, join(import.meta.dir, program, "main.ts"), ...flags, "--end-with-stdin"];
 }
 
-/** The flags of this command line that belong to these keys. */
-function flagsFor(keys: Table): string[] {
-  const flags = new Set(Object.values(keys).map(({ flag }) => flag));
-  return given().flatMap(({ name, value }) => (flags.has(name) ? [`--${name}=${value}`] : []));
-}
-
-function given() {
-  const shapes: FlagShape[] = Object.values(table as Table).flatMap(({ flag, short, type }) => [
-    { name: flag, short, boolean: type === "boolean" },
-    ...(type === "secret" ? [{ name: `${flag}-file` }] : []),
+/** The command line in two: flags of this program with their values, and all others. */
+function split(argv: readonly string[], names?: readonly string[]): { own: string[]; others: string[] } {
+  const keys = Object.values(table as Table).filter(({ flag }) => !names || names.includes(flag));
+  const takesValue = new Map([
+    ...keys.map(({ flag, type }) => [flag, type !== "boolean"] as const),
+    ...(names ? [] : ["help", "h", "version", "print-config"].map((name) => [name, false] as const)),
   ]);
-  return parseFlags(process.argv.slice(2), shapes).flags;
+  const parts = { own: [] as string[], others: [] as string[] };
+  for (let index = 0; index < argv.length; index++) {
+    const [, name = "", value] = /^--?([^=]+)(=.*)?$/s.exec(argv[index]!) ?? [];
+    const part = takesValue.has(name) ? parts.own : parts.others;
+    part.push(argv[index]!);
+    if (takesValue.get(name) && value === undefined && index + 1 < argv.length) part.push(argv[++index]!);
+  }
+  return parts;
 }
 
-function ours(): string[] {
-  return Object.keys(process.env).filter((name) => name.startsWith("LIZARDCD_"));
+/** What is set in the environment is meant for the server: an agent would take it for its own. */
+function envOf(name: string): Record<string, undefined> {
+  if (name === "server") return {};
+  const settings = Object.keys(process.env).filter((variable) => /^LIZARDCD_(?!TEST_)/.test(variable));
+  return Object.fromEntries(settings.map((variable) => [variable, undefined]));
 }
 
 /**
  * The server's address must be free; its metrics move to a free port where nobody asked for a certain one.
  * @returns the address for metrics. @throws SettingInvalid
  */
-async function freeAddresses({ httpAddr, metricsAddr }: Values<typeof table>): Promise<string> {
-  const { port } = hostPort(httpAddr);
+function freeAddresses(httpAddr: string, metricsAddr: string | undefined): string {
   if (!isFree(httpAddr)) {
+    const { port } = hostPort(httpAddr);
     throw new SettingInvalid(
       `${httpAddr} is in use by another program (another npm start?): end it, or choose another address, ` +
-        `npm start -- --http-addr 127.0.0.1:${port + 1}`,
+        `npm start -- --http-addr 127.0.0.1:${port === 65_535 ? 5117 : port + 1}`,
     );
   }
-  const asked = given().some(({ name }) => name === "metrics-addr") || process.env.LIZARDCD_METRICS_ADDR;
-  return asked || isFree(metricsAddr) ? metricsAddr : "127.0.0.1:0";
+  return metricsAddr ?? (isFree("127.0.0.1:15117") ? "127.0.0.1:15117" : "127.0.0.1:0");
 }
 
 function isFree(address: string): boolean {
@@ -224,19 +252,19 @@ function isFree(address: string): boolean {
   }
 }
 
-/** Resolves when the server answers; prints why where it does not in time. */
-async function ready(url: string, signal: AbortSignal): Promise<void> {
+/** True when the server answers; false where it does not in time, which is printed. */
+async function ready(url: string, signal: AbortSignal): Promise<boolean> {
   const deadline = performance.now() + readyWithin;
   while (!signal.aborted && performance.now() < deadline) {
     const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
-    if (answer?.ok) return;
+    if (answer?.ok) return true;
     await sleep(20, signal);
   }
   if (!signal.aborted) process.stderr.write(`npm start: ${url} has not answered for ${readyWithin / 1000} s\n`);
+  return false;
 }
 
-async function greet(url: string, data: DataFolder, kubeconfig: string | undefined): Promise<void> {
-  const password = await data.firstPassword();
+function greet({ url, data }: Place, kubeconfig: string | undefined): void {
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   const what = kubeconfig
     ? `one agent on the current-context of ${kubeconfig}`
@@ -246,18 +274,41 @@ Lizardcd is ready after ${seconds} s, with ${what}.
 
   Open      ${url}
   User      admin
-  Password  ${password ?? "the one you have set"}
+  Password  ${read(join(data, "first-password")) ?? "the one you have set"}
 
   Command line
     npm run cli -- login ${url}
     npm run cli -- get workloads
 
-Logs are in ${relative(".", join(data.path, "logs")) || "logs"}. Ctrl-C ends everything.
+Logs are in ${join(data, "logs")}. Ctrl-C ends everything.
 `);
 }
 
-function logOf(data: DataFolder, name: string): string {
-  return join(data.path, "logs", `${name.replaceAll(" ", "-")}.log`);
+/** @throws SettingInvalid */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(join(path, "logs"), { recursive: true, mode: 0o700 });
+    accessSync(path, constants.W_OK);
+  } catch (cause) {
+    const problem = (cause as Error).message;
+    throw new SettingInvalid(`the data folder ${path} cannot be written: ${problem}; choose another with --data`, {
+      cause,
+    });
+  }
+}
+
+/** Undefined where there is no such file, or nothing in it yet. */
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8").trim() || undefined;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw cause;
+  }
+}
+
+function logOf(data: string, name: string): string {
+  return join(data, "logs", `${name.replaceAll(" ", "-")}.log`);
 }
 
 function urlOf(address: string): string {

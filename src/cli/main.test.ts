@@ -1,4 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const server = Bun.serve({
@@ -12,9 +14,13 @@ const server = Bun.serve({
     }),
 });
 const main = join(import.meta.dir, "main.ts");
-const env = { PATH: process.env.PATH, HOME: "/nowhere", LIZARDCD_SERVER: server.url.origin, LIZARDCD_TOKEN: "x" };
+const home = mkdtempSync(join(tmpdir(), "lizardcd-cli-"));
+const env = { PATH: process.env.PATH, HOME: home, LIZARDCD_SERVER: server.url.origin, LIZARDCD_TOKEN: "x" };
 
-afterAll(() => server.stop(true));
+afterAll(async () => {
+  rmSync(home, { recursive: true, force: true });
+  await server.stop(true);
+});
 
 async function shell(line: string): Promise<{ code: number; out: string; err: string }> {
   const running = Bun.spawn(["bash", "-c", line, "bash", process.execPath, main], {

@@ -10,6 +10,8 @@ export interface Program<T extends Table> {
   summary: string;
   version: string;
   table: T;
+  /** The process's own unless given. */
+  argv?: readonly string[];
 }
 
 /**
@@ -19,7 +21,7 @@ export interface Program<T extends Table> {
  */
 export function programSettings<const T extends Table>(program: Program<T>): Settings<T> {
   const settings = readSettings(program.table, {
-    argv: process.argv.slice(2),
+    argv: program.argv ?? process.argv.slice(2),
     env: process.env,
     readFile: (path) => readFileSync(path, "utf8"),
   });
