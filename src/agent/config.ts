@@ -10,6 +10,12 @@ export interface AgentConfig extends AgentSettings {
   access: Access;
   /** The cluster's name. */
   clusterName: string;
+  /** Where the agent's certificate comes from. */
+  trust: TrustSource;
+  /** How the server comes to it: a registry says where it listens, the server is told, or it dials out. */
+  via: "registry" | "address" | "tunnel";
+  /** "http://proxy:3128", through which the server is reached. */
+  proxy?: string;
   /** The key to announce, with its prefix; undefined where keys follow from the scope. */
   key?: string;
   /** Namespaces to serve; undefined for all that may be read. */
@@ -20,6 +26,12 @@ export interface AgentConfig extends AgentSettings {
   /** True where others can reach it without encryption, which --insecure alone allows. */
   open: boolean;
 }
+
+export type TrustSource =
+  | { from: "files"; files: { ca: string; certificate: string; key: string } }
+  | { from: "server"; server: string; token?: string; file?: string }
+  /** Plaintext, said by --insecure. */
+  | { from: "nowhere" };
 
 type Env = Record<string, string | undefined>;
 
@@ -32,20 +44,18 @@ export async function agentConfig(): Promise<AgentConfig> {
 
 /** What follows from the settings. @throws SettingInvalid, KubeconfigInvalid */
 export async function resolveConfig(values: AgentSettings, env: Env): Promise<AgentConfig> {
-  refuseOpen("grpc-addr", values.grpcAddr, values.insecure);
   refuseOpen("metrics-addr", values.metricsAddr, values.insecure);
-  if (!values.server && values.etcdHost.length === 0) {
-    throw new SettingInvalid("nowhere to announce: give --server URL with its --join-token-file, or --etcd-host");
+  const registry = values.etcdHost.length > 0;
+  if (!values.server && !registry) {
+    throw new SettingInvalid("nowhere to announce: give --server URL with its --token, or a registry such as --etcd-host");
   }
   if (values.server && !/^https?:\/\/[^/\s]+\/?$/.test(values.server)) {
     throw new SettingInvalid(
       `--server must be a URL such as http://127.0.0.1:5117, not ${JSON.stringify(values.server)}`,
     );
   }
-  if (values.server && !values.joinToken) {
-    throw new SettingInvalid(
-      "--server needs --join-token-file: the server keeps its token in its data folder, file join-token",
-    );
+  if (!registry && values.reach === "address" && !values.joinToken) {
+    throw new SettingInvalid("--reach address needs --join-token-file: the server keeps it in its data folder");
   }
   const key = values.serviceKey === undefined ? undefined : keyOf(values.serviceKey, values.servicePrefix);
   const access = values.kubeconfig ? await accessFromKubeconfig(values.kubeconfig) : await accessInCluster(env);
@@ -54,12 +64,49 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
     ...values,
     access,
     clusterName,
+    trust: trustOf(values, clusterName, env),
+    via: registry ? "registry" : values.reach,
+    proxy: values.server ? proxyFor(values.server, env) : undefined,
     key: key && formatKey(values.servicePrefix, key),
     only: key && key.namespace !== "*" ? [key.namespace] : values.namespaces.length > 0 ? values.namespaces : undefined,
     metrics: hostPort(values.metricsAddr),
     advertise: advertised(values.grpcAddr, values.announceAddr, env),
     open: !isLoopback(values.grpcAddr),
   };
+}
+
+/** @throws SettingInvalid where nothing says how the server would trust this agent. */
+function trustOf(values: AgentSettings, cluster: string, env: Env): TrustSource {
+  const { tlsCa, tlsCert, tlsKey, server, token, joinToken, identity } = values;
+  if (tlsCa || tlsCert || tlsKey) {
+    if (tlsCa && tlsCert && tlsKey) return { from: "files", files: { ca: tlsCa, certificate: tlsCert, key: tlsKey } };
+    throw new SettingInvalid("--tls.ca, --tls.cert and --tls.key go together: give all three");
+  }
+  // Said in so many words; a token beside it says otherwise.
+  if (values.insecure && !token && !identity) return { from: "nowhere" };
+  if (!server) {
+    throw new SettingInvalid(
+      "the agent has no certificate: enroll with --server URL and --token, give --tls.ca, --tls.cert and --tls.key, " +
+        "or, for an insecure server alone, --insecure",
+    );
+  }
+  const folder = `${env.XDG_DATA_HOME || `${env.HOME || "."}/.local/share`}/lizardcd`;
+  const kept = identity ?? (token || !joinToken ? `${folder}/agent-${cluster}.pem` : undefined);
+  return { from: "server", server, token: token ?? joinToken, file: kept };
+}
+
+/** HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as curl reads them. */
+export function proxyFor(url: string, env: Env): string | undefined {
+  const { protocol, hostname, port } = new URL(url);
+  const either = (name: string) => env[name.toLowerCase()] || env[name] || undefined;
+  const proxy = either(protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY") ?? either("ALL_PROXY");
+  if (!proxy) return undefined;
+  const excepted = (either("NO_PROXY") ?? "").split(",").some((one) => {
+    const name = one.trim().toLowerCase().replace(/^\*?\./, "");
+    if (name === "*") return true;
+    return name !== "" && (hostname === name || hostname.endsWith(`.${name}`) || `${hostname}:${port}` === name);
+  });
+  return excepted ? undefined : proxy;
 }
 
 /** The prefix may be part of the key or not: the old files have it both ways. */

@@ -8,9 +8,11 @@ import { fatal, lifetime, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
 import { version } from "../process/version.ts";
 import { type AgentConfig, agentConfig } from "./config.ts";
+import { enrolledIdentity, fileIdentity, type Identity } from "./identity.ts";
 import { createKube } from "./kube.ts";
 import { createMetrics, serveMetrics } from "./metrics.ts";
-import { startAgent } from "./server.ts";
+import { type AgentOptions, startAgent } from "./server.ts";
+import { tunnelAnnouncer } from "./tunnel.ts";
 
 try {
   await main();
@@ -26,6 +28,7 @@ async function main(): Promise<void> {
   const metrics = createMetrics();
   const scrape = serveMetrics(config.metrics, metrics);
   const kube = createKube(config.access, { onRequest: metrics.request, timeoutMs: Math.min(config.timeout, 10_000) });
+  const identity = await identityOf(config, signal);
   const agent = await startAgent({
     kube,
     cluster: config.clusterName,
@@ -35,7 +38,8 @@ async function main(): Promise<void> {
     listen: config.grpcAddr,
     advertise: config.advertise,
     labels: config.labels,
-    announcer: all(announcersOf(config)),
+    announcer: announcerOf(config, identity),
+    identity,
     metrics,
     log: log("agent"),
   });
@@ -44,23 +48,33 @@ async function main(): Promise<void> {
   log("agent").info("agent stops", { reason: String(signal.reason?.message ?? signal.reason) });
   await agent.stop();
   await scrape.stop();
+  identity?.stop();
 }
 
-function announcersOf(config: AgentConfig): Announcer[] {
-  const announcers: Announcer[] = [];
-  if (config.server) announcers.push(announceToServer({ server: config.server, joinToken: config.joinToken ?? "" }));
-  if (config.etcdHost.length > 0) {
-    const file = (path: string | undefined) => (path ? readFileSync(path) : undefined);
-    announcers.push(
-      etcdAnnouncer({
-        hosts: config.etcdHost,
-        username: config.etcdUsername,
-        password: config.etcdPassword,
-        tls: { ca: file(config.etcdCa), cert: file(config.etcdCert), key: file(config.etcdKey) },
-      }),
-    );
-  }
-  return announcers;
+async function identityOf({ trust, clusterName }: AgentConfig, signal: AbortSignal): Promise<Identity | undefined> {
+  if (trust.from === "nowhere") return undefined;
+  if (trust.from === "files") return fileIdentity(trust.files, (file) => readFileSync(file, "utf8"));
+  return enrolledIdentity({ ...trust, cluster: clusterName, log: log("trust"), signal });
+}
+
+function announcerOf(config: AgentConfig, identity: Identity | undefined): AgentOptions["announcer"] {
+  const { via, server = "", joinToken = "", proxy } = config;
+  if (via === "registry") return all(registriesOf(config));
+  if (via === "address") return announceToServer({ server, joinToken });
+  const prove = async (challenge: string) => (identity ? identity.proof(challenge) : { token: joinToken });
+  return (inject) => tunnelAnnouncer({ server, proxy, prove, inject });
+}
+
+function registriesOf(config: AgentConfig): Announcer[] {
+  const file = (path: string | undefined) => (path ? readFileSync(path) : undefined);
+  return [
+    etcdAnnouncer({
+      hosts: config.etcdHost,
+      username: config.etcdUsername,
+      password: config.etcdPassword,
+      tls: { ca: file(config.etcdCa), cert: file(config.etcdCert), key: file(config.etcdKey) },
+    }),
+  ];
 }
 
 /** Several registries as one. */

@@ -28,7 +28,7 @@ export interface Connection {
 
 export interface Connections {
   /** Opens or shares the connection to an address; `release` when the call has ended. */
-  acquire(address: string, key: AgentKey): Connection;
+  acquire(address: string, key: AgentKey, plain?: boolean): Connection;
   release(connection: Connection): void;
   /** Closes the connections of an address: their calls fail, the next one dials anew. */
   drop(address: string): void;
@@ -46,13 +46,13 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
   const sweep = setInterval(closeIdle, Math.max(50, idleMs / 4));
   sweep.unref();
 
-  function acquire(address: string, key: AgentKey): Connection {
-    const id = trust ? `${address} ${key.namespace}.${key.cluster}` : address;
+  function acquire(address: string, key: AgentKey, plain = trust === undefined): Connection {
+    const id = !plain ? `${address} ${key.namespace}.${key.cluster}` : address;
     let connection = open.get(id);
     if (!connection) {
       if (open.size >= most) closeLeastRecent();
       const made: Connection = { id, address, client: undefined as never, outstanding: 0, usedAt: now() };
-      made.client = dial(made, key);
+      made.client = dial(made, key, plain);
       open.set(id, made);
       watchState(made);
       connection = made;
@@ -62,11 +62,11 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
     return connection;
   }
 
-  function dial(connection: Connection, key: AgentKey): grpc.Client {
+  function dial(connection: Connection, key: AgentKey, plain: boolean): grpc.Client {
     const onPeer = (peer: Peer) => {
       connection.peer = peer;
     };
-    const credentials = trust ? trust.credentials(key, onPeer) : grpc.credentials.createInsecure();
+    const credentials = trust && !plain ? trust.credentials(key, onPeer) : grpc.credentials.createInsecure();
     return new grpc.Client(connection.address, credentials, {
       "grpc.max_receive_message_length": 16 * 1024 * 1024,
       "grpc.keepalive_time_ms": 20_000,
@@ -78,7 +78,7 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_retries": 0,
       // TLS wants a DNS name where the address is an IP; whom the certificate names is checked by the key.
-      ...(trust ? { "grpc.ssl_target_name_override": agentName } : {}),
+      ...(trust && !plain ? { "grpc.ssl_target_name_override": agentName } : {}),
     });
   }
 

@@ -14,6 +14,8 @@ export interface Endpoint {
   failures: number;
   /** When it last answered us; undefined for never. */
   seenAt?: number;
+  /** True where it answered without TLS, which only an insecure server accepts. */
+  plain?: boolean;
   /** When the certificate that it last showed ends, milliseconds UTC. */
   certificateEnd?: number;
 }

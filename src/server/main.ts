@@ -4,6 +4,7 @@ import type { Source } from "../discovery/discovery.ts";
 import { etcdSource } from "../discovery/etcd.ts";
 import { fatal, lifetime, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
+import { SettingInvalid } from "../process/settings.ts";
 import { version } from "../process/version.ts";
 import { type ServerConfig, serverConfig } from "./config.ts";
 import { openDataFolder } from "./data.ts";
@@ -35,7 +36,8 @@ async function main(): Promise<void> {
     maxConnections: config.maxConnections,
     idleMs: config.idleTimeout,
     version,
-    insecure: config.open,
+    insecure: config.insecure,
+    trust: { lifeMs: config.certificateLife, given: givenCertificates(config) },
     publicUrl: config.publicUrl,
     log,
   });
@@ -43,6 +45,13 @@ async function main(): Promise<void> {
   await stopped(signal);
   log("server").info("server stops", { reason: String(signal.reason?.message ?? signal.reason) });
   await server.stop();
+}
+
+function givenCertificates({ tlsCa, tlsCert, tlsKey }: ServerConfig) {
+  if (!tlsCa && !tlsCert && !tlsKey) return undefined;
+  if (!tlsCa || !tlsCert || !tlsKey) throw new SettingInvalid("--tls.ca, --tls.cert and --tls.key go together: give all three");
+  const file = (path: string) => readFileSync(path, "utf8");
+  return { ca: file(tlsCa), certificate: file(tlsCert), key: file(tlsKey) };
 }
 
 function sourcesOf(config: ServerConfig): Source[] {

@@ -35,6 +35,8 @@ export interface PoolOptions {
   prefix: string;
   directory: Directory;
   connections: Connections;
+  /** Agents that do not speak TLS are called without it: for those of the existing system. */
+  allowPlain?: boolean;
   /** Milliseconds a call may take where the caller sets no deadline. */
   timeoutMs: number;
   /** Monotonic milliseconds. */
@@ -44,7 +46,7 @@ export interface PoolOptions {
 const ejectMs = 1_000;
 const mostEjectMs = 15_000;
 
-export function createPool({ prefix, directory, connections, timeoutMs, now }: PoolOptions): Pool {
+export function createPool({ prefix, directory, connections, allowPlain, timeoutMs, now }: PoolOptions): Pool {
   const peersOf = new WeakMap<AgentEntry, Peers>();
   const stubs = new WeakMap<object, Map<DescService, unknown>>();
 
@@ -120,7 +122,7 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
       const endpoint = pick(entry, tried);
       if (!endpoint) break;
       tried.add(endpoint);
-      const connection = connections.acquire(endpoint.address, entry);
+      const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
       endpoint.outstanding++;
       try {
         const method = methodOf(connection.client, operation);
@@ -137,6 +139,11 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
         eject(endpoint);
         connections.end(connection);
         untrusted = connection.peer?.problem;
+        if (allowPlain && connection.peer === undefined && !wasSent(cause)) {
+          // TLS first, then without; the next call after a failure begins with TLS again.
+          if (endpoint.plain === undefined) tried.delete(endpoint);
+          endpoint.plain = endpoint.plain === undefined ? true : undefined;
+        }
         problem = shortened(cause.message);
         if (operation.audited && untrusted === undefined && wasSent(cause)) throw outcomeUnknown(entry, cause);
       } finally {
@@ -160,7 +167,7 @@ export function createPool({ prefix, directory, connections, timeoutMs, now }: P
     if (!endpoint) {
       throw new Failed("agent.unavailable", { key: entry.key, problem: "no instance is announced" });
     }
-    const connection = connections.acquire(endpoint.address, entry);
+    const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
     endpoint.outstanding++;
     try {
       for await (const message of methodOf(connection.client, operation)(

@@ -43,6 +43,7 @@ export interface ServerOptions {
   /** Milliseconds between two questions to one agent, at the shortest. */
   summaryMs?: number;
   version: string;
+  /** Agents that do not speak TLS are called without it, and every page says so. */
   insecure: boolean;
   publicUrl?: string;
   log: (part: string) => Log;
@@ -98,7 +99,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       }
       summaries.refresh(cluster);
     });
-    const pool = createPool({ prefix, directory, connections: open, timeoutMs: options.timeoutMs, now });
+    const pool = createPool({
+      prefix,
+      directory,
+      connections: open,
+      allowPlain: options.insecure,
+      timeoutMs: options.timeoutMs,
+      now,
+    });
     const summaries = createSummaries({
       pool,
       everyMs: options.summaryMs ?? 5_000,
