@@ -109,7 +109,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       if (downMs === undefined) return;
       // The answer to the order itself goes out first.
       setTimeout(() => sandbox.down(), 20).unref();
-      setTimeout(() => void sandbox.up(), 20 + downMs).unref();
+      setTimeout(() => {
+        sandbox.up().catch((cause) => console.error(`sandbox ${name}: cannot listen again`, cause));
+      }, 20 + downMs).unref();
     },
   });
   const bound = await listen(server, port);

@@ -1,4 +1,4 @@
-import type { Json, Stored } from "./object.ts";
+import { equal, type Json, type Stored } from "./object.ts";
 import { type Resource, resources } from "./resource.ts";
 
 /** What the API server fills in when a field is left out. */
@@ -86,7 +86,7 @@ const defaults: Record<string, (object: Stored) => Stored> = {
       enableServiceLinks: true,
       ...podSpec(object.spec ?? {}),
     },
-    status: object.status?.phase ? object.status : { phase: "Pending", qosClass: "BestEffort" },
+    status: object.status?.phase ? object.status : { phase: "Pending", qosClass: qosClass(object.spec) },
   }),
   [resources.namespaces.kind]: (object) => ({
     ...object,
@@ -107,6 +107,13 @@ const defaults: Record<string, (object: Stored) => Stored> = {
     spec: { minReplicas: 1, metrics: [cpuMetric], ...object.spec },
   }),
 };
+
+function qosClass(spec: Json): string {
+  const all: Json[] = (spec?.containers ?? []).map(({ resources: given }: Json) => given ?? {});
+  if (all.every(({ requests, limits }) => !requests && !limits)) return "BestEffort";
+  const fixed = all.every(({ requests, limits }) => limits?.cpu && limits.memory && equal(requests ?? limits, limits));
+  return fixed ? "Guaranteed" : "Burstable";
+}
 
 const cpuMetric = {
   type: "Resource",

@@ -58,4 +58,5 @@ test("faults are set by those with a token alone", async () => {
   const sandbox = await cluster();
   expect((await call(sandbox, "POST", "/sandbox/faults", { hang: true }, { token: "wrong" })).status).toBe(401);
   expect((await call(sandbox, "POST", "/sandbox/faults", { status: 418 })).status).toBe(400);
+  expect((await call(sandbox, "POST", "/sandbox/faults", { match: "(" })).status).toBe(400);
 });

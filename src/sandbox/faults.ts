@@ -23,6 +23,11 @@ export class Faults {
     if (fault.status !== undefined && fault.status !== 429 && fault.status !== 500) {
       throw badRequest(`fault status ${fault.status} is not offered: use 429 or 500`);
     }
+    try {
+      new RegExp(fault.match ?? "");
+    } catch (cause) {
+      throw badRequest(`fault match ${fault.match} is not a regular expression: ${(cause as Error).message}`);
+    }
     this.#fault = Object.keys(fault).length > 0 ? { ...fault } : undefined;
   }
 

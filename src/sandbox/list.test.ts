@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Json } from "./object.ts";
 import { many } from "./seeds.ts";
-import { call, cluster, deployments, web } from "./testclient.ts";
+import { call, cluster, deployments, merge, until, web } from "./testclient.ts";
 
 const names = ({ items }: Json) => items.map((item: Json) => item.metadata.name);
 
@@ -82,4 +82,10 @@ test("ten thousand deployments load and list, and one of them still rolls out", 
   const { body } = await call(sandbox, "GET", "/apis/apps/v1/deployments?limit=1000");
   expect(body.items).toHaveLength(1000);
   expect(body.metadata.remainingItemCount).toBe(9000);
+  const path = "/apis/apps/v1/namespaces/ns-099/deployments/app-09999";
+  await call(sandbox, "PATCH", path, { spec: { replicas: 3 } }, merge);
+  await until(
+    () => call(sandbox, "GET", path),
+    (answer) => answer.body.status.observedGeneration === 2 && answer.body.status.readyReplicas === 3,
+  );
 });

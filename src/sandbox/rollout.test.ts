@@ -326,6 +326,19 @@ test("deleting a namespace empties it first", async () => {
   expect((await get(sandbox, "/api/v1/pods")).items).toEqual([]);
 });
 
+test("a namespace deleted in the middle of a rollout takes the rollout with it", async () => {
+  const sandbox = await cluster();
+  await call(sandbox, "POST", deployments, web("slow", 3));
+  await call(sandbox, "DELETE", "/api/v1/namespaces/shop");
+  await until(
+    () => call(sandbox, "GET", "/api/v1/namespaces/shop"),
+    ({ status }) => status === 404,
+  );
+  for (const path of ["/apis/apps/v1/deployments", "/apis/apps/v1/replicasets", "/api/v1/pods"]) {
+    expect((await get(sandbox, path)).items).toEqual([]);
+  }
+});
+
 test("old ReplicaSets beyond the history limit are removed", async () => {
   const sandbox = await cluster();
   await call(sandbox, "POST", deployments, web("0", 1, { revisionHistoryLimit: 1 }));

@@ -32,6 +32,9 @@ const version = {
   platform: "linux/amd64",
 };
 
+/** Bytes a watch may be behind. */
+const maximumBacklog = 32 * 1024 * 1024;
+
 export interface Parts {
   api: Api;
   lists: Lists;
@@ -115,7 +118,10 @@ const verbs = {
     const expiry = parts.expiry() === "http" && parts.watches.expiry(query);
     if (expiry) throw expiry;
     const sink = {
-      write: (line: string) => void response.write(line),
+      write(line: string) {
+        // Who reads too slowly is cut off, as by the real server, and lists again.
+        if (!response.write(line) && response.writableLength > maximumBacklog) response.destroy();
+      },
       end: () => void response.end(),
     };
     const lines: string[] = [];

@@ -61,8 +61,8 @@ export class Store {
       .map((dependent) => dependent.object);
   }
 
-  /** Writes the object under the next revision and tells the listeners, unless `quiet` (seeding). */
-  put(resource: Resource, object: Stored, quiet = false): Stored {
+  /** Writes the object under the next revision and tells the listeners. */
+  put(resource: Resource, object: Stored): Stored {
     const revision = ++this.revision;
     const { namespace = "", name } = object.metadata;
     const spaces = this.#objects.get(resource)!;
@@ -73,8 +73,7 @@ export class Store {
     space.set(name, next);
     if (previous) this.#disown(previous);
     this.#own(resource, next);
-    if (quiet) this.oldest = revision;
-    else this.#tell({ revision, resource, type: previous ? "MODIFIED" : "ADDED", object: next, previous });
+    this.#tell({ revision, resource, type: previous ? "MODIFIED" : "ADDED", object: next, previous });
     return next;
   }
 

@@ -29,7 +29,9 @@ export function startTraffic({ traffic }: Seed, { store, kubelet, sandbox }: Par
     timers.add(
       setInterval(() => {
         sandbox.down();
-        const back = setTimeout(() => void sandbox.up(), away.for);
+        const back = setTimeout(() => {
+          sandbox.up().catch((cause) => console.error("sandbox: cannot listen again", cause));
+        }, away.for);
         back.unref();
         timers.add(back);
       }, away.every),

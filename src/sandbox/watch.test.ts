@@ -42,7 +42,7 @@ test("a watch from a list's version misses nothing that happened in between", as
   const events = watch(
     sandbox,
     `${configmaps}?watch=1&resourceVersion=${body.metadata.resourceVersion}`,
-    AbortSignal.timeout(5000),
+    AbortSignal.timeout(30_000),
   );
   expect(await take(events, 2)).toEqual(["ADDED a", "DELETED a"]);
 });
@@ -55,7 +55,7 @@ test("a quiet watch is answered at once", async () => {
   const path = `${configmaps}?watch=1&resourceVersion=${body.metadata.resourceVersion}`;
   const response = await fetch(sandbox.url + path, {
     headers,
-    signal: AbortSignal.any([abort.signal, AbortSignal.timeout(5000)]),
+    signal: AbortSignal.any([abort.signal, AbortSignal.timeout(30_000)]),
   });
   expect(response.status).toBe(200);
   abort.abort();
@@ -63,7 +63,7 @@ test("a quiet watch is answered at once", async () => {
 
 test("to a watch with a selector an object comes and goes with its labels", async () => {
   const sandbox = await cluster();
-  const events = watch(sandbox, `${configmaps}?watch=1&labelSelector=team=a`, AbortSignal.timeout(5000));
+  const events = watch(sandbox, `${configmaps}?watch=1&labelSelector=team=a`, AbortSignal.timeout(30_000));
   const seen = take(events, 2);
   await until(
     () => sandbox.watches(),
@@ -80,7 +80,7 @@ test("bookmarks carry the newest version, and timeoutSeconds ends the watch", as
   const query = "watch=1&allowWatchBookmarks=true&timeoutSeconds=1&resourceVersion=";
   const { body } = await call(sandbox, "GET", configmaps);
   await call(sandbox, "POST", "/api/v1/namespaces/default/configmaps", configmap("elsewhere"));
-  const events = watch(sandbox, `${configmaps}?${query}${body.metadata.resourceVersion}`, AbortSignal.timeout(5000));
+  const events = watch(sandbox, `${configmaps}?${query}${body.metadata.resourceVersion}`, AbortSignal.timeout(30_000));
   const { value } = await events.next();
   expect(value.type).toBe("BOOKMARK");
   expect(value.object.kind).toBe("ConfigMap");
@@ -92,7 +92,7 @@ test("sendInitialEvents ends the initial events with an annotated bookmark", asy
   const sandbox = await cluster();
   await call(sandbox, "POST", configmaps, configmap("a"));
   const query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
-  const events = watch(sandbox, `${configmaps}?${query}`, AbortSignal.timeout(5000));
+  const events = watch(sandbox, `${configmaps}?${query}`, AbortSignal.timeout(30_000));
   expect((await events.next()).value.type).toBe("ADDED");
   const { value } = await events.next();
   expect(value.object.metadata.annotations).toEqual({ "k8s.io/initial-events-end": "true" });
@@ -103,7 +103,7 @@ test("a version older than the history is answered by a 410 in the watch", async
   const { body } = await call(sandbox, "GET", configmaps);
   sandbox.compact();
   const path = `${configmaps}?watch=1&resourceVersion=${body.metadata.resourceVersion}`;
-  const events = watch(sandbox, path, AbortSignal.timeout(5000));
+  const events = watch(sandbox, path, AbortSignal.timeout(30_000));
   const { value } = await events.next();
   expect(value).toMatchObject({ type: "ERROR", object: { kind: "Status", code: 410, reason: "Expired" } });
   expect(value.object.message).toMatch(/^too old resource version: \d+ \(\d+\)$/);
@@ -115,7 +115,7 @@ test("the history is bounded, and what fell out of it is expired", async () => {
   const { body } = await call(sandbox, "GET", configmaps);
   for (let i = 0; i < 12; i++) await call(sandbox, "POST", configmaps, configmap(`c${i}`));
   const path = `${configmaps}?watch=1&resourceVersion=${body.metadata.resourceVersion}`;
-  const { value } = await watch(sandbox, path, AbortSignal.timeout(5000)).next();
+  const { value } = await watch(sandbox, path, AbortSignal.timeout(30_000)).next();
   expect(value.object.code).toBe(410);
 });
 
@@ -123,7 +123,7 @@ test("expired watches end with a 410 event; asked for as HTTP, the next one is t
   const sandbox = await cluster();
   const { body } = await call(sandbox, "GET", deployments);
   const path = `${deployments}?watch=1&resourceVersion=${body.metadata.resourceVersion}`;
-  const events = watch(sandbox, path, AbortSignal.timeout(5000));
+  const events = watch(sandbox, path, AbortSignal.timeout(30_000));
   const first = events.next();
   await until(
     () => sandbox.watches(),
@@ -138,7 +138,7 @@ test("expired watches end with a 410 event; asked for as HTTP, the next one is t
 
 test("events of one object come in the order of their versions", async () => {
   const sandbox = await cluster();
-  const events = watch(sandbox, "/api/v1/pods?watch=1", AbortSignal.timeout(5000));
+  const events = watch(sandbox, "/api/v1/pods?watch=1", AbortSignal.timeout(30_000));
   await call(sandbox, "POST", deployments, web("1", 3));
   const last = new Map<string, number>();
   const ready = new Set<string>();

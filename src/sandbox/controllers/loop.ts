@@ -1,6 +1,7 @@
 import type { Api } from "../api.ts";
 import type { Clock } from "../clock.ts";
 import type { Recorder } from "../events.ts";
+import { Failure } from "../failure.ts";
 import { controllerOf, type Stored } from "../object.ts";
 import { quotaStatus } from "../quota.ts";
 import { allResources, findKind, type Resource, resources } from "../resource.ts";
@@ -88,13 +89,23 @@ export class Loop {
     });
   }
 
+  #sync(resource: Resource, object: Stored): void {
+    try {
+      this.syncs.get(resource)!(object, this.deps);
+    } catch (cause) {
+      // Refused, as in a namespace that is going away: a controller tries again later.
+      if (!(cause instanceof Failure)) throw cause;
+      this.deps.again(resource, object, 1000);
+    }
+  }
+
   #drain(): void {
     const until = performance.now() + 20;
     this.#draining = undefined;
     for (const [key, { resource, namespace, name }] of this.#queue) {
       this.#queue.delete(key);
       const object = this.deps.store.get(resource, namespace, name);
-      if (object) this.syncs.get(resource)!(object, this.deps);
+      if (object) this.#sync(resource, object);
       // Requests are answered between two rounds.
       if (performance.now() > until) break;
     }
