@@ -47,7 +47,9 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
   refuseOpen("metrics-addr", values.metricsAddr, values.insecure);
   const registry = values.etcdHost.length > 0;
   if (!values.server && !registry) {
-    throw new SettingInvalid("nowhere to announce: give --server URL with its --token, or a registry such as --etcd-host");
+    throw new SettingInvalid(
+      "nowhere to announce: give --server URL with its --token, or a registry such as --etcd-host",
+    );
   }
   if (values.server && !/^https?:\/\/[^/\s]+\/?$/.test(values.server)) {
     throw new SettingInvalid(
@@ -102,7 +104,10 @@ export function proxyFor(url: string, env: Env): string | undefined {
   const proxy = either(protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY") ?? either("ALL_PROXY");
   if (!proxy) return undefined;
   const excepted = (either("NO_PROXY") ?? "").split(",").some((one) => {
-    const name = one.trim().toLowerCase().replace(/^\*?\./, "");
+    const name = one
+      .trim()
+      .toLowerCase()
+      .replace(/^\*?\./, "");
     if (name === "*") return true;
     return name !== "" && (hostname === name || hostname.endsWith(`.${name}`) || `${hostname}:${port}` === name);
   });

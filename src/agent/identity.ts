@@ -128,7 +128,7 @@ async function enroll({ server, cluster, token, log, signal }: EnrollOptions): P
     try {
       const answer = await ask(server, "trust.enroll", { token, cluster, request }, signal);
       pinned(token, answer.ca);
-      log.info("enrolled", { server, cluster, days: Math.floor(answer.expiresIn / 86_400) });
+      log.info("enrolled", { server, cluster, days: Math.round(answer.expiresIn / 86_400) });
       return { certificate: answer.certificate, key, ca: answer.ca };
     } catch (cause) {
       if (cause instanceof EnrollmentFailed || signal.aborted) throw cause;
@@ -171,7 +171,7 @@ async function renewing(
       await keep(options.file, credentials);
       take(credentials);
       wait.reset();
-      options.log.info("certificate renewed", { days: Math.floor(answer.expiresIn / 86_400) });
+      options.log.info("certificate renewed", { days: Math.round(answer.expiresIn / 86_400) });
     } catch (cause) {
       if (signal.aborted) return;
       const left = Math.round((notAfter - Date.now()) / 60_000);

@@ -19,6 +19,8 @@ try {
 
 async function main(): Promise<void> {
   const config = serverConfig();
+  // Secrets and the store are for their owner alone.
+  process.umask(0o077);
   const signal = lifetime({ endWithStdin: config.endWithStdin });
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
   const server = await startServer({
@@ -49,7 +51,8 @@ async function main(): Promise<void> {
 
 function givenCertificates({ tlsCa, tlsCert, tlsKey }: ServerConfig) {
   if (!tlsCa && !tlsCert && !tlsKey) return undefined;
-  if (!tlsCa || !tlsCert || !tlsKey) throw new SettingInvalid("--tls.ca, --tls.cert and --tls.key go together: give all three");
+  if (!tlsCa || !tlsCert || !tlsKey)
+    throw new SettingInvalid("--tls.ca, --tls.cert and --tls.key go together: give all three");
   const file = (path: string) => readFileSync(path, "utf8");
   return { ca: file(tlsCa), certificate: file(tlsCert), key: file(tlsKey) };
 }

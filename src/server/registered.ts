@@ -62,7 +62,8 @@ export function registriesOf({ pool, now }: Pick<FleetDeps, "pool" | "now">) {
       state: problem !== undefined ? "stale" : heardAt === undefined ? "unknown" : "ok",
       entries,
       ignored,
-      heardMs: age(now(), heardAt),
+      // What lives in this process cannot fall silent.
+      heardMs: kind === "embedded" || kind === "memory" ? 0 : age(now(), heardAt),
       problem,
       ignoredKey: lastIgnored?.key,
       ignoredProblem: lastIgnored?.problem,

@@ -15,8 +15,8 @@ import { createMetrics } from "./metrics.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { createSummaries, type Summaries } from "./summaries.ts";
-import { createTunnels } from "./tunnel.ts";
 import { createTrust, type Trust, type TrustOptions } from "./trust.ts";
+import { createTunnels } from "./tunnel.ts";
 import { createWatches } from "./watches.ts";
 
 export interface ServerOptions {

@@ -122,7 +122,11 @@ export const serverSettings = {
     help: "how long an agent's certificate lives; it is renewed at two thirds",
   },
   tlsCa: { flag: "tls.ca", type: "text", help: "file with the CA of agents' certificates, where it is not our own" },
-  tlsCert: { flag: "tls.cert", type: "text", help: "file with the certificate by which agents are called, with --tls.ca" },
+  tlsCert: {
+    flag: "tls.cert",
+    type: "text",
+    help: "file with the certificate by which agents are called, with --tls.ca",
+  },
   tlsKey: { flag: "tls.key", type: "text", help: "file with its private key" },
   insecure: {
     flag: "insecure",

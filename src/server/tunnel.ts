@@ -5,13 +5,21 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Failed } from "../contract/errors.ts";
+import type { Source } from "../discovery/discovery.ts";
 import { parseKey } from "../discovery/discovery.ts";
 import { createEntries } from "../discovery/entries.ts";
-import type { Source } from "../discovery/discovery.ts";
-import { Failed } from "../contract/errors.ts";
 import type { Log } from "../process/log.ts";
 import { type AgentIdentity, covers, shownIdentity } from "../trust/identity.ts";
-import { beat, beatMs, type Challenge, createStreams, type Hello, type Streams, type Welcome } from "../tunnel/frame.ts";
+import {
+  beat,
+  beatMs,
+  type Challenge,
+  createStreams,
+  type Hello,
+  type Streams,
+  type Welcome,
+} from "../tunnel/frame.ts";
 
 /** A WebSocket as the HTTP server hands it over. */
 export interface Socket {
@@ -132,6 +140,8 @@ export async function createTunnels({ prefix, admit, log }: TunnelOptions): Prom
 
   function checkAll(): void {
     const now = performance.now();
+    // Connected is announced: each beat confirms it.
+    if (tunnels.size > 0) entries.tell({ type: "alive" });
     for (const [id, tunnel] of tunnels) {
       if (now - tunnel.heard < (tunnel.server ? 3 * beatMs : patienceMs)) continue;
       tunnel.socket.close(1001, "silent");
@@ -170,7 +180,8 @@ function flow(tunnel: Tunnel, frame: Uint8Array): Promise<void> | void {
 function helloIn(text: string): Hello {
   const said = JSON.parse(text) as Partial<Hello>;
   const { instance, keys } = said;
-  const strings = Array.isArray(keys) && keys.length > 0 && keys.length <= 1_000 && keys.every((key) => typeof key === "string");
+  const strings =
+    Array.isArray(keys) && keys.length > 0 && keys.length <= 1_000 && keys.every((key) => typeof key === "string");
   if (typeof instance !== "string" || !strings) throw new Error("not a hello");
   return said as Hello;
 }

@@ -80,7 +80,10 @@ describe("an enrolled agent", () => {
       const server = await trusting();
       const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
       await agentFor(server, "eu-1", identity, reach);
-      await eventually(() => clusterState(server, "eu-1"), (state) => state === "ok");
+      await eventually(
+        () => clusterState(server, "eu-1"),
+        (state) => state === "ok",
+      );
       const { body } = await server.client.get("/workloads?cluster=eu-1");
       expect(body.items.length).toBeGreaterThan(10);
       const { body: agents } = await server.client.get("/agents");
@@ -105,7 +108,10 @@ describe("an enrolled agent", () => {
     const server = await trusting(6_000);
     const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
     await agentFor(server, "eu-1", identity, "address");
-    await eventually(() => clusterState(server, "eu-1"), (state) => state === "ok");
+    await eventually(
+      () => clusterState(server, "eu-1"),
+      (state) => state === "ok",
+    );
     const before = (await identity.proof("x")).certificate;
     let calls = 0;
     const end = Date.now() + 20_000;
@@ -123,12 +129,18 @@ describe("an enrolled agent", () => {
     const server = await trusting();
     const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
     await agentFor(server, "eu-1", identity, "tunnel");
-    await eventually(() => clusterState(server, "eu-1"), (state) => state === "ok");
+    await eventually(
+      () => clusterState(server, "eu-1"),
+      (state) => state === "ok",
+    );
     expect((await server.client.post("/agents/revocations", { cluster: "eu-1" })).body.revoked).toBe(1);
     const answer = await server.client.get("/clusters/eu-1/agent");
     expect([answer.status, answer.body.code]).toEqual([503, "agent.untrusted"]);
     expect(answer.body.message).toContain("revoked");
-    await eventually(() => clusterState(server, "eu-1"), (state) => state === "lost");
+    await eventually(
+      () => clusterState(server, "eu-1"),
+      (state) => state === "lost",
+    );
     expect((await server.client.post("/agents/revocations", { cluster: "eu-1" })).status).toBe(404);
   });
 });
@@ -182,7 +194,10 @@ describe("attacks", () => {
     const identity = await enroll(server, "dev", await invite(server, "dev"));
     const { agent } = await agentFor(server, "dev", identity, "address");
     server.announce("prod", agent.address);
-    const answer = await eventually(() => server.client.get("/clusters/prod/agent"), ({ status }) => status !== 404);
+    const answer = await eventually(
+      () => server.client.get("/clusters/prod/agent"),
+      ({ status }) => status !== 404,
+    );
     expect([answer.status, answer.body.code]).toEqual([503, "agent.untrusted"]);
     expect(answer.body.message).toContain("*.dev");
     expect((await server.client.get("/clusters/dev/agent")).status).toBe(200);
@@ -194,7 +209,10 @@ describe("attacks", () => {
     const { agent } = await agentFor(server, "eu-1", identity, "address");
     server.announce("eu-1", agent.address, "pay");
     const at = "/clusters/eu-1/namespaces/pay/deployments/gateway";
-    const answer = await eventually(() => server.client.get(at), ({ status }) => status !== 404);
+    const answer = await eventually(
+      () => server.client.get(at),
+      ({ status }) => status !== 404,
+    );
     expect(answer.body.code).toBe("agent.untrusted");
   });
 
@@ -220,7 +238,10 @@ describe("attacks", () => {
     await bad("foreign-1", foreign, day);
     await bad("ended-1", own, -1_000);
     for (const cluster of ["plain-1", "foreign-1", "ended-1"]) {
-      const answer = await eventually(() => server.client.get(`/clusters/${cluster}/agent`), ({ status }) => status !== 404);
+      const answer = await eventually(
+        () => server.client.get(`/clusters/${cluster}/agent`),
+        ({ status }) => status !== 404,
+      );
       expect([cluster, answer.status]).toEqual([cluster, 503]);
     }
   });
@@ -240,12 +261,20 @@ describe("attacks", () => {
     const callers = {
       plaintext: grpc.credentials.createInsecure(),
       "no certificate": grpc.credentials.createSsl(Buffer.from(ca), null, null, anyName),
-      "an agent's": grpc.credentials.createSsl(Buffer.from(ca), Buffer.from(key), Buffer.from(other.certificate), anyName),
+      "an agent's": grpc.credentials.createSsl(
+        Buffer.from(ca),
+        Buffer.from(key),
+        Buffer.from(other.certificate),
+        anyName,
+      ),
     };
     for (const [who, credentials] of Object.entries(callers)) {
       const client = new grpc.Client(agent.address, credentials, { "grpc.ssl_target_name_override": "agent.lizardcd" });
       const asked = stub(client, AgentService).info({ cluster: "eu-1" }, { deadline: Date.now() + 3_000 });
-      const outcome = await asked.then(() => "answered", () => "refused");
+      const outcome = await asked.then(
+        () => "answered",
+        () => "refused",
+      );
       expect([who, outcome]).toEqual([who, "refused"]);
       client.close();
     }
@@ -265,7 +294,9 @@ describe("attacks", () => {
       const problem = await new Promise<string>((resolve) => {
         const announcer = tunnelAnnouncer({ server: server.url, inject: () => {}, prove });
         const registration = { keys: [key], via: { address: "127.0.0.1:1" }, instance: crypto.randomUUID() };
-        void announcer.announce(registration, stop.signal, (state) => resolve(state.announced ? "let in" : state.problem));
+        void announcer.announce(registration, stop.signal, (state) =>
+          resolve(state.announced ? "let in" : state.problem),
+        );
       });
       stop.abort();
       expect([what, problem]).not.toEqual([what, "let in"]);
@@ -277,4 +308,3 @@ describe("attacks", () => {
 function endpoints(server: TestServer) {
   return [...server.pool.directory.entries()].flatMap((entry) => [...entry.endpoints.values()]);
 }
-
