@@ -38,6 +38,7 @@ export async function* fleetStream(
     changed.add(cluster);
     wake();
   });
+  signal.addEventListener("abort", () => wake(), { once: true });
   try {
     let shown = "";
     while (!signal.aborted) {
@@ -54,7 +55,6 @@ export async function* fleetStream(
       await new Promise<void>((resolve) => {
         wake = resolve;
         if (changed.size > 0 || signal.aborted) resolve();
-        signal.addEventListener("abort", () => resolve(), { once: true });
       });
       await Bun.sleep(gatherMs);
     }

@@ -24,7 +24,7 @@ export type RowChange =
   | { type: "broken"; cluster: string; failed: Failed };
 
 export interface Subscription {
-  /** Resolves with what has changed since the last call, at least one change; rejects when the signal aborts. */
+  /** Resolves with what has changed since the last call, at least one change; with none when the signal aborts. */
   next(signal: AbortSignal): Promise<RowChange[]>;
   /** What is known now, for a page that begins. */
   rows(): LiveRow[];
@@ -197,21 +197,16 @@ function broken(watch: Watch): RowChange {
 }
 
 function nextOf(listener: Listener, signal: AbortSignal): Promise<RowChange[]> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      listener.wake = () => {};
-      reject(signal.reason);
-    };
+  return new Promise((resolve) => {
     const give = () => {
-      if (listener.pending.size === 0) return;
-      signal.removeEventListener("abort", stop);
+      if (listener.pending.size === 0 && !signal.aborted) return;
+      signal.removeEventListener("abort", give);
       listener.wake = () => {};
       const changes = [...listener.pending.values()];
       listener.pending.clear();
       resolve(changes);
     };
-    if (signal.aborted) return stop();
-    signal.addEventListener("abort", stop, { once: true });
+    signal.addEventListener("abort", give, { once: true });
     listener.wake = give;
     give();
   });

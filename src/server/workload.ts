@@ -159,22 +159,18 @@ async function changed(
   pauseMs: number | undefined,
 ): Promise<number | undefined> {
   const pause = pauseMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(pauseMs)]);
-  try {
-    for (;;) {
-      let beat: number | undefined;
-      for (const change of await subscription.next(pause)) {
-        if (change.type === "beat") beat = change.ageMs;
-        if (change.type === "broken" || change.type === "synced") return undefined;
-        if (change.type !== "upsert" && change.type !== "removed") continue;
-        const row = change.type === "upsert" ? change.live.row : change.row;
-        if (row.name === key.name && row.resource === key.resource && row.namespace === key.namespace) return undefined;
-      }
-      if (beat !== undefined) return beat;
+  while (!pause.aborted) {
+    let beat: number | undefined;
+    for (const change of await subscription.next(pause)) {
+      if (change.type === "beat") beat = change.ageMs;
+      if (change.type === "broken" || change.type === "synced") return undefined;
+      if (change.type !== "upsert" && change.type !== "removed") continue;
+      const row = change.type === "upsert" ? change.live.row : change.row;
+      if (row.name === key.name && row.resource === key.resource && row.namespace === key.namespace) return undefined;
     }
-  } catch (cause) {
-    if (!pause.aborted || signal.aborted) throw cause;
-    return undefined;
+    if (beat !== undefined) return beat;
   }
+  return undefined;
 }
 
 /** The JSON watch of a list: WorkloadEvent messages, the whole current set first and after every gap. */
