@@ -13,6 +13,12 @@ export interface PageSettings {
   insecure: boolean;
   /** True while any cluster shown is simulated. */
   simulated(): boolean;
+  /** True while an agent on another machine is called without TLS. */
+  plaintext?(): boolean;
+  /** The registries outside of this server. */
+  registries?(): NonNullable<PageContext["registries"]>;
+  /** The origin people use, where a proxy stands before the server. */
+  publicUrl?: string;
   clock: () => number;
 }
 
@@ -39,6 +45,9 @@ export function contextOf(request: Request, settings: PageSettings, actor?: Acto
     user: actor && { username: actor.username, role: actor.role, firstPassword: actor.firstPassword },
     simulated: settings.simulated(),
     insecure: settings.insecure,
+    plaintext: actor && settings.plaintext?.(),
+    registries: actor && settings.registries?.(),
+    origin: settings.publicUrl?.replace(/\/+$/, "") ?? url.origin,
     now: settings.clock(),
     version: settings.version,
   };

@@ -54,6 +54,13 @@ function agentRow(
   });
 }
 
+/** Those that can fall silent, for the top bar: what lives in this process cannot. */
+export function registriesOutside(deps: Pick<FleetDeps, "pool" | "now">) {
+  return registriesOf(deps)
+    .items.filter(({ kind }) => kind !== "embedded")
+    .map(({ name, state, heardMs }) => ({ name, state, heardMs }));
+}
+
 export function registriesOf({ pool, now }: Pick<FleetDeps, "pool" | "now">) {
   return create(ListRegistriesResponseSchema, {
     items: pool.directory.sources().map(({ name, kind, entries, ignored, heardAt, problem, lastIgnored }) => ({

@@ -3,6 +3,7 @@ import { Failed } from "../contract/errors.ts";
 import type { Source } from "../discovery/discovery.ts";
 import { embeddedRegistry } from "../discovery/server.ts";
 import type { Log } from "../process/log.ts";
+import { isLoopback } from "../process/settings.ts";
 import type { AgentIdentity } from "../trust/identity.ts";
 import type { Hello } from "../tunnel/frame.ts";
 import { createApp } from "./app.ts";
@@ -10,9 +11,10 @@ import { createAudit } from "./audit.ts";
 import { createAuth, sameText } from "./auth.ts";
 import { connections } from "./connection.ts";
 import type { DataFolder } from "./data.ts";
-import { createDirectory } from "./directory.ts";
+import { createDirectory, type Directory } from "./directory.ts";
 import { createMetrics } from "./metrics.ts";
 import { createPool, type Pool } from "./pool.ts";
+import { registriesOutside } from "./registered.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { createSummaries, type Summaries } from "./summaries.ts";
 import { createTrust, type Trust, type TrustOptions } from "./trust.ts";
@@ -134,8 +136,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       log: log("http"),
       pages: {
         version: options.version,
-        insecure: options.insecure,
+        insecure: options.insecure && !isLoopback(`${bracketed(options.http.host)}:${options.http.port}`),
         simulated: () => isSimulated(summaries),
+        plaintext: () => callsPlain(directory, trust),
+        registries: () => registriesOutside({ pool, now }),
+        publicUrl: options.publicUrl,
         clock,
       },
       prefix,
@@ -217,6 +222,16 @@ function isSimulated(summaries: Summaries): boolean {
   return false;
 }
 
+/** What stays on this machine needs no encryption. */
+function callsPlain(directory: Directory, trust: Trust | undefined): boolean {
+  for (const { endpoints } of directory.entries()) {
+    for (const { address, plain } of endpoints.values()) {
+      if ((plain ?? !trust) && !address.startsWith("unix:") && !isLoopback(address)) return true;
+    }
+  }
+  return false;
+}
+
 function serveMetrics({ host, port }: { host: string; port: number }, metrics: ReturnType<typeof createMetrics>) {
   return Bun.serve({
     hostname: host,
@@ -232,5 +247,9 @@ function serveMetrics({ host, port }: { host: string; port: number }, metrics: R
 
 function shown(host: string): string {
   if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return bracketed(host);
+}
+
+function bracketed(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
 }

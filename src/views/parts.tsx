@@ -29,6 +29,12 @@ export interface PageContext {
   simulated: boolean;
   /** True where the server listens beyond this machine without TLS. */
   insecure?: boolean;
+  /** True where an agent on another machine is called without TLS. */
+  plaintext?: boolean;
+  /** The registries outside of the server: state is ok, stale or unknown; milliseconds since each last said anything. */
+  registries?: readonly { name: string; state: string; heardMs: number }[];
+  /** Where people reach this server, "https://lizardcd.example.com". */
+  origin?: string;
   /** The server's clock, milliseconds since 1970. */
   now: number;
   version: string;
