@@ -2,14 +2,22 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Failed } from "../contract/errors.ts";
 import { encode } from "../contract/json.ts";
-import { href, type OperationId } from "../contract/operation.ts";
+import { href, operations } from "../contract/operation.ts";
 import { type Workload, WorkloadEventSchema, type WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { imagePage, imagePreview, workloadBody, workloadLive, workloadPage, writeDone } from "../views/workload.tsx";
+import {
+  imagePage,
+  imagePreview,
+  type WorkloadWrite,
+  workloadBody,
+  workloadLive,
+  workloadPage,
+  writeDone,
+} from "../views/workload.tsx";
 import { agesEvent } from "../views/workloads.tsx";
 import type { Question } from "./across.ts";
 import { clusterRow } from "./clusters.ts";
 import type { Pool } from "./pool.ts";
-import { type AnyAnswer, type Asked, answer } from "./route.ts";
+import { type Answer, type AnyAnswer, type Asked, answer } from "./route.ts";
 import type { Message } from "./sse.ts";
 import type { Summaries } from "./summaries.ts";
 import type { Subscription, Watches } from "./watches.ts";
@@ -22,7 +30,6 @@ export interface WorkloadDeps {
 }
 
 type Key = Pick<WorkloadRow, "cluster" | "namespace" | "resource" | "name">;
-type Write = Extract<OperationId, "workload.restart" | "workload.scale" | "workload.setImage">;
 
 export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
   const { pool, summaries } = deps;
@@ -36,10 +43,13 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
     }
   }
 
-  const done =
-    (operation: Write) =>
-    (workload: Workload, _: unknown, { context }: Asked) =>
-      writeDone(context, { operation, workload });
+  /** A write that needs nothing but its call: a toast where scripts run, else the workload's page. */
+  const written = <V extends WorkloadWrite>(verb: V, run: Answer<`workload.${V}`>["run"]): AnyAnswer =>
+    answer<`workload.${WorkloadWrite}`>(`workload.${verb}`, {
+      run: (input, asked) => write(input.cluster, () => run(input as never, asked)),
+      fragment: (workload, _, { context }) => writeDone(context, { operation: `workload.${verb}`, workload }),
+      goTo: (_, input, { door }) => (door === "page" ? pageOf(input, verb) : undefined),
+    });
 
   return [
     answer("workload.list", {
@@ -60,16 +70,8 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
         workloadPage(context, workload, { ...stateOf(deps, workload), done: doneIn(request) }),
       fragment: (workload, _, { context }) => workloadBody(context, workload, stateOf(deps, workload)),
     }),
-    answer("workload.restart", {
-      run: (input, { call }) => write(input.cluster, () => pool.on(input).workload.restart(input, call)),
-      fragment: done("workload.restart"),
-      goTo: (_, input, { door }) => (door === "page" ? pageOf(input, "restart") : undefined),
-    }),
-    answer("workload.scale", {
-      run: (input, { call }) => write(input.cluster, () => pool.on(input).workload.scale(input, call)),
-      fragment: done("workload.scale"),
-      goTo: (_, input, { door }) => (door === "page" ? pageOf(input, "scale") : undefined),
-    }),
+    written("restart", (input, { call }) => pool.on(input).workload.restart(input, call)),
+    written("scale", (input, { call }) => pool.on(input).workload.scale(input, call)),
     answer("workload.setImage", {
       run: (input, { call }) => {
         const run = () => pool.on(input).workload.setImage(input, call);
@@ -85,13 +87,14 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
   ];
 }
 
-function pageOf({ cluster, namespace, resource, name }: Key, done: string): string {
+function pageOf({ cluster, namespace, resource, name }: Key, done: WorkloadWrite): string {
   return `${href("workload.get", { cluster, namespace, resource, name })}?done=${done}`;
 }
 
-function doneIn(request: Request): "restart" | "scale" | "setImage" | undefined {
+function doneIn(request: Request): WorkloadWrite | undefined {
   const done = new URL(request.url).searchParams.get("done");
-  return done === "restart" || done === "scale" || done === "setImage" ? done : undefined;
+  const known = operations.some(({ noun, verb, audited }) => noun === "workload" && audited && verb === done);
+  return known ? (done as WorkloadWrite) : undefined;
 }
 
 /** Read through just now, so it is neither; kept for a cluster whose agent's own watch is old. */

@@ -2,7 +2,7 @@
 
 import { href } from "../contract/operation.ts";
 import type { AuditEntry, ListAuditRequest, ListAuditResponse } from "../gen/lizardcd/v1/audit_pb.ts";
-import { type Code, duration, say } from "../words/words.ts";
+import { type Code, duration, say, wordsFor } from "../words/words.ts";
 import { Diff } from "./diff.tsx";
 import { page } from "./layout.tsx";
 import { Ico, kindOf, type PageContext, ReasonSentence, Since, State } from "./parts.tsx";
@@ -228,18 +228,9 @@ function Entry({ ctx, entry, open }: { ctx: PageContext; entry: AuditEntry; open
   );
 }
 
-const deeds: { [operation: string]: Extract<Code, `deed.${string}`> } = {
-  "workload.restart": "deed.restart",
-  "workload.scale": "deed.scale",
-  "workload.setImage": "deed.setImage",
-  "user.login": "deed.login",
-  "user.logout": "deed.logout",
-  "user.changePassword": "deed.password",
-};
-
 /** "restarted shop/web in eu-1", without its actor. */
 export function Deed({ ctx, entry }: { ctx: PageContext; entry: AuditEntry }) {
-  const code = deeds[entry.operation];
+  const code = deedOf(entry.operation);
   const object = entry.namespace ? `${entry.namespace}/${entry.name}` : entry.name;
   return (
     <>
@@ -258,6 +249,12 @@ export function Deed({ ctx, entry }: { ctx: PageContext; entry: AuditEntry }) {
       )}
     </>
   );
+}
+
+/** "workload.restart" is said by "deed.restart"; an operation without a word stands as it is. */
+function deedOf(operation: string): Extract<Code, `deed.${string}`> | undefined {
+  const code = `deed.${operation.slice(operation.indexOf(".") + 1)}`;
+  return Object.hasOwn(wordsFor("en"), code) ? (code as Extract<Code, `deed.${string}`>) : undefined;
 }
 
 function outcomeWord(ctx: PageContext, outcome: string): string {

@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
+import { operations } from "../contract/operation.ts";
 import { SetImageRequestSchema } from "../gen/lizardcd/v1/workload_pb.ts";
+import { wordsFor } from "../words/words.ts";
 import { assets } from "./assets.ts";
 import { errorFragment, errorPage } from "./error.tsx";
 import * as examples from "./examples.ts";
@@ -194,6 +196,12 @@ test("a fleet of more than 80 clusters folds the groups that are well", () => {
   expect(fleetPage(ctx, examples.fleet())).not.toContain("grp-fold");
   const changed = examples.fleet().clusters.slice(0, 2);
   expect(fleetUpdate(ctx, examples.fleet(), changed).match(/<li id="cluster-/g)?.length).toBe(2);
+});
+
+test("the audit says every operation that writes in words", () => {
+  for (const { id, verb } of operations.filter(({ audited }) => audited)) {
+    expect([id, Object.keys(wordsFor("en"))]).toEqual([id, expect.arrayContaining([`deed.${verb}`])]);
+  }
 });
 
 test("both languages fill every page", () => {

@@ -24,9 +24,9 @@ import {
 import { html, partial } from "./render.ts";
 import { podWord, Rollout } from "./rollout.tsx";
 import { keyOf, readyText } from "./row.tsx";
-import { ImageDialog, ScaleDialog } from "./write.tsx";
+import { ImageDialog, ScaleDialog, type WorkloadWrite } from "./write.tsx";
 
-export { imagePage, imagePreview, writeDone } from "./write.tsx";
+export { imagePage, imagePreview, type WorkloadWrite, writeDone } from "./write.tsx";
 
 export interface WorkloadOptions {
   /** Stale or lost as the server sees its cluster: then nothing is offered and nothing is green. */
@@ -34,7 +34,7 @@ export interface WorkloadOptions {
   /** What the last attempt met, said at the object. */
   failure?: Failure;
   /** The write that brought the browser here: shown once, for browsers without scripts. */
-  done?: "restart" | "scale" | "setImage";
+  done?: WorkloadWrite;
 }
 
 export function workloadPage(ctx: PageContext, workload: Workload, options: WorkloadOptions = {}): string {

@@ -2,10 +2,10 @@
 // scripts too; the server then answers with a whole page.
 
 import { create } from "@bufbuild/protobuf";
-import { href, type OperationId } from "../contract/operation.ts";
+import { href } from "../contract/operation.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import { FleetWorkloadSchema } from "../gen/lizardcd/v1/fleet_pb.ts";
-import type { SetImageRequest, Workload } from "../gen/lizardcd/v1/workload_pb.ts";
+import type { SetImageRequest, Workload, WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
 import { say } from "../words/words.ts";
 import { Diff, plain } from "./diff.tsx";
 import { CloseDialog, page } from "./layout.tsx";
@@ -13,8 +13,11 @@ import { Callout, Ico, imageParts, type PageContext, ReasonSentence, Say, Toast 
 import { html, partial } from "./render.ts";
 import { keyOf, rowId, workloadRow } from "./workloads.tsx";
 
+/** The verbs that change a workload, as the contract has them: `done.<verb>` says each when it is done. */
+export type WorkloadWrite = Exclude<keyof typeof WorkloadService.method, "list" | "get" | "watch">;
+
 export interface WriteDone {
-  operation: Extract<OperationId, "workload.restart" | "workload.scale" | "workload.setImage">;
+  operation: `workload.${WorkloadWrite}`;
   /** The answer to the write. */
   workload: Workload;
 }
@@ -23,7 +26,7 @@ export interface WriteDone {
 export function writeDone(ctx: PageContext, { operation, workload }: WriteDone): string {
   const row = workload.row!;
   const said = { name: `${row.namespace}/${row.name}`, cluster: row.cluster };
-  const verb = operation.slice("workload.".length) as "restart" | "scale" | "setImage";
+  const verb = operation.slice("workload.".length) as WorkloadWrite;
   const toast = html(
     <Toast ctx={ctx} state="run" action={<Undo ctx={ctx} operation={operation} workload={workload} />}>
       {verb === "scale" ? (

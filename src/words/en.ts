@@ -267,7 +267,11 @@ export const en = {
   "deed.setImage": "set the image of",
   "deed.login": "signed in",
   "deed.logout": "signed out",
-  "deed.password": "changed the password",
+  "deed.changePassword": "changed the password",
+  "deed.invite": "invited an agent",
+  "deed.enroll": "enrolled an agent",
+  "deed.renew": "renewed a certificate",
+  "deed.revoke": "revoked the certificates",
 
   "error.unreachable": "Out of reach",
   "error.refused": "Refused",

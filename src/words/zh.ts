@@ -267,7 +267,11 @@ export const zh: Words = {
   "deed.setImage": "设置了镜像：",
   "deed.login": "登录",
   "deed.logout": "退出登录",
-  "deed.password": "修改了密码",
+  "deed.changePassword": "修改了密码",
+  "deed.invite": "邀请了一个 Agent",
+  "deed.enroll": "登记了一个 Agent",
+  "deed.renew": "续签了一张证书",
+  "deed.revoke": "吊销了证书",
 
   "error.unreachable": "无法到达",
   "error.refused": "被拒绝",
