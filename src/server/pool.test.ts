@@ -269,6 +269,35 @@ describe("an agent that fails", () => {
   });
 });
 
+describe("a slow instance", () => {
+  test("costs a read half of its time: the other instance answers inside the same deadline", async () => {
+    const { pool, announce } = await world({ timeoutMs: 1_000 });
+    const slow = await stubAgent("slow", { delayMs: 60_000 });
+    const fast = await stubAgent("fast");
+    await announce("*", "c", slow.address);
+    await announce("*", "c", fast.address);
+    const names = await Promise.all(
+      Array.from({ length: 6 }, async () => (await pool.on(web).workload.get(web)).row!.name),
+    );
+    expect(new Set(names)).toEqual(new Set(["fast"]));
+  });
+
+  test("is asked no more for a while after failing again and again, and others are not held up", async () => {
+    const { pool, announce } = await world({ timeoutMs: 100 });
+    const slow = await stubAgent("slow", { delayMs: 60_000 });
+    const other = await stubAgent("other");
+    await announce("*", "c", slow.address);
+    await announce("*", "d", other.address);
+    for (let call = 0; call < 5; call++) await failure(pool.on(web).workload.get(web));
+    const calls = slow.calls;
+    const failed = await failure(pool.on(web).workload.get(web));
+    expect(failed.code).toBe("agent.unavailable");
+    expect(failed.message).toContain("5 times in a row");
+    expect(slow.calls).toBe(calls);
+    expect((await pool.on({ cluster: "d" }).workload.get({ ...web, cluster: "d" })).row!.name).toBe("other");
+  });
+});
+
 describe("connections", () => {
   test("are made on first use, shared, and closed when idle", async () => {
     const { pool, announce } = await world({ idleMs: 200 });

@@ -7,6 +7,7 @@ import { agentServices, type Operation, operations } from "../contract/operation
 import { formatKey } from "../discovery/discovery.ts";
 import type { Connections } from "./connection.ts";
 import type { AgentEntry, Directory, Endpoint } from "./directory.ts";
+import { createGate, type Gate } from "./gate.ts";
 
 /** What an agent serves, by noun: `pool.on(input).workload.restart(input)`. */
 export type Peers = { [N in keyof typeof agentServices]: Peer<(typeof agentServices)[N]> };
@@ -45,9 +46,12 @@ export interface PoolOptions {
 
 const ejectMs = 1_000;
 const mostEjectMs = 15_000;
+/** Each cluster's own limits. */
+const gateOptions = { concurrency: 64, queue: 256, failures: 5, closedMs: 1_000, mostMs: 8_000 };
 
 export function createPool({ prefix, directory, connections, allowPlain, timeoutMs, now }: PoolOptions): Pool {
   const peersOf = new WeakMap<AgentEntry, Peers>();
+  const gates = new WeakMap<AgentEntry, Gate>();
   const stubs = new WeakMap<object, Map<DescService, unknown>>();
 
   connections.onBroken((connection) => {
@@ -107,35 +111,54 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     return nouns as Peers;
   }
 
+  function unary(entry: AgentEntry, operation: Operation, input: object, call: CallOptions = {}): Promise<unknown> {
+    const deadline = call.deadline ?? Date.now() + timeoutMs;
+    const gate = gateOf(entry);
+    // The background question is what finds out that a cluster is back: it passes a gate that is closed.
+    if (operation.id === "agent.summary") return attempt(entry, operation, input, { ...call, deadline });
+    return gate.pass(() => attempt(entry, operation, input, { ...call, deadline }), deadline, call.signal);
+  }
+
   /** A read moves on to another instance inside the same deadline; a write only if it was never sent. */
-  async function unary(
+  async function attempt(
     entry: AgentEntry,
     operation: Operation,
     input: object,
-    call: CallOptions = {},
+    call: CallOptions & { deadline: number },
   ): Promise<unknown> {
-    const deadline = call.deadline ?? Date.now() + timeoutMs;
     const tried = new Set<Endpoint>();
+    const gate = gateOf(entry);
     let problem = "no instance is announced";
     let untrusted: string | undefined;
-    while (Date.now() < deadline) {
+    while (Date.now() < call.deadline) {
       const endpoint = pick(entry, tried);
       if (!endpoint) break;
       tried.add(endpoint);
+      const mayMoveOn = !operation.audited && pick(entry, tried) !== undefined;
       const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
       endpoint.outstanding++;
       try {
         const method = methodOf(connection.client, operation);
-        const answer = await method(input, { ...call, deadline });
+        const answer = await method(input, { ...call, deadline: mayMoveOn ? half(call.deadline) : call.deadline });
         answered(endpoint);
         endpoint.certificateEnd = connection.peer?.end;
+        gate.heard(true);
         return answer;
       } catch (cause) {
         if (!(cause instanceof WireFailed)) {
           answered(endpoint);
+          gate.heard(true);
           throw cause;
         }
-        if (cause.code !== grpcCode.unavailable) throw fromWire(entry, operation, cause);
+        const slow = cause.code === grpcCode.deadline;
+        if (slow && mayMoveOn) {
+          eject(endpoint);
+          continue;
+        }
+        if (cause.code !== grpcCode.unavailable) {
+          if (slow) gate.heard(false);
+          throw fromWire(entry, operation, cause);
+        }
         eject(endpoint);
         connections.end(connection);
         untrusted = connection.peer?.problem;
@@ -151,10 +174,20 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         connections.release(connection);
       }
     }
+    gate.heard(false);
     if (untrusted !== undefined) {
       throw new Failed("agent.untrusted", { key: entry.key, problem: untrusted }, { object: entry.cluster });
     }
     throw new Failed("agent.unavailable", { key: entry.key, problem }, { object: entry.cluster });
+  }
+
+  function gateOf(entry: AgentEntry): Gate {
+    let gate = gates.get(entry);
+    if (!gate) {
+      gate = createGate(entry.key, entry.cluster, { ...gateOptions, now });
+      gates.set(entry, gate);
+    }
+    return gate;
   }
 
   async function* stream(
@@ -261,6 +294,11 @@ function fromWire(entry: AgentEntry, operation: Operation, cause: WireFailed): F
 
 function outcomeUnknown(entry: AgentEntry, cause: WireFailed): Failed {
   return new Failed("request.outcome_unknown", { cluster: entry.cluster }, { object: entry.cluster, cause });
+}
+
+/** Half of the time that is left: the other half is for another instance. */
+function half(deadline: number): number {
+  return Date.now() + (deadline - Date.now()) / 2;
 }
 
 /** grpc-js says so when no connection was ready: nothing left this process. */
