@@ -5,17 +5,27 @@ import { type Rule, rule as ruleOption } from "../gen/lizardcd/v1/options_pb.ts"
 import { Failed } from "./errors.ts";
 
 const patterns = new Map<string, RegExp>();
+const ruled = new WeakMap<DescMessage, ReadonlyMap<DescField, Rule>>();
 
 export function ruleOf(field: DescField): Rule | undefined {
-  return hasOption(field, ruleOption) ? getOption(field, ruleOption) : undefined;
+  return rulesOf(field.parent).get(field);
+}
+
+/** Decoded from the descriptor once: that takes far longer than checking a message. */
+function rulesOf(schema: DescMessage): ReadonlyMap<DescField, Rule> {
+  let rules = ruled.get(schema);
+  if (!rules) {
+    const fields = schema.fields.filter((field) => hasOption(field, ruleOption));
+    rules = new Map(fields.map((field) => [field, getOption(field, ruleOption)]));
+    ruled.set(schema, rules);
+  }
+  return rules;
 }
 
 /** @throws Failed "request.invalid" naming the first field whose value its rule does not allow. */
 export function check(schema: DescMessage, message: Message): void {
   const read = reflect(schema, message as never);
-  for (const field of schema.fields) {
-    const rule = ruleOf(field);
-    if (!rule) continue;
+  for (const [field, rule] of rulesOf(schema)) {
     const value = read.get(field);
     const values: unknown[] = field.fieldKind === "list" ? [...(value as Iterable<unknown>)] : [value];
     const given = field.fieldKind === "list" ? values.length > 0 : read.isSet(field);
