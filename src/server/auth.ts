@@ -60,6 +60,13 @@ interface Live {
   expiresAt: number;
 }
 
+interface Claims {
+  sid: string;
+  sub: string;
+  /** Seconds UTC. */
+  exp: number;
+}
+
 export async function createAuth({
   store,
   secret,
@@ -71,6 +78,7 @@ export async function createAuth({
   const tokens = new Elysia().use(jwt({ name: "tokens", secret, alg: "HS256" })).decorator.tokens;
   const sessions = new Map<string, Live>();
   const users = new Map<string, StoredUser>();
+  const verified = new Map<string, Claims>();
   const attempts = attemptLimit(clock);
   for (const { id, userId, expiresAt } of await store.sessions.alive(clock())) sessions.set(id, { userId, expiresAt });
   // Checked when no user has that name, so that the time to answer does not tell which names exist.
@@ -98,8 +106,7 @@ export async function createAuth({
   async function actorOf(request: Request): Promise<Actor> {
     const token = tokenOf(request);
     if (!token) throw new Failed("session.missing", {});
-    const claims = (await tokens.verify(token)) as false | { sid?: unknown; sub?: unknown; exp?: unknown };
-    if (!claims || typeof claims.sid !== "string") throw expired(token) ?? new Failed("session.invalid", {});
+    const claims = await claimsOf(token);
     const session = sessions.get(claims.sid);
     if (!session || session.userId !== claims.sub) throw new Failed("session.expired", {});
     if (session.expiresAt <= clock()) {
@@ -113,6 +120,18 @@ export async function createAuth({
       users.set(user.id, user);
     }
     return actor(user, claims.sid);
+  }
+
+  /** A signature that was right stays right; whether the session still holds is asked each time. */
+  async function claimsOf(token: string): Promise<Claims> {
+    const known = verified.get(token);
+    if (known && known.exp * 1000 > clock()) return known;
+    verified.delete(token);
+    const claims = (await tokens.verify(token)) as false | Partial<Claims>;
+    if (!claims || typeof claims.sid !== "string") throw expired(token) ?? new Failed("session.invalid", {});
+    if (verified.size >= mostRemembered) verified.delete(verified.keys().next().value!);
+    verified.set(token, claims as Claims);
+    return claims as Claims;
   }
 
   return {
