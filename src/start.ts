@@ -36,7 +36,7 @@ const simulated = [
   { name: "edge-1", seed: "roaming", labels: "env=edge,region=eu", comesAndGoes: true },
 ];
 const here = { stays: 90_000, away: 30_000 };
-const readyWithin = 30_000;
+const readyWithin = 60_000;
 
 const began = performance.now() - process.uptime() * 1000;
 
@@ -123,7 +123,8 @@ function supervise({ data }: Place, signal: AbortSignal): Starter {
   }
 
   function ended(program: Kept & { failed: () => void }, { exited, last }: Extract<Report, { last: string[] }>): void {
-    const said = last.filter(Boolean).at(-1) ?? "it said nothing";
+    const lines = last.filter((line) => line.trim() !== "");
+    const said = lines.findLast((line) => /^(lizardcd-\w+|error): /.test(line)) ?? lines.at(-1) ?? "it said nothing";
     const what = `${program.name} ended (${exited}): ${said}`;
     if (program.once) {
       starter.failure ??= `${what}; its log is ${logOf(data, program.name)}`;

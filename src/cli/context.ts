@@ -1,5 +1,5 @@
 // Which server, and with which token: flags, else the environment, else what login kept in a file of mode 0600.
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Lang } from "../words/words.ts";
 import { CommandFailed, exit } from "./exit.ts";
@@ -11,6 +11,7 @@ export type Env = Record<string, string | undefined>;
 export interface Session {
   server: string;
   username: string;
+  /** Empty after signing out: the server stays known. */
   token: string;
   /** Milliseconds since the epoch. */
   expires: number;
@@ -49,8 +50,8 @@ export function readSession(env: Env, lang: Lang): Session | undefined {
   const path = contextPath(env);
   try {
     const { server, username, token, expires } = (Bun.YAML.parse(readFileSync(path, "utf8")) ?? {}) as Partial<Session>;
-    if (!server || !token) return undefined;
-    return { server, token, username: username ?? "", expires: expires ?? 0 };
+    if (!server) return undefined;
+    return { server, token: token ?? "", username: username ?? "", expires: expires ?? 0 };
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw failed("context.unreadable", path, cause, lang);
@@ -65,15 +66,6 @@ export function writeSession(session: Session, env: Env, lang: Lang): void {
     writeFileSync(fresh, `${Bun.YAML.stringify(session, null, 2)}\n`, { mode: 0o600 });
     chmodSync(fresh, 0o600);
     renameSync(fresh, path);
-  } catch (cause) {
-    throw failed("context.unwritable", path, cause, lang);
-  }
-}
-
-export function forgetSession(env: Env, lang: Lang): void {
-  const path = contextPath(env);
-  try {
-    rmSync(path, { force: true });
   } catch (cause) {
     throw failed("context.unwritable", path, cause, lang);
   }

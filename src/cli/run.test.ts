@@ -109,7 +109,11 @@ test("login keeps the token in a file that only its owner reads, and later comma
 
   answers["POST /logout"] = () => Response.json({});
   expect(await cli("logout", { env })).toMatchObject({ code: 0 });
-  expect(() => statSync(config)).toThrow();
+  expect(readFileSync(config, "utf8")).toContain('token: ""');
+  answers["GET /account"] = ({ token }) => (token ? Response.json({}) : failure(401, "session.missing"));
+  const whoami = await cli("whoami", { env });
+  expect(whoami.code).toBe(3);
+  expect(whoami.err).toContain(`lizardcd login ${server.url.origin}`);
 });
 
 test("a wrong password keeps nothing and says so", async () => {
@@ -145,6 +149,14 @@ test("a list is a table with headings, names, or the server's own JSON", async (
   expect((await cli("get workloads --no-headers")).out).toStartWith("eu-1 ");
   expect((await cli("get workloads -o name")).out).toBe("eu-1/shop/deployments/web\n");
   expect(JSON.parse((await cli("get workloads -o json")).out).items[0].row.name).toBe("web");
+});
+
+test("a list that has no view of its own shows the plain fields of its rows", async () => {
+  answers["GET /agents"] = () => Response.json({ items: [{ cluster: "eu-1", version: "0.1.0" }] });
+  const { code, out } = await cli("agents list");
+  expect(code).toBe(0);
+  expect(out).toMatch(/^CLUSTER .*VERSION/);
+  expect(out).toContain("eu-1");
 });
 
 test("every page of a set is read, unless a limit is named", async () => {

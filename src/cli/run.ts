@@ -136,7 +136,7 @@ function describe(error: unknown, asked: Asked | undefined, env: Env, lang: Lang
     const { failure, status } = error;
     const code = exitOf(error);
     const said = sentence(lang, withFlag(failure, asked));
-    const object = failure.object && !said.includes(failure.object) ? failure.object : "";
+    const object = namesAll(said, failure.object) ? "" : failure.object;
     const next = nextStep(failure.code, asked, env, lang);
     const id = status >= 500 && failure.requestId ? tell(lang, "request.id", { id: failure.requestId }) : "";
     return { message: joined(lang, said, object && tell(lang, "concerns", { object }), next, id), code };
@@ -147,6 +147,14 @@ function describe(error: unknown, asked: Asked | undefined, env: Env, lang: Lang
     return { message: joined(lang, said, see), code: exit.usage };
   }
   throw error;
+}
+
+/** Whether the sentence says already which object it is. */
+function namesAll(said: string, object: string): boolean {
+  return object
+    .split(/[\s/]+/)
+    .filter((part) => part !== "in")
+    .every((part) => said.toLowerCase().includes(part.toLowerCase()));
 }
 
 /** A field is named as the person wrote it. */

@@ -5,7 +5,7 @@ import type { Session as Answered } from "../gen/lizardcd/v1/user_pb.ts";
 import type { Lang } from "../words/words.ts";
 import { type CallOptions, call } from "./client.ts";
 import type { Asked } from "./command.ts";
-import { contextOf, type Env, forgetSession, readSession, serverOf, writeSession } from "./context.ts";
+import { contextOf, type Env, readSession, serverOf, writeSession } from "./context.ts";
 import { CommandFailed, exit, Refused } from "./exit.ts";
 import type { Terminal } from "./terminal.ts";
 import { tell } from "./words.ts";
@@ -43,7 +43,7 @@ export async function logout({ flags }: Asked, env: Env, terminal: Terminal, opt
     // A session that has ended already is what was wanted.
     if (!(cause instanceof Refused) || cause.status !== 401) throw cause;
   }
-  if (kept?.server === context.server) forgetSession(env, lang);
+  if (kept?.server === context.server) writeSession({ ...kept, token: "", expires: 0 }, env, lang);
   await terminal.out(`${tell(lang, "logout.done", { server: context.server })}\n`);
 }
 

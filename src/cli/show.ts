@@ -5,7 +5,7 @@ import type { Reason } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { ClusterRow, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { NamespaceRow } from "../gen/lizardcd/v1/namespace_pb.ts";
 import type { Change, Pod, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { age, type Lang, say, sentence, wordsFor } from "../words/words.ts";
+import { age, duration, type Lang, say, sentence, wordsFor } from "../words/words.ts";
 import { type Column, clean, pairs, type TableOptions, table } from "./output.ts";
 import { tell } from "./words.ts";
 
@@ -122,8 +122,8 @@ export function names(message: Message): string | undefined {
 export function text(message: Message, lang: Lang, options: TableOptions): string {
   const rows = rowsOf(message);
   if (rows) {
-    const view = rows[0] && views[rows[0].$typeName];
-    return view ? table(rows as never[], view.columns(lang), options) : "";
+    const columns = rows[0] ? (views[rows[0].$typeName]?.columns(lang) ?? plainColumns(rows, lang)) : [];
+    return table(rows as never[], columns as Column<never>[], options);
   }
   if (message.$typeName === "lizardcd.v1.Workload") return workload(message as Workload, lang, options);
   return facts(message, lang);
@@ -193,25 +193,45 @@ function podColumns(lang: Lang): Column<Pod>[] {
   ];
 }
 
+/** Rows of a type without a view: a column for each of their plain fields. */
+function plainColumns(rows: readonly Message[], lang: Lang): Column<Message>[] {
+  const names = new Set(rows.flatMap((row) => Object.keys(row)).filter((name) => !name.startsWith("$")));
+  return [...names].map((name) => ({
+    head: titleOf(name, lang),
+    value: (row) => plain(name, (row as unknown as Record<string, unknown>)[name], lang),
+    flexible: true,
+  }));
+}
+
 /** Any other message: its plain fields by name. */
 function facts(message: Message, lang: Lang): string {
   const entries = Object.entries(message).filter(([name]) => !name.startsWith("$"));
   return pairs(entries.map(([name, value]) => [titleOf(name, lang), plain(name, value, lang)] as const));
 }
 
+/** Fields that pages have a word for, too. */
+const worded = new Set(["cluster", "namespace", "labels", "username", "role", "simulated", "created", "name", "state"]);
+
 function titleOf(name: string, lang: Lang): string {
   const bare = name.replace(/Ms$/, "");
-  return wordOf(lang, bare) ?? bare.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  const word = worded.has(bare) ? wordOf(lang, bare) : undefined;
+  if (word) return word;
+  const words = bare.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function plain(name: string, value: unknown, lang: Lang): string {
+  // What is still to come, where all others have passed.
+  if (name === "certificateMs" && typeof value === "number") return value < 0 ? "" : duration(lang, value);
   if (name.endsWith("Ms") && typeof value === "number") return age(lang, value);
   if (typeof value === "string") return value;
   if (typeof value === "number") return String(value);
   if (typeof value === "boolean") return value ? "true" : "";
   if (Array.isArray(value)) return value.filter((one) => typeof one === "string").join(", ");
-  if (typeof value === "object" && value !== null && !("$typeName" in value)) return labelText(value as never);
-  return "";
+  if (typeof value !== "object" || value === null) return "";
+  if (!("$typeName" in value)) return labelText(value as Record<string, string>);
+  // A failure or a reason.
+  return "code" in value && value.code ? sentence(lang, value as unknown as Reason) : "";
 }
 
 function counts(lang: Lang, { states, workloads: total }: ClusterRow): string {

@@ -49,7 +49,7 @@ async function start(data: string, more: string[] = [], env: Record<string, stri
 }
 
 async function ready({ printed }: Started): Promise<string> {
-  await until(() => /Password\s+\S/.test(printed()), { what: "npm start to print the password", timeout: 30_000 });
+  await until(() => /Password\s+\S/.test(printed()), { what: "npm start to print the password", timeout: 60_000 });
   return /Password\s+(\S+)/.exec(printed())![1]!;
 }
 
@@ -67,7 +67,7 @@ async function fleet(url: string, password: string): Promise<{ name: string; sta
       ({ clusters } = (await answer.json()) as { clusters: typeof clusters });
       return clusters.length === 3 && clusters.every(({ state }) => state === "ok" || state === "degraded");
     },
-    { what: "three clusters to answer", timeout: 30_000 },
+    { what: "three clusters to answer", timeout: 60_000 },
   );
   return clusters;
 }
@@ -84,7 +84,7 @@ test("npm start brings three clusters up; killing npm or the starter outright le
   expect(readFileSync(file, "utf8").trim()).toBe(password);
   expect(left().length).toBeGreaterThanOrEqual(8);
   first.npm.kill("SIGKILL");
-  await until(() => left().length === 0, { what: "every process to end with npm", timeout: 15_000 });
+  await until(() => left().length === 0, { what: "every process to end with npm", timeout: 30_000 });
 
   // The same folder: the same password, and the starter itself is killed.
   const second = await start("kept");
@@ -92,26 +92,26 @@ test("npm start brings three clusters up; killing npm or the starter outright le
   await fleet(second.url, password);
   const starter = left().find(({ command }) => command.includes("src/start.ts") && !command.startsWith("sh "))!;
   process.kill(starter.pid, "SIGKILL");
-  await until(() => left().length === 0, { what: "every process to end with the starter", timeout: 15_000 });
+  await until(() => left().length === 0, { what: "every process to end with the starter", timeout: 30_000 });
 
   // The supervisor dies: its children end by their standard input, and the starter says so.
   const third = await start("kept");
   await ready(third);
   const supervisor = left().find(({ command }) => command.includes("supervisor-main.ts"))!;
   process.kill(supervisor.pid, "SIGKILL");
-  await until(() => left().length === 0, { what: "every process to end with the supervisor", timeout: 15_000 });
+  await until(() => left().length === 0, { what: "every process to end with the supervisor", timeout: 30_000 });
   expect(await third.exited).not.toBe(0);
-}, 120_000);
+}, 240_000);
 
 test("Ctrl-C ends everything in order", async () => {
   const started = await start("interrupted");
   await ready(started);
   // A terminal sends it to the whole group.
   process.kill(-started.npm.pid!, "SIGINT");
-  await until(() => left().length === 0, { what: "every process to end", timeout: 15_000 });
+  await until(() => left().length === 0, { what: "every process to end", timeout: 30_000 });
   const log = readFileSync(join(folder, "interrupted", "logs", "server.log"), "utf8");
   expect(log).toContain("server stops");
-}, 60_000);
+}, 180_000);
 
 test("settings of the environment reach the server alone", async () => {
   const started = await start("environment", [], { LIZARDCD_LOG_ENCODING: "json", LIZARDCD_CLUSTER: "Not Valid" });
@@ -119,8 +119,8 @@ test("settings of the environment reach the server alone", async () => {
   await fleet(started.url, password);
   expect(readFileSync(join(folder, "environment", "logs", "server.log"), "utf8")).toStartWith("{");
   started.npm.kill("SIGTERM");
-  await until(() => left().length === 0, { what: "every process to end", timeout: 15_000 });
-}, 60_000);
+  await until(() => left().length === 0, { what: "every process to end", timeout: 30_000 });
+}, 180_000);
 
 test("a port in use, a wrong flag, a folder that cannot be and a kubeconfig that is not are told in one sentence", async () => {
   const other = createServer();
@@ -137,7 +137,7 @@ test("a port in use, a wrong flag, a folder that cannot be and a kubeconfig that
     expect(await started.exited).toBe(1);
     expect(started.printed()).toContain(said);
     expect(started.printed()).not.toMatch(/\n\s+at .*:\d+:\d+/);
-    await until(() => left().length === 0, { what: `nothing to be left after ${flags.join(" ")}`, timeout: 15_000 });
+    await until(() => left().length === 0, { what: `nothing to be left after ${flags.join(" ")}`, timeout: 30_000 });
   }
   other.close();
-}, 90_000);
+}, 180_000);
