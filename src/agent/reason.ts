@@ -206,7 +206,7 @@ export function lastLine(text: string): string {
   const line = text.trimEnd().split("\n").at(-1) ?? "";
   const clean = line
     .replace(/\u001b\[[0-9;?]*[ -/]*[@-~]/g, "")
-    .replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ")
+    .replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, " ")
     .trim();
   return clean.length > 300 ? `${clean.slice(0, 299)}…` : clean;
 }

@@ -164,7 +164,8 @@ async function bind(server: grpc.Server, listen: string, credentials: grpc.Serve
   return new Promise((resolve, reject) => {
     server.bindAsync(listen, credentials, (cause, port) => {
       if (!cause) return resolve(port);
-      const words = /EADDRINUSE|in use/.test(cause.message) ? "it is in use by another program" : cause.message;
+      const problem = /errors: \[(.*)\]$/.exec(cause.message)?.[1] ?? cause.message;
+      const words = problem.includes("EADDRINUSE") ? "it is in use by another program" : problem;
       reject(new Error(`cannot listen on ${listen}: ${words}`, { cause }));
     });
   });
