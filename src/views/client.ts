@@ -5,8 +5,9 @@ import { age, duration, type Lang } from "../words/age.ts";
 const root = document.documentElement;
 root.classList.add("js");
 const lang: Lang = root.lang.startsWith("zh") ? "zh" : "en";
-// What the server's clock says more than ours. Ages are counted from its stamps by our clock.
-const ahead = Number(root.dataset.now) - Date.now();
+// What the server's clock says more than ours did when the page came in. Ages are counted from its stamps by our clock.
+const [arrival] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+const ahead = Number(root.dataset.now) - (performance.timeOrigin + (arrival?.responseStart ?? performance.now()));
 
 interface Htmx {
   process(element: Element): void;
@@ -24,7 +25,8 @@ function tick() {
   if (document.hidden) return;
   const now = Date.now() + ahead;
   for (const element of all<HTMLTimeElement>("time[data-t]")) {
-    const ms = now - Number(element.dataset.t) * 1000;
+    // A page that was long on its way is behind the stream; nothing is younger than now, and only -1 means never.
+    const ms = Math.max(0, now - Number(element.dataset.t) * 1000);
     const text = element.dataset.bare === undefined ? age(lang, ms) : duration(lang, ms);
     if (element.textContent !== text) element.textContent = text;
     if (element.className === "age" && element.dataset.a !== "lost") {
