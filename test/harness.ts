@@ -46,7 +46,11 @@ export function onEnd(end: () => Promise<unknown> | unknown): void {
   ends.push(end);
 }
 
-export async function startTestServer(options: Partial<ServerOptions> = {}): Promise<TestServer> {
+/** @param tls whom to trust where the server speaks TLS. */
+export async function startTestServer(
+  options: Partial<ServerOptions> = {},
+  tls: { ca?: string } = {},
+): Promise<TestServer> {
   const data = await mkdtemp(join(tmpdir(), "lizardcd-test-"));
   onEnd(() => rm(data, { recursive: true, force: true }));
   const registry = memoryRegistry();
@@ -74,7 +78,7 @@ export async function startTestServer(options: Partial<ServerOptions> = {}): Pro
     registry,
     password,
     data,
-    client: await login(server.url, "admin", password),
+    client: await login(server.url, "admin", password, tls),
     announce(cluster, address, namespace = "*") {
       const stop = new AbortController();
       const key = `lizardcd-agent.${namespace}.${cluster}`;
@@ -91,17 +95,24 @@ export async function startTestServer(options: Partial<ServerOptions> = {}): Pro
   };
 }
 
-export async function login(url: string, username: string, password: string): Promise<Client> {
+export async function login(
+  url: string,
+  username: string,
+  password: string,
+  tls: { ca?: string } = {},
+): Promise<Client> {
   const answer = await fetch(`${url}/login`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ username, password }),
-  });
+    tls,
+  } as RequestInit);
   const { accessToken } = (await answer.json()) as { accessToken: string };
-  return client(url, accessToken);
+  return client(url, accessToken, tls);
 }
 
-export function client(url: string, token: string): Client {
+export function client(url: string, token: string, tls: { ca?: string } = {}): Client {
+  const ask = (path: string, init: RequestInit) => answered(path, { ...init, tls } as RequestInit);
   const bearer: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
   return {
     token,
@@ -127,7 +138,7 @@ export function client(url: string, token: string): Client {
   };
 }
 
-async function ask(url: string, init: RequestInit): Promise<Answered> {
+async function answered(url: string, init: RequestInit): Promise<Answered> {
   const answer = await fetch(url, init);
   const text = await answer.text();
   const json = answer.headers.get("content-type")?.startsWith("application/json");

@@ -1,7 +1,5 @@
 // The agent's own certificate: enrolled with a token, kept in a file, renewed at two thirds of its life while the agent
 // serves on. The key is made here and never leaves.
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
 import { experimental, type ServerCredentials } from "@grpc/grpc-js";
 import { operation } from "../contract/operation.ts";
 import { backoff, sleep } from "../process/backoff.ts";
@@ -9,13 +7,9 @@ import type { Log } from "../process/log.ts";
 import { backdateMs, fingerprintOf } from "../trust/authority.ts";
 import { identityOf, readCertificate } from "../trust/identity.ts";
 import { newRequest, prove } from "../trust/request.ts";
+import { type Credentials, EnrollmentFailed, fileStore, type IdentityStore } from "./identity-store.ts";
 
-/** PEM, all three. */
-export interface Credentials {
-  certificate: string;
-  key: string;
-  ca: string;
-}
+export { type Credentials, EnrollmentFailed } from "./identity-store.ts";
 
 export interface Identity {
   /** For the gRPC server: a renewed certificate is taken up by new connections. */
@@ -30,26 +24,29 @@ export interface Identity {
 export interface EnrollOptions {
   /** "https://lizardcd.example.com". */
   server: string;
+  /** PEM of the CA to trust at that address beside the system's. */
+  serverCa?: string;
   cluster: string;
   /** From an invitation, or the server's join token; needed where nothing is kept. */
   token?: string;
   /** Where key, certificate and CA are kept, mode 0600; without it they live in memory alone. */
   file?: string;
+  /** Or kept there. */
+  store?: IdentityStore;
   log: Log;
   signal: AbortSignal;
 }
 
-/** It cannot be had: the sentence says what to do. */
-export class EnrollmentFailed extends Error {}
-
 /** Opens what is kept, or enrolls. Waits for a server that does not answer yet. @throws EnrollmentFailed */
 export async function enrolledIdentity(options: EnrollOptions): Promise<Identity> {
-  const kept = await openKept(options);
+  const store = options.store ?? (options.file ? fileStore(options.file) : undefined);
+  const kept = store && (await openKept(options, store));
   const credentials = kept ?? (await enroll(options));
-  if (!kept) await keep(options.file, credentials);
+  if (!kept) await store?.write(credentials, options.signal);
   const identity = fixedIdentity(credentials);
   const stop = new AbortController();
-  void renewing(options, credentials, identity.set, AbortSignal.any([options.signal, stop.signal]));
+  const take = (next: Credentials) => identity.set(next);
+  void renewing(options, store, credentials, take, AbortSignal.any([options.signal, stop.signal]));
   return {
     ...identity,
     get end() {
@@ -116,7 +113,7 @@ function fixedIdentity(first: Credentials) {
   };
 }
 
-async function enroll({ server, cluster, token, log, signal }: EnrollOptions): Promise<Credentials> {
+async function enroll({ server, serverCa, cluster, token, log, signal }: EnrollOptions): Promise<Credentials> {
   if (!token) {
     throw new EnrollmentFailed(
       `the agent has no certificate yet: give it --token, made by \`lizardcd agents enroll --cluster ${cluster}\``,
@@ -126,7 +123,7 @@ async function enroll({ server, cluster, token, log, signal }: EnrollOptions): P
   const wait = backoff({ first: 250, most: 5_000 });
   for (;;) {
     try {
-      const answer = await ask(server, "trust.enroll", { token, cluster, request }, signal);
+      const answer = await ask({ server, serverCa }, "trust.enroll", { token, cluster, request }, signal);
       pinned(token, answer.ca);
       log.info("enrolled", { server, cluster, days: Math.round(answer.expiresIn / 86_400) });
       return { certificate: answer.certificate, key, ca: answer.ca };
@@ -147,6 +144,7 @@ function pinned(token: string, ca: string): void {
 
 async function renewing(
   options: EnrollOptions,
+  store: IdentityStore | undefined,
   first: Credentials,
   take: (next: Credentials) => void,
   signal: AbortSignal,
@@ -166,10 +164,11 @@ async function renewing(
       const { key, request } = await newRequest();
       const proof = await prove(request, credentials.key);
       const body = { certificate: credentials.certificate, request, proof };
-      const answer = await ask(options.server, "trust.renew", body, signal);
+      const answer = await ask(options, "trust.renew", body, signal);
       credentials = { certificate: answer.certificate, key, ca: answer.ca };
-      await keep(options.file, credentials);
+      // Taken up before it is kept: a full disk must not leave the agent with the old one.
       take(credentials);
+      await store?.write(credentials, signal);
       wait.reset();
       options.log.info("certificate renewed", { days: Math.round(answer.expiresIn / 86_400) });
     } catch (cause) {
@@ -188,7 +187,7 @@ interface Answer {
 }
 
 async function ask(
-  server: string,
+  { server, serverCa }: Pick<EnrollOptions, "server" | "serverCa">,
   id: "trust.enroll" | "trust.renew",
   body: object,
   signal: AbortSignal,
@@ -199,7 +198,8 @@ async function ask(
     headers: { "content-type": "application/json", accept: "application/json" },
     body: JSON.stringify(body),
     signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
-  });
+    ...(serverCa ? { tls: { ca: serverCa } } : {}),
+  } as RequestInit);
   const text = await answer.text();
   if (answer.ok) return JSON.parse(text) as Answer;
   if (answer.status >= 500 || answer.status === 429) throw new Error(`${server} answered ${answer.status}`);
@@ -217,43 +217,26 @@ function sentenceIn(text: string): string | undefined {
   }
 }
 
-const parts = { key: "PRIVATE KEY", certificate: "CERTIFICATE" } as const;
-
-/** Kept as PEM blocks: the key, the certificate, the CA. @throws EnrollmentFailed where the file is of another cluster. */
-async function openKept({ file, cluster, token, log }: EnrollOptions): Promise<Credentials | undefined> {
-  if (!file) return undefined;
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new EnrollmentFailed(`${file} cannot be read: ${(cause as Error).message}`, { cause });
-  }
-  const blocks = [...text.matchAll(/-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----\n?/g)];
-  const key = blocks.find(([, name]) => name === parts.key)?.[0];
-  const [certificate, ca] = blocks.filter(([, name]) => name === parts.certificate).map(([block]) => block);
-  if (!key || !certificate || !ca) throw new EnrollmentFailed(`${file} is not an agent's identity: move it away`);
-  const { names, notAfter } = readCertificate(certificate);
+/** @throws EnrollmentFailed where what is kept is of another cluster, or has ended and there is no token. */
+async function openKept(
+  { cluster, token, log, signal }: EnrollOptions,
+  store: IdentityStore,
+): Promise<Credentials | undefined> {
+  const kept = await store.read(signal);
+  if (!kept) return undefined;
+  const { names, notAfter } = readCertificate(kept.certificate);
   const named = identityOf(names)?.cluster;
   if (named !== cluster) {
     throw new EnrollmentFailed(
-      `${file} is the identity of cluster ${named}, not of ${cluster}: give another --identity`,
+      `${store.name} is the identity of cluster ${named}, not of ${cluster}: give another ${store.flag}`,
     );
   }
-  if (notAfter > Date.now()) return { key, certificate, ca };
+  if (notAfter > Date.now()) return kept;
   if (token) {
-    log.warn("the kept certificate has ended, enrolling again", { file });
+    log.warn("the kept certificate has ended, enrolling again", { kept: store.name });
     return undefined;
   }
   throw new EnrollmentFailed(
-    `the certificate in ${file} has ended: enroll again with \`lizardcd agents enroll --cluster ${cluster}\``,
+    `the certificate in ${store.name} has ended: enroll again with \`lizardcd agents enroll --cluster ${cluster}\``,
   );
-}
-
-async function keep(file: string | undefined, { key, certificate, ca }: Credentials): Promise<void> {
-  if (!file) return;
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const lines = [key, certificate, ca].map((block) => `${block.trim()}\n`).join("");
-  await writeFile(`${file}.new`, lines, { mode: 0o600 });
-  await rename(`${file}.new`, file);
 }

@@ -9,7 +9,8 @@ import { log, startLog } from "../process/log.ts";
 import { version } from "../process/version.ts";
 import { type AgentConfig, agentConfig } from "./config.ts";
 import { enrolledIdentity, fileIdentity, type Identity } from "./identity.ts";
-import { createKube } from "./kube.ts";
+import { secretStore } from "./identity-secret.ts";
+import { createKube, type Kube } from "./kube.ts";
 import { createMetrics, serveMetrics } from "./metrics.ts";
 import { type AgentOptions, startAgent } from "./server.ts";
 import { tunnelAnnouncer } from "./tunnel.ts";
@@ -28,7 +29,7 @@ async function main(): Promise<void> {
   const metrics = createMetrics();
   const scrape = serveMetrics(config.metrics, metrics);
   const kube = createKube(config.access, { onRequest: metrics.request, timeoutMs: Math.min(config.timeout, 10_000) });
-  const identity = await identityOf(config, signal);
+  const identity = await identityOf(config, kube, signal);
   const agent = await startAgent({
     kube,
     cluster: config.clusterName,
@@ -51,10 +52,14 @@ async function main(): Promise<void> {
   identity?.stop();
 }
 
-async function identityOf({ trust, clusterName }: AgentConfig, signal: AbortSignal): Promise<Identity | undefined> {
+async function identityOf(
+  { trust, clusterName, ...config }: AgentConfig,
+  signal: AbortSignal,
+): Promise<Identity | undefined> {
   if (trust.from === "nowhere") return undefined;
+  const serverCa = config.serverCa ? readFileSync(config.serverCa, "utf8") : undefined;
   if (trust.from === "files") return fileIdentity(trust.files, (file) => readFileSync(file, "utf8"));
-  return enrolledIdentity({ ...trust, cluster: clusterName, log: log("trust"), signal });
+  return enrolledIdentity({ ...trust, serverCa, cluster: clusterName, log: log("trust"), signal });
 }
 
 function announcerOf(config: AgentConfig, identity: Identity | undefined): AgentOptions["announcer"] {
@@ -62,7 +67,8 @@ function announcerOf(config: AgentConfig, identity: Identity | undefined): Agent
   if (via === "registry") return all(registriesOf(config));
   if (via === "address") return announceToServer({ server, joinToken });
   const prove = async (challenge: string) => (identity ? identity.proof(challenge) : { token: joinToken });
-  return (inject) => tunnelAnnouncer({ server, proxy, prove, inject });
+  const serverCa = config.serverCa ? readFileSync(config.serverCa, "utf8") : undefined;
+  return (inject) => tunnelAnnouncer({ server, serverCa, proxy, prove, inject });
 }
 
 function registriesOf(config: AgentConfig): Announcer[] {

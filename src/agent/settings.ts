@@ -25,6 +25,11 @@ export const agentSettings = {
     default: "127.0.0.1:15017",
     help: "where it serves /metrics, /healthz and /readyz",
   },
+  httpPlain: {
+    flag: "http.plain",
+    type: "boolean",
+    help: "allow a metrics address that others can reach, for kubelet and Prometheus; calls stay on mutual TLS",
+  },
   kubeconfig: {
     flag: "kubeconfig",
     type: "text",
@@ -46,6 +51,11 @@ export const agentSettings = {
     type: "text",
     help: "the server, https://lizardcd.example.com: enroll there, and announce there where no registry is given",
   },
+  serverCa: {
+    flag: "server-ca",
+    type: "text",
+    help: "file with the CA of the server's https address, where the system does not trust it",
+  },
   token: { flag: "token", type: "secret", help: "enroll with this token, made by `lizardcd agents enroll`" },
   joinToken: { flag: "join-token", type: "secret", help: "or with the server's join token, from its data folder" },
   identity: {
@@ -53,8 +63,21 @@ export const agentSettings = {
     type: "text",
     help: "the file that keeps the agent's key and certificate; with --token a file in $XDG_DATA_HOME/lizardcd",
   },
-  tlsCa: { flag: "tls.ca", type: "text", help: "file with the CA of the server's certificate, where it is not enrolled" },
-  tlsCert: { flag: "tls.cert", type: "text", help: "file with the agent's certificate, with --tls.ca; read again when it changes" },
+  identitySecret: {
+    flag: "identity-secret",
+    type: "text",
+    help: "or the Secret that keeps them, in the agent's own namespace: a pod that is replaced needs no new token",
+  },
+  tlsCa: {
+    flag: "tls.ca",
+    type: "text",
+    help: "file with the CA of the server's certificate, where it is not enrolled",
+  },
+  tlsCert: {
+    flag: "tls.cert",
+    type: "text",
+    help: "file with the agent's certificate, with --tls.ca; read again when it changes",
+  },
   tlsKey: { flag: "tls.key", type: "text", help: "file with its private key" },
   reach: {
     flag: "reach",

@@ -7,6 +7,8 @@ import { beat, beatMs, type Challenge, createStreams, type Hello, tunnelPath, ty
 export interface TunnelOptions {
   /** "https://lizardcd.example.com". */
   server: string;
+  /** PEM of the CA to trust at that address beside the system's. */
+  serverCa?: string;
   /** "http://proxy:3128", reached by CONNECT. */
   proxy?: string;
   /** Proof of who this is: a certificate and a signature over the challenge, or the join token. */
@@ -20,7 +22,7 @@ const patienceMs = 10_000;
 const highWater = 1024 * 1024;
 
 /** Announcing is being connected: the keys hold as long as the tunnel is open. */
-export function tunnelAnnouncer({ server, proxy, prove, inject }: TunnelOptions): Announcer {
+export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: TunnelOptions): Announcer {
   const url = `${server.replace(/^http/, "ws").replace(/\/+$/, "")}${tunnelPath}`;
 
   return {
@@ -49,7 +51,10 @@ export function tunnelAnnouncer({ server, proxy, prove, inject }: TunnelOptions)
     onOpen: () => void,
   ): Promise<string> {
     return new Promise((resolve) => {
-      const socket = new WebSocket(url, proxy ? ({ proxy } as never) : undefined);
+      const socket = new WebSocket(url, {
+        ...(proxy ? { proxy } : {}),
+        ...(serverCa ? { tls: { ca: serverCa } } : {}),
+      } as never);
       socket.binaryType = "arraybuffer";
       const streams = createStreams({ send: (frame) => flow(socket, frame) }, inject);
       let heard = performance.now();

@@ -129,6 +129,21 @@ describe("one workload", () => {
     expect(body.items[0]).toMatchObject({ actor: "admin", outcome: "done", door: "json" });
   });
 
+  test("pause and resume reach the agent, are audited, and lead a browser without scripts back to the page", async () => {
+    expect((await server.client.post(`${web}/pause`, {})).body).toMatchObject({
+      paused: true,
+      row: { state: "paused" },
+    });
+    const resumed = await server.client.page(`${web}/resume`, { form: {} });
+    expect([resumed.status, resumed.headers.get("location")]).toEqual([303, `${web}?done=resume`]);
+    expect((await server.client.page(`${web}?done=resume`)).body).toContain("Resumed the rollouts of shop/web in eu-1");
+    const { body } = await server.client.get("/audit?cluster=eu-1&q=web&limit=2");
+    expect(body.items).toMatchObject([
+      { operation: "workload.resume", outcome: "done", door: "browser" },
+      { operation: "workload.pause", outcome: "done", door: "json" },
+    ]);
+  });
+
   test("a dry run changes nothing and leaves no entry", async () => {
     const count = async () => (await server.client.get("/audit?operation=workload.setImage")).body.items.length;
     const before = await count();

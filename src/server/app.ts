@@ -61,15 +61,17 @@ export interface AppDeps {
   timeoutMs: number;
   publicUrl?: string;
   now: () => number;
-  /** False while the server is stopping. */
-  ready: () => boolean;
+  /** Aborted when the server stops: streams end then. */
+  stopping: AbortSignal;
+  /** True where browsers come over TLS to this server itself. */
+  tls: boolean;
   onAnswer: RouteDeps["onAnswer"];
 }
 
 export function createApp(deps: AppDeps) {
   const { pages, auth, publicUrl } = deps;
   const live: LiveDeps = deps;
-  const secure = publicUrl?.startsWith("https:") ?? false;
+  const secure = deps.tls || (publicUrl?.startsWith("https:") ?? false);
   const app = new Elysia({ serve: { idleTimeout: 0, maxRequestBodySize: 2 * 1024 * 1024 } });
 
   const answers: AnyAnswer[] = [
@@ -190,7 +192,7 @@ export function createApp(deps: AppDeps) {
       const actor = await auth.actorOf(request);
       auth.allow(actor, op.permission, op.id);
       const input = inputOf(op, { ...queryOf(request), ...params }) as InputOf<I>;
-      return eventStream((signal) => messages(input, actor, signal), request);
+      return eventStream((signal) => messages(input, actor, signal), request, deps.stopping);
     } catch (cause) {
       return finish(request, answerFailure(request, failedOf(cause, { call: callOf() }, deps.log)));
     }
@@ -218,7 +220,7 @@ export function createApp(deps: AppDeps) {
   }
 
   async function readiness(): Promise<Response> {
-    if (!deps.ready()) return new Response("stopping\n", { status: 503 });
+    if (deps.stopping.aborted) return new Response("stopping\n", { status: 503 });
     try {
       await deps.store.ping();
       return new Response("ok\n");

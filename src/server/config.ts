@@ -1,11 +1,11 @@
 // The server's configuration: the only file here that reads flags, files and environment.
 import { join } from "node:path";
-import { hostPort, isLoopback, programSettings, refuseOpen } from "../process/settings.ts";
+import { hostPort, isLoopback, programSettings, refuseOpen, SettingInvalid } from "../process/settings.ts";
 import { build } from "../process/version.ts";
 import { type ServerSettings, serverSettings } from "./settings.ts";
 
 export interface ServerConfig extends ServerSettings {
-  http: { host: string; port: number };
+  http: { host: string; port: number; tls?: { cert: string; key: string } };
   metrics: { host: string; port: number };
   /** The SQLite file. */
   store: string;
@@ -17,11 +17,13 @@ export interface ServerConfig extends ServerSettings {
 export function serverConfig(): ServerConfig {
   const summary = "The Lizardcd server: pages, JSON and the way to every agent.";
   const { values } = programSettings({ name: "lizardcd-server", summary, version: build, table: serverSettings });
-  refuseOpen("http-addr", values.httpAddr, values.insecure);
+  const { httpTlsCert: cert, httpTlsKey: key } = values;
+  if (Boolean(cert) !== Boolean(key)) throw new SettingInvalid("--http.tls.cert and --http.tls.key go together");
+  if (!cert) refuseOpen("http-addr", values.httpAddr, values.insecure);
   refuseOpen("metrics-addr", values.metricsAddr, values.insecure);
   return {
     ...values,
-    http: hostPort(values.httpAddr),
+    http: { ...hostPort(values.httpAddr), tls: cert && key ? { cert, key } : undefined },
     metrics: hostPort(values.metricsAddr),
     store: values.db || join(values.data, "lizardcd.db"),
     open: !isLoopback(values.httpAddr),

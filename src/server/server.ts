@@ -12,6 +12,7 @@ import { createAuth, sameText } from "./auth.ts";
 import { connections } from "./connection.ts";
 import type { DataFolder } from "./data.ts";
 import { createDirectory, type Directory } from "./directory.ts";
+import { listen } from "./http.ts";
 import { createMetrics } from "./metrics.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { registriesOutside } from "./registered.ts";
@@ -22,7 +23,7 @@ import { createTunnels } from "./tunnel.ts";
 import { createWatches } from "./watches.ts";
 
 export interface ServerOptions {
-  http: { host: string; port: number };
+  http: { host: string; port: number; tls?: { cert: string; key: string } };
   metrics?: { host: string; port: number };
   data: DataFolder;
   /** SQLite file, or ":memory:". */
@@ -62,6 +63,8 @@ export interface RunningServer {
   joinToken: string;
   /** The password made at the first start, while it holds. */
   firstPassword?: string;
+  /** Looks at once whether the listening certificate has changed. */
+  lookAgain(): void;
   /** Lets requests under way finish, then closes everything. */
   stop(): Promise<void>;
 }
@@ -123,35 +126,37 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const embedded = options.embedded && embeddedRegistry({ prefix, leaseMs: options.embedded.leaseMs, now });
     const tunnels =
       options.embedded && (await createTunnels({ prefix, admit: admission(trust, joinToken), log: log("tunnel") }));
-    const app = createApp({
-      pool,
-      summaries,
-      watches,
-      store,
-      auth,
-      audit: createAudit(store, clock, log("audit")),
-      embedded,
-      trust,
-      tunnels,
-      log: log("http"),
-      pages: {
-        version: options.version,
-        insecure: options.insecure && !isLoopback(`${bracketed(options.http.host)}:${options.http.port}`),
-        simulated: () => isSimulated(summaries),
-        plaintext: () => callsPlain(directory, trust),
-        registries: () => registriesOutside({ pool, now }),
+    const app = () =>
+      createApp({
+        pool,
+        summaries,
+        watches,
+        store,
+        auth,
+        audit: createAudit(store, clock, log("audit")),
+        embedded,
+        trust,
+        tunnels,
+        log: log("http"),
+        pages: {
+          version: options.version,
+          insecure: options.insecure && !isLoopback(`${bracketed(options.http.host)}:${options.http.port}`),
+          simulated: () => isSimulated(summaries),
+          plaintext: () => callsPlain(directory, trust),
+          registries: () => registriesOutside({ pool, now }),
+          publicUrl: options.publicUrl,
+          clock,
+        },
+        prefix,
+        timeoutMs: options.timeoutMs,
         publicUrl: options.publicUrl,
-        clock,
-      },
-      prefix,
-      timeoutMs: options.timeoutMs,
-      publicUrl: options.publicUrl,
-      now,
-      ready: () => !stopping.signal.aborted,
-      onAnswer: metrics.onAnswer,
-    });
+        now,
+        stopping: stopping.signal,
+        tls: options.http.tls !== undefined,
+        onAnswer: metrics.onAnswer,
+      });
     const { http, metrics: metricsAt } = options;
-    app.listen({ hostname: http.host, port: http.port, idleTimeout: 0 });
+    const doors = listen(app, { ...http, log: log("http") });
     const metricsServer = metricsAt && serveMetrics(metricsAt, metrics);
 
     const sources = [...(embedded ? [embedded] : []), ...(tunnels ? [tunnels.source] : []), ...options.sources];
@@ -162,7 +167,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     });
 
     return {
-      url: `http://${shown(http.host)}:${app.server!.port}`,
+      url: `${http.tls ? "https" : "http"}://${shown(http.host)}:${doors.port}`,
       metricsUrl: metricsServer && `http://${shown(metricsAt!.host)}:${metricsServer.port}`,
       pool,
       summaries,
@@ -170,11 +175,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       trust,
       joinToken,
       firstPassword,
+      lookAgain: doors.look,
       async stop() {
         stopping.abort();
         watches.close();
-        await Promise.race([app.server!.stop(), Bun.sleep(5_000)]);
-        await app.server!.stop(true);
+        await doors.stop(5_000);
         await metricsServer?.stop(true);
         embedded?.close();
         await tunnels?.close();

@@ -20,6 +20,12 @@ export const serverSettings = {
     default: "127.0.0.1:15117",
     help: "where it serves /metrics",
   },
+  httpTlsCert: {
+    flag: "http.tls.cert",
+    type: "text",
+    help: "serve pages and JSON over TLS with the certificate chain in this file; read again when it changes",
+  },
+  httpTlsKey: { flag: "http.tls.key", type: "text", help: "file with its private key" },
   publicUrl: {
     flag: "public-url",
     type: "text",

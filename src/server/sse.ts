@@ -9,9 +9,16 @@ const heartbeatMs = 15_000;
  * @param messages each one's data, in order; ends or throws when the page is over. It is returned from (`finally` runs)
  *   when the reader goes away.
  */
-export function eventStream(messages: (signal: AbortSignal) => AsyncGenerator<Message>, request: Request): Response {
+export function eventStream(
+  messages: (signal: AbortSignal) => AsyncGenerator<Message>,
+  request: Request,
+  stopping: AbortSignal,
+): Response {
   const over = new AbortController();
-  request.signal.addEventListener("abort", () => over.abort(), { once: true });
+  const end = () => over.abort();
+  request.signal.addEventListener("abort", end, { once: true });
+  stopping.addEventListener("abort", end, { once: true });
+  over.signal.addEventListener("abort", () => stopping.removeEventListener("abort", end), { once: true });
   const source = messages(over.signal);
   const bytes = new TextEncoder();
   let pending: Promise<IteratorResult<Message>> | undefined;

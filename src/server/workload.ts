@@ -72,6 +72,8 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
     }),
     written("restart", (input, { call }) => pool.on(input).workload.restart(input, call)),
     written("scale", (input, { call }) => pool.on(input).workload.scale(input, call)),
+    written("pause", (input, { call }) => pool.on(input).workload.pause(input, call)),
+    written("resume", (input, { call }) => pool.on(input).workload.resume(input, call)),
     answer("workload.setImage", {
       run: (input, { call }) => {
         const run = () => pool.on(input).workload.setImage(input, call);

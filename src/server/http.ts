@@ -1,0 +1,108 @@
+// Where the doors stand: one listening address, with TLS where files are given. A renewed certificate is taken up by
+// listening anew beside the old listener, whose connections live on.
+import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
+import type { Log } from "../process/log.ts";
+
+export interface HttpOptions {
+  host: string;
+  port: number;
+  /** Files with certificate chain and private key, PEM; read again when they change. */
+  tls?: { cert: string; key: string };
+  log: Log;
+}
+
+/** The part of an Elysia app that listens. */
+export interface Listener {
+  listen(options: object): unknown;
+  server: { port?: number; stop(closeActive?: boolean): Promise<void> } | null;
+}
+
+export interface Http {
+  readonly port: number;
+  /** Reads the certificate again where it has changed. */
+  look(): void;
+  /** Stops accepting, lets what is under way finish for so many milliseconds, then closes it. */
+  stop(patienceMs: number): Promise<void>;
+}
+
+const lookMs = 10_000;
+
+/**
+ * @param create makes an app over the same parts each time: all that lasts lives outside of it.
+ * @throws Error when the address is in use or the certificate cannot be read.
+ */
+export function listen(create: () => Listener, { host, port, tls, log }: HttpOptions): Http {
+  let files = tls && read(tls);
+  if (tls) probe(host, port);
+  let current = open(port);
+  const old: Listener[] = [];
+  const timer = tls && setInterval(look, lookMs);
+  timer?.unref();
+
+  function open(at: number): Listener {
+    const app = create();
+    // Two listeners on one port are needed only while one takes over from the other.
+    app.listen({ hostname: host, port: at, idleTimeout: 0, ...(files ? { tls: files, reusePort: true } : {}) });
+    return app;
+  }
+
+  function look(): void {
+    if (!tls) return;
+    try {
+      const next = read(tls);
+      if (next.cert === files!.cert && next.key === files!.key) return;
+      files = next;
+      const before = current;
+      current = open(before.server!.port!);
+      old.push(before);
+      // Without force: streams and tunnels of the old listener end when they end.
+      void before.server!.stop().then(() => old.splice(old.indexOf(before), 1));
+      log.info("certificate read again", { file: tls.cert });
+    } catch (cause) {
+      log.error("the new certificate cannot be used, the old one stays", {
+        file: tls.cert,
+        problem: cause instanceof Error ? cause.message : String(cause),
+      });
+    }
+  }
+
+  return {
+    get port() {
+      return current.server!.port!;
+    },
+    look,
+    async stop(patienceMs) {
+      clearInterval(timer);
+      const all = [...old, current];
+      await Promise.race([Promise.all(all.map((app) => app.server!.stop())), Bun.sleep(patienceMs)]);
+      await Promise.all(all.map((app) => app.server!.stop(true)));
+    },
+  };
+}
+
+function read({ cert, key }: { cert: string; key: string }): { cert: string; key: string } {
+  const text = (file: string) => {
+    try {
+      return readFileSync(file, "utf8");
+    } catch (cause) {
+      throw new Error(`${file} cannot be read: ${(cause as Error).message}`, { cause });
+    }
+  };
+  const files = { cert: text(cert), key: text(key) };
+  // Refused here, by name: a listener that cannot use them would say less.
+  createSecureContext(files);
+  return files;
+}
+
+/** A shared port would hide that somebody else has it. @throws Error in words */
+function probe(host: string, port: number): void {
+  if (port === 0) return;
+  try {
+    Bun.listen({ hostname: host, port, socket: { data() {} } }).stop(true);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code !== "EADDRINUSE") throw new Error(`cannot listen on ${host}:${port}: ${message}`, { cause });
+    throw new Error(`${host}:${port} is in use by another program: choose another one, or stop that program`, { cause });
+  }
+}
