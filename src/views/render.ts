@@ -8,15 +8,37 @@ const unseen =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 export function html(node: VNode): string {
-  return seen(renderToString(node));
+  const before = holes.length;
+  try {
+    const [first, ...others] = seen(renderToString(node)).split(hole);
+    let text = first!;
+    for (const [index, other] of others.entries()) text += holes[before + index]! + other;
+    return text;
+  } finally {
+    holes.length = before;
+  }
+}
+
+// No value can hold it: its "<" would have been escaped.
+const hole = "<!--hole-->";
+const holes: Markup[] = [];
+
+/** For dangerouslySetInnerHTML inside of `html`: long Markup goes in at the end, so that it is not looked through again. */
+export function inner(text: Markup): { __html: string } {
+  holes.push(text);
+  return { __html: hole };
 }
 
 function seen(text: string): string {
-  return text.replace(unseen, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(unseen, byNumber);
+}
+
+function byNumber(c: string): string {
+  return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 declare const escaped: unique symbol;
-/** Text that has been escaped. Only `markup` makes it. */
+/** Text that is fit to be sent: escaped, and without what is unseen. `markup` and `rendered` alone make it. */
 export type Markup = string & { readonly [escaped]: true };
 
 /**
@@ -29,20 +51,23 @@ export function markup(parts: TemplateStringsArray, ...values: (string | number)
   return text as Markup;
 }
 
-export function join(...parts: Markup[]): Markup {
-  return parts.join("") as Markup;
+export function rendered(node: VNode): Markup {
+  return html(node) as Markup;
 }
 
-/** The text of Markup, fit to be sent. */
-export function sent(text: Markup): string {
-  return seen(text);
+export function join(...parts: readonly Markup[]): Markup {
+  let text = "";
+  for (const part of parts) text += part;
+  return text as Markup;
 }
 
 const signs: { [sign: string]: string } = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+const special = new RegExp(`[&<>"]|${unseen.source}`);
+const everySpecial = new RegExp(special, "g");
 
 function entities(value: string | number): string {
-  const text = String(value);
-  return /[&<>"]/.test(text) ? text.replace(/[&<>"]/g, (sign) => signs[sign]!) : text;
+  if (typeof value === "number") return String(value);
+  return special.test(value) ? value.replace(everySpecial, (sign) => signs[sign] ?? byNumber(sign)) : value;
 }
 
 /** One element for another place of the page; may stand beside others in one answer or one stream message. */

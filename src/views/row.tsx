@@ -4,11 +4,22 @@ import type { FleetWorkload, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { WorkloadKey, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import { age, say, sentence, stopped, wordsFor } from "../words/words.ts";
 import { objectId } from "./id.ts";
-import { Age, gap, imageParts, kindOf, Mark, type PageContext, stamp, stateOf, stateWord } from "./parts.tsx";
-import { join, type Markup, markup, sent } from "./render.ts";
+import {
+  Age,
+  gap,
+  imageParts,
+  kindOf,
+  Mark,
+  type PageContext,
+  type StateKey,
+  stamp,
+  stateOf,
+  stateWord,
+} from "./parts.tsx";
+import { join, type Markup, markup } from "./render.ts";
 
 export function workloadRow(ctx: PageContext, item: FleetWorkload, { fresh }: { fresh?: boolean } = {}): string {
-  return sent(rowMarkup(ctx, item, fresh));
+  return rowMarkup(ctx, item, fresh);
 }
 
 /** The same id for the same workload, on every page: "workload-<hash>". */
@@ -22,48 +33,59 @@ export function rowId({
 }
 
 // A thousand of these are one page. So: few elements, no closing tags that HTML does without, no attribute that a
-// selector can do without, nothing said twice. A cell's meaning is its place: app.css counts them.
+// selector can do without, nothing said twice, and what many rows share is made once. A cell's meaning is its place:
+// app.css counts them.
 export function rowMarkup(ctx: PageContext, item: FleetWorkload, fresh = false): Markup {
   const row = item.row!;
   const state = stateOf(row.state);
-  const { registry, name, tag } = imageParts(
-    (row.containers.find(({ init }) => !init) ?? row.containers[0])?.image ?? "",
-  );
+  const place = placeOf(row);
   const more = row.containers.length - 1;
   return join(
-    markup`<tr id="${rowId(row)}" data-k="${state}"`,
+    markup`<tr id="${rowId(row)}"`,
     fresh ? isFresh : none,
-    markup`><td><svg class="mark" aria-hidden="true"><use href="#m-${state}"/></svg><span class="word">${wordsFor(ctx.lang)[`state.${state}`]}</span>`,
-    markup`<th scope="row"><a href="${placeHref(row)}${encodeURIComponent(row.name)}">${row.name}</a>`,
-    markup`<td>${kindOf(row.resource)}<td><a href="?cluster=${encodeURIComponent(row.cluster)}">${row.cluster}</a>/<a href="?namespace=${encodeURIComponent(row.namespace)}">${row.namespace}</a>`,
-    markup`<td>`,
+    shared("state", `${ctx.lang} ${state}`, () => stateMarkup(ctx, state)),
+    place.head,
+    markup`${encodeURIComponent(row.name)}">${row.name}</a>`,
+    place.cells,
     barMarkup(row, state),
-    markup`${readyText(row)}<td><i>${registry}</i>${name}<b>${tag}</b>`,
+    markup`${readyText(row)}`,
+    shared("image", (row.containers.find(isMain) ?? row.containers[0])?.image ?? "", imageMarkup),
     more > 0 ? markup` +${more}` : none,
-    markup`<td>`,
     changedMarkup(ctx, row.changedMs),
-    markup`<td><time class="age"`,
-    agedMarkup(state, item.ageMs),
-    markup` data-t="${stamp(ctx, item.ageMs) ?? ""}">${age(ctx.lang, item.ageMs)}</time><td>`,
+    shared("seen", `${ctx.lang} ${ctx.now} ${state} ${item.ageMs}`, () => seenMarkup(ctx, state, item.ageMs)),
   );
 }
 
 const none = markup``;
 const isFresh = markup` class="fresh"`;
-const old = markup` data-a="old"`;
-const lost = markup` data-a="lost"`;
 const hollow = markup`<svg class="bar hollow" aria-hidden="true"></svg>`;
 const full = markup`<svg class="bar" aria-hidden="true"><rect class="f-ok" width="100%"/></svg>`;
 
-function agedMarkup(state: string, ms: number): Markup {
-  if (state === "lost") return lost;
-  return ms > 60_000 ? old : none;
+const isMain = ({ init }: { init: boolean }) => !init;
+
+function stateMarkup(ctx: PageContext, state: StateKey): Markup {
+  const word = wordsFor(ctx.lang)[`state.${state}`];
+  return markup` data-k="${state}"><td><svg class="mark" aria-hidden="true"><use href="#m-${state}"/></svg><span class="word">${word}</span>`;
+}
+
+function imageMarkup(image: string): Markup {
+  const { registry, name, tag } = imageParts(image);
+  return markup`<td><i>${registry}</i>${name}<b>${tag}</b>`;
 }
 
 // What is days old does not tick.
 function changedMarkup(ctx: PageContext, ms: number): Markup {
   const text = age(ctx.lang, ms);
-  return ms > 172_800_000 ? markup`${text}` : markup`<time data-t="${stamp(ctx, ms) ?? ""}">${text}</time>`;
+  return ms > 172_800_000 ? markup`<td>${text}` : markup`<td><time data-t="${stamp(ctx, ms) ?? ""}">${text}</time>`;
+}
+
+function seenMarkup(ctx: PageContext, state: string, ms: number): Markup {
+  const aged = state === "lost" ? markup` data-a="lost"` : ms > 60_000 ? markup` data-a="old"` : none;
+  return join(
+    markup`<td><time class="age"`,
+    aged,
+    markup` data-t="${stamp(ctx, ms) ?? ""}">${age(ctx.lang, ms)}</time><td>`,
+  );
 }
 
 function barMarkup(row: WorkloadRow, state: string): Markup {
@@ -79,18 +101,44 @@ function barMarkup(row: WorkloadRow, state: string): Markup {
   );
 }
 
-const places = new Map<string, string>();
+interface Place {
+  /** The name's cell as far as the name in its link. */
+  head: Markup;
+  /** The cells between name and bar. */
+  cells: Markup;
+}
+
+const places = new Map<string, Place>();
+const most = 10_000;
 
 // Many rows share all of their path but the name; the contract's template is read once for them.
-function placeHref({ cluster, namespace, resource }: WorkloadRow): string {
+function placeOf({ cluster, namespace, resource }: WorkloadRow): Place {
   const key = `${cluster}/${namespace}/${resource}`;
   let place = places.get(key);
   if (place === undefined) {
-    if (places.size > 10_000) places.clear();
-    place = href("workload.get", { cluster, namespace, resource, name: "-" }).slice(0, -1);
+    if (places.size > most) places.clear();
+    const path = href("workload.get", { cluster, namespace, resource, name: "-" }).slice(0, -1);
+    const [inCluster, inNamespace] = [encodeURIComponent(cluster), encodeURIComponent(namespace)];
+    place = {
+      head: markup`<th scope="row"><a href="${path}`,
+      cells: markup`<td>${kindOf(resource)}<td><a href="?cluster=${inCluster}">${cluster}</a>/<a href="?namespace=${inNamespace}">${namespace}</a><td>`,
+    };
     places.set(key, place);
   }
   return place;
+}
+
+const sharing = { state: new Map<string, Markup>(), image: new Map<string, Markup>(), seen: new Map<string, Markup>() };
+
+function shared(part: keyof typeof sharing, key: string, make: (key: string) => Markup): Markup {
+  const known = sharing[part];
+  let made = known.get(key);
+  if (made === undefined) {
+    if (known.size > most) known.clear();
+    made = make(key);
+    known.set(key, made);
+  }
+  return made;
 }
 
 export function UnansweredRow({ ctx, unanswered }: { ctx: PageContext; unanswered: Unanswered }) {

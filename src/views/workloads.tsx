@@ -12,7 +12,7 @@ import { say } from "../words/words.ts";
 import { Chips, Count, filtered, type ListProps, listHref, Sorted, States } from "./filter.tsx";
 import { page } from "./layout.tsx";
 import { Ico, type PageContext, Stream, stamp } from "./parts.tsx";
-import { html, join, partial, sent } from "./render.ts";
+import { html, inner, join, type Markup, partial, rendered } from "./render.ts";
 import { rowId, rowMarkup, UnansweredRow, workloadRow } from "./row.tsx";
 
 export { keyOf, rowId, workloadRow } from "./row.tsx";
@@ -108,7 +108,7 @@ export function workloadsLiveAll(
   request: ListFleetWorkloadsRequest,
 ): string {
   const props = { ctx, response, request };
-  return partial("rows", "innerMorph", rowsHtml(props)) + workloadsLiveCounts(ctx, response, request);
+  return partial("rows", "innerMorph", rowsMarkup(props)) + workloadsLiveCounts(ctx, response, request);
 }
 
 /** The counts alone, after rows changed their state. */
@@ -174,7 +174,7 @@ function List(props: ListProps) {
             </th>
           </tr>
         </thead>
-        <tbody id="rows" dangerouslySetInnerHTML={{ __html: rowsHtml(props) }} />
+        <tbody id="rows" dangerouslySetInnerHTML={inner(rowsMarkup(props))} />
       </table>
       <div class="foot">
         <span class="hint">{say(lang, "shown", { n: response.items.length, total: response.total })}</span>
@@ -205,13 +205,13 @@ function List(props: ListProps) {
 }
 
 // Rows come as text; those of clusters that did not answer stand above them, on the first page.
-function rowsHtml({ ctx, response, request }: ListProps): string {
+function rowsMarkup({ ctx, response, request }: ListProps): Markup {
   if (response.items.length === 0 && response.unanswered.length === 0)
-    return html(<NoRows ctx={ctx} response={response} request={request} />);
+    return rendered(<NoRows ctx={ctx} response={response} request={request} />);
   const unanswered = request.continue === "" ? response.unanswered : [];
-  return (
-    unanswered.map((one) => html(<UnansweredRow ctx={ctx} unanswered={one} />)).join("") +
-    sent(join(...response.items.map((item) => rowMarkup(ctx, item))))
+  return join(
+    ...unanswered.map((one) => rendered(<UnansweredRow ctx={ctx} unanswered={one} />)),
+    ...response.items.map((item) => rowMarkup(ctx, item)),
   );
 }
 
