@@ -179,10 +179,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       async stop() {
         stopping.abort();
         watches.close();
+        // Tunnels hang up first: what is open would be waited for.
+        await tunnels?.close();
         await doors.stop(5_000);
         await metricsServer?.stop(true);
         embedded?.close();
-        await tunnels?.close();
         trust?.close();
         await background;
         pool.close();
