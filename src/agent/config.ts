@@ -29,7 +29,7 @@ export interface AgentConfig extends AgentSettings {
 
 export type TrustSource =
   | { from: "files"; files: { ca: string; certificate: string; key: string } }
-  | { from: "server"; server: string; token?: string; file?: string }
+  | { from: "server"; server: string; token?: string; file?: string; secret?: string }
   /** Plaintext, said by --insecure. */
   | { from: "nowhere" };
 
@@ -44,7 +44,7 @@ export async function agentConfig(): Promise<AgentConfig> {
 
 /** What follows from the settings. @throws SettingInvalid, KubeconfigInvalid */
 export async function resolveConfig(values: AgentSettings, env: Env): Promise<AgentConfig> {
-  refuseOpen("metrics-addr", values.metricsAddr, values.insecure);
+  refuseOpen("metrics-addr", values.metricsAddr, values.insecure || values.httpPlain, "--http.plain");
   const registry = values.etcdHost.length > 0;
   if (!values.server && !registry) {
     throw new SettingInvalid(
@@ -79,18 +79,22 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
 
 /** @throws SettingInvalid where nothing says how the server would trust this agent. */
 function trustOf(values: AgentSettings, cluster: string, env: Env): TrustSource {
-  const { tlsCa, tlsCert, tlsKey, server, token, joinToken, identity } = values;
+  const { tlsCa, tlsCert, tlsKey, server, token, joinToken, identity, identitySecret } = values;
   if (tlsCa || tlsCert || tlsKey) {
     if (tlsCa && tlsCert && tlsKey) return { from: "files", files: { ca: tlsCa, certificate: tlsCert, key: tlsKey } };
     throw new SettingInvalid("--tls.ca, --tls.cert and --tls.key go together: give all three");
   }
   // Said in so many words; a token beside it says otherwise.
-  if (values.insecure && !token && !identity) return { from: "nowhere" };
+  if (values.insecure && !token && !identity && !identitySecret) return { from: "nowhere" };
   if (!server) {
     throw new SettingInvalid(
       "the agent has no certificate: enroll with --server URL and --token, give --tls.ca, --tls.cert and --tls.key, " +
         "or, for an insecure server alone, --insecure",
     );
+  }
+  if (identitySecret) {
+    if (identity) throw new SettingInvalid("--identity and --identity-secret are two places: give one of them");
+    return { from: "server", server, token: token ?? joinToken, secret: identitySecret };
   }
   const folder = `${env.XDG_DATA_HOME || `${env.HOME || "."}/.local/share`}/lizardcd`;
   const kept = identity ?? (token || !joinToken ? `${folder}/agent-${cluster}.pem` : undefined);

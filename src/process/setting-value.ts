@@ -92,11 +92,14 @@ export function isLoopback(address: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** @throws SettingInvalid where others could reach an unencrypted address and nobody said that this is meant. */
-export function refuseOpen(flag: string, address: string, insecure: boolean): void {
-  if (insecure || isLoopback(address)) return;
+/**
+ * @param meant what to add where it is meant.
+ * @throws SettingInvalid where others could reach an unencrypted address and nobody said that this is meant.
+ */
+export function refuseOpen(flag: string, address: string, allowed: boolean, meant = "--insecure"): void {
+  if (allowed || isLoopback(address)) return;
   throw new SettingInvalid(
-    `--${flag} ${address} can be reached from other machines and is not encrypted: add --insecure if that is meant`,
+    `--${flag} ${address} can be reached from other machines and is not encrypted: add ${meant} if that is meant`,
   );
 }
 

@@ -1,0 +1,53 @@
+// Where the agent's identity outlives its process: a file here, a Secret of the cluster in identity-secret.ts.
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** PEM, all three. */
+export interface Credentials {
+  certificate: string;
+  key: string;
+  ca: string;
+}
+
+export interface IdentityStore {
+  /** "/var/lib/lizardcd/agent.pem", "Secret lizardcd/agent-identity": for sentences. */
+  readonly name: string;
+  /** The flag that chose it: "--identity". */
+  readonly flag: string;
+  /** Undefined where nothing is kept yet; then it can be written. @throws EnrollmentFailed */
+  read(signal: AbortSignal): Promise<Credentials | undefined>;
+  write(credentials: Credentials, signal: AbortSignal): Promise<void>;
+}
+
+/** It cannot be had: the sentence says what to do. */
+export class EnrollmentFailed extends Error {}
+
+const parts = { key: "PRIVATE KEY", certificate: "CERTIFICATE" } as const;
+
+/** PEM blocks in one file, mode 0600: the key, the certificate, the CA. */
+export function fileStore(file: string): IdentityStore {
+  return {
+    name: file,
+    flag: "--identity",
+    async read() {
+      let text: string;
+      try {
+        text = await readFile(file, "utf8");
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+        throw new EnrollmentFailed(`${file} cannot be read: ${(cause as Error).message}`, { cause });
+      }
+      const blocks = [...text.matchAll(/-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----\n?/g)];
+      const key = blocks.find(([, name]) => name === parts.key)?.[0];
+      const [certificate, ca] = blocks.filter(([, name]) => name === parts.certificate).map(([block]) => block);
+      if (!key || !certificate || !ca) throw new EnrollmentFailed(`${file} is not an agent's identity: move it away`);
+      return { key, certificate, ca };
+    },
+    async write({ key, certificate, ca }) {
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      const lines = [key, certificate, ca].map((block) => `${block.trim()}\n`).join("");
+      await writeFile(`${file}.new`, lines, { mode: 0o600 });
+      await rename(`${file}.new`, file);
+    },
+  };
+}
