@@ -1,0 +1,182 @@
+// Every page in both themes, both languages, wide and narrow: nothing for axe to complain of, nothing wider than the
+// screen, and a picture of each to look at.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { endAll, startTestServer, type TestServer } from "../harness.ts";
+import type { OpenPage } from "../testbed/browser.ts";
+import { describePart } from "../testbed/part.ts";
+import { type BrowserWorld, expectQuiet, startBrowserWorld } from "./browser-world.ts";
+
+const shop = "/namespaces/shop/deployments";
+
+interface Shown {
+  name: string;
+  path: string;
+  /** Nobody is logged in. */
+  anonymous?: boolean;
+  /** On a server without clusters. */
+  bare?: boolean;
+  /** Brings the page where it is to be seen. */
+  ready?: (page: Page) => Promise<void>;
+  /** The status that is expected. */
+  status?: number;
+}
+
+const shown: Shown[] = [
+  { name: "login", path: "/login", anonymous: true },
+  { name: "fleet", path: "/fleet" },
+  { name: "fleet-grouped", path: "/fleet?group=region" },
+  { name: "workloads", path: "/workloads" },
+  { name: "workloads-filtered", path: "/workloads?cluster=us-1&state=failed&q=web" },
+  { name: "workload", path: `/clusters/eu-1${shop}/cart` },
+  { name: "workload-failed", path: `/clusters/us-1${shop}/web` },
+  {
+    name: "workload-set-image",
+    path: `/clusters/eu-1${shop}/cart#set-image`,
+    async ready(page) {
+      await page.locator("#set-image[open] input[name=image]").fill("registry.example.com/shop/cart:2.1.0");
+      await page.locator("#image-preview ins").first().waitFor();
+    },
+  },
+  {
+    name: "workload-scale",
+    path: `/clusters/eu-1${shop}/cart#scale`,
+    ready: (page) => page.locator("#scale[open]").waitFor(),
+  },
+  { name: "audit", path: "/audit" },
+  { name: "account", path: "/account" },
+  { name: "operations", path: "/operations" },
+  { name: "error", path: `/clusters/eu-1${shop}/no-such`, status: 404 },
+  { name: "error-agent", path: `/clusters/nowhere-1${shop}/web`, status: 404 },
+  { name: "empty-fleet", path: "/fleet", bare: true },
+  { name: "empty-workloads", path: "/workloads", bare: true },
+  { name: "no-match", path: "/workloads?q=nothing-is-called-so" },
+  {
+    name: "keys",
+    path: "/workloads",
+    async ready(page) {
+      await page.keyboard.press("?");
+      await page.locator("#keys[open]").waitFor();
+    },
+  },
+];
+
+describePart("chromium", "every page", () => {
+  let world: BrowserWorld;
+  let empty: TestServer;
+  let axe: string;
+  const pictures = join(tmpdir(), `lizardcd-pictures-${process.pid}`);
+
+  beforeAll(async () => {
+    world = await startBrowserWorld();
+    empty = await startTestServer();
+    axe = await Bun.file(join(import.meta.dirname, "../../node_modules/axe-core/axe.min.js")).text();
+    await mkdir(pictures, { recursive: true });
+    console.log(`pictures of every page: ${pictures}`);
+    for (const [name, body] of [
+      ["catalog/restart", {}],
+      ["mailer/scale", { replicas: 2 }],
+      ["web/scale", { replicas: 9 }],
+    ] as const) {
+      await world.server.client.post(`/clusters/eu-1${shop}/${name}`, body);
+    }
+  });
+  afterAll(endAll);
+
+  for (const lang of ["en", "zh"] as const) {
+    describe(`${lang}: fits the screen, is legible to all, and asks nobody else:`, () => {
+      let mine: OpenPage;
+      let stranger: OpenPage;
+      let bare: OpenPage;
+      beforeAll(async () => {
+        mine = await world.open({ lang });
+        stranger = await world.open({ lang, anonymous: true });
+        bare = await world.open({ lang, of: empty });
+      });
+      afterAll(async () => {
+        for (const one of [mine, stranger, bare]) await one.close();
+      });
+
+      for (const { name, path, anonymous, bare: onEmpty, ready, status = 200 } of shown) {
+        test(name, async () => {
+          const { page } = onEmpty ? bare : anonymous ? stranger : mine;
+          const wrong: string[] = [];
+          await page.goto("about:blank");
+          expect((await page.goto(path))?.status()).toBe(status);
+          await ready?.(page);
+          for (const [width, height] of [
+            [1440, 900],
+            [390, 844],
+          ] as const) {
+            await page.setViewportSize({ width, height });
+            for (const theme of ["light", "dark"] as const) {
+              await page.emulateMedia({ colorScheme: theme });
+              const file = `${name}.${lang}.${theme}.${width}.png`;
+              await page.screenshot({ path: join(pictures, file), fullPage: !ready });
+              const found = await faults(page);
+              // Contrast and names are the same in both languages; what does not fit is not.
+              if (lang === "en") found.push(...(await violations(page, axe)));
+              wrong.push(...found.map((one) => `${theme}, ${width} px: ${one}`));
+            }
+          }
+          expect(wrong).toEqual([]);
+        });
+      }
+
+      test("no page had an error, and none asked another server", () => {
+        // The browser reports the status of the pages that are to have one.
+        expectQuiet(mine, world.server, /status of 404/);
+        expectQuiet(stranger, world.server);
+        expectQuiet(bare, empty);
+      });
+    });
+  }
+
+  test("axe would see what is wrong", async () => {
+    const { page, close } = await world.open();
+    // A page without a stream: what does not belong there would be morphed away.
+    await page.goto("/account");
+    await page.evaluate(() => {
+      document.querySelector("h1")!.insertAdjacentHTML("afterend", '<button></button><img src="data:,">');
+    });
+    expect((await violations(page, axe)).join(" ")).toMatch(/button-name.*image-alt/s);
+    await close();
+  });
+});
+
+async function violations(page: Page, axe: string): Promise<string[]> {
+  // Put in from outside of the page: its policy allows no script of others.
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    type Found = { id: string; nodes: { target: string[]; failureSummary?: string }[] };
+    const { violations } = await (
+      globalThis as never as { axe: { run(): Promise<{ violations: Found[] }> } }
+    ).axe.run();
+    return violations.map(
+      ({ id, nodes }) =>
+        `${id} at ${nodes.map(({ target, failureSummary }) => `${target} (${failureSummary})`).join("; ")}`,
+    );
+  });
+}
+
+/** Wider than the screen, or words that were never put in. */
+function faults(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const found: string[] = [];
+    const { scrollWidth, clientWidth } = document.documentElement;
+    if (scrollWidth > clientWidth) {
+      const widest = [...document.querySelectorAll("body *")].find(
+        (element) => element.getBoundingClientRect().right > clientWidth + 1,
+      );
+      found.push(`${scrollWidth} px wide, first by ${widest?.outerHTML.slice(0, 200)}`);
+    }
+    const text = document.body.textContent ?? "";
+    for (const word of ["undefined", "NaN", "[object", "null,"])
+      if (text.includes(word)) found.push(`the word ${word}`);
+    if (/\{\w+\}/.test(text.replace(/\/\{\w+\}/g, ""))) found.push("a place without its value");
+    return found;
+  });
+}
