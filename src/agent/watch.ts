@@ -40,8 +40,10 @@ export interface WatcherOptions {
 // Bookmarks come two seconds before its end.
 const standardPeriodSeconds = 8;
 // Many namespaces share a bounded number of requests a second.
-const requestsPerSecond = 5;
+const requestsPerSecond = 20;
 const listTimeoutMs = 60_000;
+// Bun has at most 256 requests under way in a process, and a watch is one; what is beyond is listed again and again.
+const maxWatches = 180;
 
 export function createWatcher({ kube, store, log, periodSeconds = standardPeriodSeconds }: WatcherOptions): Watcher {
   const streams = new Map<string, Stream>();
@@ -82,7 +84,9 @@ export function createWatcher({ kube, store, log, periodSeconds = standardPeriod
         ({ resource, namespace }) => !wanted.has(`${resource}/${namespace}`) && !wanted.has(`${resource}/*`),
       );
       for (const [id, target] of wanted) {
-        if (!streams.has(id)) streams.set(id, follow(target, { kube, store, log, period, onSynced }));
+        if (streams.has(id)) continue;
+        const polled = streams.size >= maxWatches;
+        streams.set(id, follow(target, { kube, store, log, period, polled, onSynced }));
       }
     },
     async settled(ms, signal) {
@@ -115,10 +119,12 @@ interface Follow {
   store: WorkloadStore;
   log: Log;
   period: () => number;
+  /** Lists from time to time instead of watching. */
+  polled: boolean;
   onSynced: () => void;
 }
 
-function follow(target: Target, { kube, store, log, period, onSynced }: Follow): Stream {
+function follow(target: Target, { kube, store, log, period, polled, onSynced }: Follow): Stream {
   const stopping = new AbortController();
   const { signal } = stopping;
   const path = pathOf(target.resource, target.namespace);
@@ -133,6 +139,7 @@ function follow(target: Target, { kube, store, log, period, onSynced }: Follow):
   const confirm = () => {
     stream.confirmedAt = performance.now();
     stream.problem = undefined;
+    waits.reset();
   };
 
   async function list(): Promise<string> {
@@ -161,7 +168,6 @@ function follow(target: Target, { kube, store, log, period, onSynced }: Follow):
       { resourceVersion: from, timeoutSeconds: period(), signal },
     )) {
       confirm();
-      waits.reset();
       if (event.type === "OPENED") continue;
       if (event.type === "DELETED") store.remove(keyOf({ ...target, ...named(event.object) }));
       else if (event.type !== "BOOKMARK") store.put(target.resource, event.object);
@@ -174,6 +180,11 @@ function follow(target: Target, { kube, store, log, period, onSynced }: Follow):
     while (!signal.aborted) {
       try {
         if (!version) version = await list();
+        if (polled) {
+          version = "";
+          await sleep(period() * 1_000, signal);
+          continue;
+        }
         const began = performance.now();
         await watch(version, (next) => {
           version = next;

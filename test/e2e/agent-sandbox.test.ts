@@ -372,6 +372,25 @@ describe("an agent whose cluster is not well itself", () => {
   });
 });
 
+describe("an agent of a hundred namespaces that may not read the whole cluster", () => {
+  test("serves them all, though they are more than it can watch at once", async () => {
+    const seed = many(100, { pods: false, perNamespace: 1 });
+    const bed = await bedOf(seed, { namespaces: seed.namespaces, watchPeriodSeconds: 1 });
+    try {
+      const wanted = { cluster: "test", namespace: "*", resource: "workloads" };
+      expect((await bed.peers.workload.list(wanted)).total).toBe(100);
+      const [last] = seed.namespaces.slice(-1);
+      bed.sandbox.apply(deployment(last!, "fresh", {}, undefined, "DaemonSet"));
+      const found = async () => (await bed.peers.workload.list({ ...wanted, name: "fresh" })).total === 1;
+      await until(found, { what: "a new workload in the last namespace", timeout: 60_000 });
+      const read = { cluster: "test", namespace: last!, resource: "deployments", name: "app-00099" };
+      expect((await bed.peers.workload.get(read)).row?.name).toBe("app-00099");
+    } finally {
+      await bed.stop();
+    }
+  });
+});
+
 describe("an agent of a thousand workloads", () => {
   let bed: Bed;
   beforeAll(async () => {
