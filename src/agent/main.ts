@@ -54,12 +54,14 @@ async function main(): Promise<void> {
 
 async function identityOf(
   { trust, clusterName, ...config }: AgentConfig,
+  kube: Kube,
   signal: AbortSignal,
 ): Promise<Identity | undefined> {
   if (trust.from === "nowhere") return undefined;
   const serverCa = config.serverCa ? readFileSync(config.serverCa, "utf8") : undefined;
   if (trust.from === "files") return fileIdentity(trust.files, (file) => readFileSync(file, "utf8"));
-  return enrolledIdentity({ ...trust, serverCa, cluster: clusterName, log: log("trust"), signal });
+  const store = trust.secret ? secretStore(kube, trust.secret, log("trust")) : undefined;
+  return enrolledIdentity({ ...trust, store, serverCa, cluster: clusterName, log: log("trust"), signal });
 }
 
 function announcerOf(config: AgentConfig, identity: Identity | undefined): AgentOptions["announcer"] {

@@ -9,7 +9,7 @@ export interface ServerConfig extends ServerSettings {
   metrics: { host: string; port: number };
   /** The SQLite file. */
   store: string;
-  /** True where others can reach it without encryption, which --insecure alone allows. */
+  /** True where others can reach it without encryption, which --http.plain or --insecure allow. */
   open: boolean;
 }
 
@@ -19,8 +19,9 @@ export function serverConfig(): ServerConfig {
   const { values } = programSettings({ name: "lizardcd-server", summary, version: build, table: serverSettings });
   const { httpTlsCert: cert, httpTlsKey: key } = values;
   if (Boolean(cert) !== Boolean(key)) throw new SettingInvalid("--http.tls.cert and --http.tls.key go together");
-  if (!cert) refuseOpen("http-addr", values.httpAddr, values.insecure);
-  refuseOpen("metrics-addr", values.metricsAddr, values.insecure);
+  const plain = values.insecure || values.httpPlain;
+  if (!cert) refuseOpen("http-addr", values.httpAddr, plain, "--http.plain");
+  refuseOpen("metrics-addr", values.metricsAddr, plain, "--http.plain");
   return {
     ...values,
     http: { ...hostPort(values.httpAddr), tls: cert && key ? { cert, key } : undefined },

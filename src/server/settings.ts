@@ -26,6 +26,11 @@ export const serverSettings = {
     help: "serve pages and JSON over TLS with the certificate chain in this file; read again when it changes",
   },
   httpTlsKey: { flag: "http.tls.key", type: "text", help: "file with its private key" },
+  httpPlain: {
+    flag: "http.plain",
+    type: "boolean",
+    help: "allow addresses that others can reach without TLS, behind a proxy that has it; agents stay on mutual TLS",
+  },
   publicUrl: {
     flag: "public-url",
     type: "text",
