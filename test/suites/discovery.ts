@@ -14,6 +14,8 @@ export interface DiscoveryBed {
   plant?(key: string, value: string): Promise<void>;
   /** Makes the registry unreachable, and brings it back as it was. Missing where the source cannot lose it. */
   outage?: { begin(): Promise<void>; end(): Promise<void> };
+  /** Ends the registry as by a fault, and starts it again; it may have forgotten everything. */
+  crash?: { kill(): Promise<void>; restart(): Promise<void> };
   stop?(): Promise<void>;
 }
 
@@ -141,10 +143,11 @@ export function discoverySuite(name: string, start: () => Promise<DiscoveryBed>)
         ];
         for (const [key, value] of planted) await bed.plant(key, value);
         await watcher.until("four ignored", () => watcher.ignored().size >= planted.length);
-        expect([...watcher.addresses().keys()].filter((key) => !key.endsWith(".good"))).toEqual([]);
+        const keys = planted.map(([path]) => path.slice(0, path.lastIndexOf("/")));
+        expect(keys.filter((key) => watcher.addresses().has(key))).toEqual([]);
         const late = watched(bed);
         await late.until("the good one, late", (keys) => has(keys, good.registration, 0));
-        expect([...late.addresses().keys()].filter((key) => !key.endsWith(".good"))).toEqual([]);
+        expect(keys.filter((key) => late.addresses().has(key))).toEqual([]);
         await late.stop();
       } finally {
         await watcher.stop();
@@ -168,6 +171,78 @@ export function discoverySuite(name: string, start: () => Promise<DiscoveryBed>)
       } finally {
         await watcher.stop();
         await agent.withdraw();
+      }
+    });
+
+    test("a registry that is down at start is waited for, by agents and by servers", async () => {
+      if (!bed.crash) return;
+      await bed.crash.kill();
+      const watcher = watched(bed);
+      const agent = announced(bed, "*.patient");
+      try {
+        await watcher.until("silence", () => watcher.changes.some(({ type }) => type === "silent"));
+        expect(watcher.changes.some(({ type }) => type === "set")).toBe(false);
+        await bed.crash.restart();
+        await watcher.until("it", (keys) => has(keys, agent.registration, 0));
+      } finally {
+        await watcher.stop();
+        await agent.withdraw();
+      }
+    });
+
+    test("a registry that is killed keeps its entries while it is away, and a living agent through its return", async () => {
+      if (!bed.crash) return;
+      const watcher = watched(bed);
+      const agent = announced(bed, "*.lasting");
+      const [key] = agent.registration.keys as [string];
+      try {
+        await watcher.until("it", (keys) => has(keys, agent.registration, 0));
+        const before = watcher.changes.length;
+        const later = () => watcher.changes.slice(before);
+        await bed.crash.kill();
+        await watcher.until("silence", () => later().some(({ type }) => type === "silent"));
+        expect(has(watcher.addresses(), agent.registration, 0)).toBe(true);
+        await bed.crash.restart();
+        await watcher.until("the set anew", () => later().some(({ type }) => type === "set"));
+        const sets = later().flatMap((change) => (change.type === "set" ? [change.entries] : []));
+        expect(sets.every((entries) => entries.some((entry) => entry.key === key))).toBe(true);
+        await agent.withdraw();
+        await watcher.until("it gone", (keys) => !has(keys, agent.registration, 0));
+        const removals = later().filter((change) => change.type === "removed" && change.key === key);
+        expect(removals.length).toBeLessThanOrEqual(1);
+      } finally {
+        await watcher.stop();
+        await agent.withdraw();
+      }
+    });
+
+    test("of a thousand changes before, during and after a crash none is missed", async () => {
+      if (!bed.crash) return;
+      const watcher = watched(bed);
+      const some = (name: string, agents: number) =>
+        Array.from({ length: agents }, (_, agent) =>
+          announced(bed, ...Array.from({ length: 25 }, (_, index) => `n${index}.${name}${agent}`)),
+        );
+      const stay = some("stay", 4);
+      const leave = some("leave", 12);
+      let [during, after]: ReturnType<typeof some>[] = [[], []];
+      const withdrawn = (agents: ReturnType<typeof some>) => Promise.all(agents.map(({ withdraw }) => withdraw()));
+      const there = (keys: Map<string, string[]>, agents: ReturnType<typeof some>) =>
+        agents.every(({ registration }) => registration.keys.every((_, index) => has(keys, registration, index)));
+      try {
+        await watcher.until("the first 400", (keys) => there(keys, [...stay, ...leave]));
+        await bed.crash.kill();
+        const leaving = withdrawn(leave);
+        during = some("during", 6);
+        await bed.crash.restart();
+        after = some("after", 6);
+        await leaving;
+        const left = [...stay, ...during, ...after];
+        const gone = (keys: Map<string, string[]>) => [...keys.keys()].every((key) => !key.includes(".leave"));
+        await watcher.until("the 400 that are left, and no other", (keys) => there(keys, left) && gone(keys));
+      } finally {
+        await watcher.stop();
+        await withdrawn([...stay, ...during!, ...after!]);
       }
     });
 

@@ -56,7 +56,7 @@ export async function startConsul({ acl, tls, durable }: ConsulOptions = {}): Pr
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
-    return answer.headers.get("content-type")?.startsWith("application/json") ? JSON.parse(text) : text;
+    return text && answer.headers.get("content-type")?.startsWith("application/json") ? JSON.parse(text) : text;
   };
 
   let running: RunningProcess;

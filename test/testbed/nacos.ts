@@ -36,6 +36,17 @@ export function sharedNacos(part: NacosPart): Promise<RealNacos> {
 
 /** @param options.auth nobody may do anything without user and password */
 export async function startNacos(part: NacosPart, { auth = false } = {}): Promise<RealNacos> {
+  for (let tries = 3; ; tries--) {
+    try {
+      return await startOnce(part, auth);
+    } catch (cause) {
+      // On a busy machine its database may take longer to open than the server waits for it.
+      if (tries === 1 || !String(cause).includes("Login timeout exceeded")) throw cause;
+    }
+  }
+}
+
+async function startOnce(part: NacosPart, auth: boolean): Promise<RealNacos> {
   const { java, jar } = await provide(part);
   const group = await processGroup({ name: part, grace: 0 });
   const port = await freePort();
@@ -55,7 +66,7 @@ export async function startNacos(part: NacosPart, { auth = false } = {}): Promis
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
-    return answer.headers.get("content-type")?.startsWith("application/json") ? JSON.parse(text) : text;
+    return text && answer.headers.get("content-type")?.startsWith("application/json") ? JSON.parse(text) : text;
   };
 
   let running: RunningProcess;

@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { addressOf, discoverySuite, registrationOf, watched } from "../../test/suites/discovery.ts";
+import { type RealConsul, startConsul } from "../../test/testbed/consul.ts";
+import { describePart } from "../../test/testbed/part.ts";
+import { type ConsulAnnouncerOptions, consulAnnouncer, consulSource } from "./consul.ts";
+import type { AnnounceState, Registration } from "./discovery.ts";
+
+describePart("consul", "Consul", () => {
+  let consul: RealConsul;
+  beforeAll(async () => {
+    consul = await startConsul();
+  });
+  afterAll(() => consul?.stop());
+
+  discoverySuite("Consul", async () => {
+    const prefix = "suite.";
+    const host = consul.endpoint;
+    const register = (service: object) => consul.request("PUT", "/v1/agent/service/register", service);
+    return {
+      prefix,
+      announcer: () => consulAnnouncer({ host, prefix, ttlSeconds: 5 }),
+      source: () => consulSource({ hosts: [host], prefix, timeoutMs: 900, graceMs: 1_500 }),
+      async abandon({ keys, via }) {
+        const [address, port] = ("address" in via ? via.address : "").split(":");
+        for (const Name of keys) {
+          const ID = `${Name}-${address}-${port}`;
+          await register({ Name, ID, Check: { CheckID: ID, TTL: "5s", Status: "passing" } });
+        }
+      },
+      async plant(path, value) {
+        const Name = path.slice(0, path.lastIndexOf("/"));
+        const ID = `${Name}-${value.replace(/:(?=\d+$)/, "-")}`;
+        await register({ Name, ID, Check: { CheckID: ID, TTL: "60s", Status: "passing" } });
+      },
+      outage: {
+        begin: async () => consul.pause(),
+        end: async () => consul.resume(),
+      },
+      crash: consul,
+    };
+  });
+
+  test("a service is registered as installed servers read it", async () => {
+    const registration = registrationOf({ prefix: "layout." }, ["*.k1"]);
+    const [key] = registration.keys as [string];
+    const agent = announced({ host: consul.endpoint, prefix: "layout.", meta: { Team: "a" } }, registration);
+    expect(await agent.state).toEqual({ announced: true });
+    const [service] = await consul.request<unknown[]>("GET", `/v1/health/service/${encodeURIComponent(key)}`);
+    const id = `${key}-127.0.0.1-${addressOf(registration).split(":")[1]}`;
+    expect(service).toMatchObject({
+      Service: {
+        ID: id,
+        Service: key,
+        Address: "127.0.0.1",
+        Port: Number(addressOf(registration).split(":")[1]),
+        Meta: { Protocol: "grpc", Service: "layout.lizardcd-agent", Namespace: "*", Cluster: "k1", Team: "a" },
+      },
+      Checks: expect.arrayContaining([expect.objectContaining({ CheckID: id, Type: "ttl", Status: "passing" })]),
+    });
+    await agent.withdraw();
+    expect(await consul.request<unknown[]>("GET", `/v1/health/service/${encodeURIComponent(key)}`)).toEqual([]);
+  });
+
+  test("an agent that somebody deregistered is there again at once, long before its next beat", async () => {
+    const registration = registrationOf({ prefix: "again." }, ["*.k1"]);
+    const agent = announced({ host: consul.endpoint, prefix: "again." }, registration);
+    const watcher = watched({ source: () => consulSource({ hosts: [consul.endpoint], prefix: "again." }) });
+    await watcher.until("it", (keys) => keys.size === 1);
+    const id = `${registration.keys[0]}-${addressOf(registration).replace(":", "-")}`;
+    await consul.request("PUT", `/v1/agent/service/deregister/${encodeURIComponent(id)}`);
+    await watcher.until("it gone", () => watcher.changes.some(({ type }) => type === "removed"));
+    await watcher.until("it again", (keys) => keys.size === 1);
+    await watcher.stop();
+    await agent.withdraw();
+  });
+
+  test("a warning keeps an instance; a critical check, maintenance or a lost node takes it away", async () => {
+    const watcher = watched({ source: () => consulSource({ hosts: [consul.endpoint], prefix: "state." }) });
+    const Name = "state.lizardcd-agent.*.k1";
+    const ID = `${Name}-10.0.0.1-5017`;
+    const path = encodeURIComponent(ID);
+    await consul.request("PUT", "/v1/agent/service/register", { Name, ID, Check: { CheckID: ID, TTL: "60s" } });
+    const say = (state: string) => consul.request("PUT", `/v1/agent/check/${state}/${path}`);
+    await say("warn");
+    await watcher.until("it, warning", (keys) => keys.get(Name)?.[0] === "10.0.0.1:5017");
+    await say("fail");
+    await watcher.until("it gone, critical", (keys) => keys.size === 0);
+    await say("pass");
+    await watcher.until("it, passing", (keys) => keys.size === 1);
+    await consul.request("PUT", `/v1/agent/service/maintenance/${path}?enable=true`);
+    await watcher.until("it gone, in maintenance", (keys) => keys.size === 0);
+    await consul.request("PUT", `/v1/agent/service/maintenance/${path}?enable=false`);
+    await watcher.until("it back", (keys) => keys.size === 1);
+    await consul.request("PUT", "/v1/agent/maintenance?enable=true");
+    await watcher.until("it gone, its node in maintenance", (keys) => keys.size === 0);
+    await consul.request("PUT", "/v1/agent/maintenance?enable=false");
+    await watcher.until("it back again", (keys) => keys.size === 1);
+    await consul.request("PUT", `/v1/agent/service/deregister/${path}`);
+    await watcher.stop();
+  });
+
+  test("a prefix full of pattern signs is text", async () => {
+    const prefix = "a.*+(b)[c]|^$\\`'\"ü ";
+    const registration = registrationOf({ prefix }, ["*.k1"]);
+    const other = registrationOf({ prefix: "axx(b)[c]" }, ["*.k1"]);
+    const agents = [registration, other].map((one) => announced({ host: consul.endpoint, prefix }, one));
+    const watcher = watched({ source: () => consulSource({ hosts: [consul.endpoint], prefix }) });
+    await watcher.until("it", (keys) => keys.size > 0);
+    expect([...watcher.addresses().keys()]).toEqual(registration.keys);
+    await watcher.stop();
+    await Promise.all(agents.map(({ withdraw }) => withdraw()));
+  });
+
+  test("a Consul that keeps what it stored has its agents back with no entry lost", async () => {
+    const durable = await startConsul({ durable: true });
+    const agent = announced({ host: durable.endpoint, prefix: "" }, registrationOf({ prefix: "" }, ["*.kept"]));
+    const watcher = watched({ source: () => consulSource({ hosts: [durable.endpoint], prefix: "", timeoutMs: 900 }) });
+    await watcher.until("it", (keys) => keys.size === 1);
+    const before = watcher.changes.length;
+    await durable.restart();
+    const later = () => watcher.changes.slice(before).map(({ type }) => type);
+    await watcher.until("the set anew", () => later().includes("set"));
+    expect(watcher.addresses().size).toBe(1);
+    expect(later()).not.toContain("removed");
+    await watcher.stop();
+    await agent.withdraw();
+    await durable.stop();
+  });
+
+  test("a Consul with ACLs takes the right token only, and one that may see nothing empties no fleet", async () => {
+    const guarded = await startConsul({ acl: true });
+    const host = guarded.endpoint;
+    const registration = registrationOf({ prefix: "" }, ["*.guarded"]);
+    const refused = announced({ host, prefix: "", token: crypto.randomUUID() }, registration);
+    expect(await refused.state).toMatchObject({ announced: false, problem: expect.stringContaining("ACL not found") });
+    await refused.withdraw();
+    const agent = announced({ host, prefix: "", token: guarded.token }, registration);
+    expect(await agent.state).toEqual({ announced: true });
+    const watcher = watched({ source: () => consulSource({ hosts: [host], prefix: "", token: guarded.token }) });
+    await watcher.until("it", (keys) => keys.size === 1);
+    await watcher.stop();
+    const nodesOnly = await guarded.request<{ SecretID: string }>("PUT", "/v1/acl/token", {
+      NodeIdentities: [{ NodeName: "elsewhere", Datacenter: "dc1" }],
+    });
+    for (const token of [undefined, nodesOnly.SecretID]) {
+      const blind = watched({ source: () => consulSource({ hosts: [host], prefix: "", token }) });
+      await blind.until("a problem", () => blind.changes.length > 0);
+      expect(blind.changes[0]).toMatchObject({ type: "silent", problem: expect.stringContaining("may not read") });
+      await blind.stop();
+    }
+    await agent.withdraw();
+    await guarded.stop();
+  });
+
+  test("a Consul behind TLS is trusted by its own authority, and by no other", async () => {
+    const secure = await startConsul({ tls: true });
+    const registration = registrationOf({ prefix: "" }, ["*.secure"]);
+    const refused = announced({ host: secure.endpoint, prefix: "" }, registration);
+    expect(await refused.state).toMatchObject({ announced: false, problem: expect.stringMatching(/certificate/i) });
+    await refused.withdraw();
+    const agent = announced({ host: secure.endpoint, prefix: "", ca: secure.ca }, registration);
+    expect(await agent.state).toEqual({ announced: true });
+    const options = { hosts: [secure.endpoint], prefix: "" };
+    const watcher = watched({ source: () => consulSource({ ...options, ca: secure.ca, datacenter: "dc1" }) });
+    await watcher.until("it", (keys) => keys.size === 1);
+    await watcher.stop();
+    const astray = watched({ source: () => consulSource({ ...options, ca: secure.ca, datacenter: "mars" }) });
+    await astray.until("a problem", () => astray.changes.length > 0);
+    expect(astray.changes[0]).toMatchObject({ type: "silent", problem: expect.stringContaining("datacenter") });
+    await astray.stop();
+    await agent.withdraw();
+    await secure.stop();
+  });
+});
+
+function announced(options: ConsulAnnouncerOptions, registration: Registration) {
+  const stop = new AbortController();
+  const first = Promise.withResolvers<AnnounceState>();
+  const done = consulAnnouncer(options).announce(registration, stop.signal, first.resolve);
+  return {
+    /** What it says first. */
+    state: first.promise,
+    withdraw: () => {
+      stop.abort();
+      return done;
+    },
+  };
+}

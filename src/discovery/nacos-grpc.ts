@@ -1,0 +1,206 @@
+// One connection to a Nacos server as its own clients of version 2 and later make it: what is announced lives as long
+// as the connection, and the server says what changes on it. docs/adr has why the `nacos` package does not serve.
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type ChannelCredentials, Client, type ClientDuplexStream, credentials, Metadata } from "@grpc/grpc-js";
+import { type Payload, PayloadSchema } from "../gen/nacos/nacos_grpc_service_pb.ts";
+import { sleep } from "../process/backoff.ts";
+
+export interface NacosOptions {
+  username?: string;
+  password?: string;
+  /** Milliseconds without an answer after which a server counts as silent. */
+  timeoutMs?: number;
+}
+
+export interface NacosConnection {
+  /** @throws NacosRefused in the server's words; Error where it does not answer. */
+  request<T = unknown>(type: string, body: object): Promise<T>;
+  /** Keeps it alive until the signal aborts; rejects when it ends. `alive` is called whenever the server answers. */
+  hold(signal: AbortSignal, alive?: () => void): Promise<void>;
+  close(): void;
+}
+
+/** What the server says by itself: "NotifySubscriberRequest" and its JSON. */
+export type OnPush = (type: string, body: Record<string, unknown>) => void;
+
+export class NacosRefused extends Error {
+  constructor(
+    message: string,
+    readonly code: number,
+  ) {
+    super(message);
+  }
+}
+
+const unregistered = 301;
+const standardTimeoutMs = 3_000;
+/** Clients find the gRPC port so; there is no other way to say it. */
+const portOffset = 1_000;
+
+/** "http://127.0.0.1:8848", without a slash at its end. */
+export function baseOf(host: string): string {
+  const url = new URL(/^https?:\/\//.test(host) ? host : `http://${host}`);
+  if (!url.port && !/^https?:\/\//.test(host)) url.port = "8848";
+  return url.origin;
+}
+
+/**
+ * @param host "127.0.0.1:8848": the server's HTTP address.
+ * @param signal breaks the connection, whatever is under way; left out where something is to be said after it
+ */
+export async function connectNacos(
+  host: string,
+  options: NacosOptions,
+  onPush: OnPush,
+  signal?: AbortSignal,
+): Promise<NacosConnection> {
+  const { timeoutMs = standardTimeoutMs } = options;
+  const base = baseOf(host);
+  const broken = Promise.withResolvers<never>();
+  // Whoever holds the connection is told; before that, the request under way is.
+  broken.promise.catch(() => {});
+  const abort = () => broken.reject(signal?.reason);
+  signal?.addEventListener("abort", abort);
+  const token = await Promise.race([createToken(base, options), broken.promise]);
+  const client = open(base);
+
+  async function request<T>(type: string, body: object): Promise<T> {
+    const payload = payloadOf(type, body, await token());
+    const answer = await Promise.race([unary(client, payload, timeoutMs), broken.promise]);
+    const { resultCode, errorCode, message } = answer as { resultCode?: number; errorCode?: number; message?: string };
+    if (resultCode === 200) return answer as T;
+    throw new NacosRefused(message || `it answers ${type} with ${resultCode}`, errorCode ?? 0);
+  }
+
+  let stream: ClientDuplexStream<Payload, Payload> | undefined;
+  try {
+    await request("ServerCheckRequest", {});
+    stream = client.makeBidiStreamRequest("/BiRequestStream/requestBiStream", encode, decode, new Metadata());
+    stream.on("error", broken.reject);
+    stream.on("end", () => broken.reject(new Error("it ended the connection")));
+    stream.on("data", (pushed: Payload) => {
+      const { type, body } = contentOf(pushed);
+      const reply = { requestId: body.requestId, resultCode: 200, success: true };
+      stream?.write(payloadOf(type.replace(/Request$/, "Response"), reply));
+      if (type === "ConnectResetRequest") broken.reject(new Error("it asks to connect anew"));
+      else onPush(type, body);
+    });
+    stream.write(
+      payloadOf("ConnectionSetupRequest", {
+        clientVersion: "Lizardcd:v1",
+        labels: { source: "sdk", module: "naming" },
+        abilityTable: { fuzzyWatch: true },
+      }),
+    );
+    await registered(request, timeoutMs);
+  } catch (cause) {
+    signal?.removeEventListener("abort", abort);
+    stream?.cancel();
+    client.close();
+    throw cause;
+  }
+  const opened = stream;
+  return {
+    request,
+    async hold(signal, alive = () => {}) {
+      const beating = async () => {
+        while (!signal.aborted) {
+          await sleep(timeoutMs / 3, signal);
+          if (signal.aborted) return;
+          await request("HealthCheckRequest", {});
+          alive();
+        }
+      };
+      await Promise.race([beating(), broken.promise]);
+    },
+    close() {
+      signal?.removeEventListener("abort", abort);
+      opened.cancel();
+      client.close();
+    },
+  };
+}
+
+/** The server takes requests once it has seen the set-up on the stream, which it does not answer in every version. */
+async function registered(request: NacosConnection["request"], timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      await request("HealthCheckRequest", {});
+      return;
+    } catch (cause) {
+      const notYet = cause instanceof NacosRefused && cause.code === unregistered && performance.now() < deadline;
+      if (!notYet) throw cause;
+      await sleep(10);
+    }
+  }
+}
+
+function open(base: string): Client {
+  const { hostname, port, protocol } = new URL(base);
+  const secure = protocol === "https:";
+  const security: ChannelCredentials = secure ? credentials.createSsl() : credentials.createInsecure();
+  return new Client(`${hostname}:${Number(port || (secure ? 443 : 80)) + portOffset}`, security, {
+    // Nacos knows a client by its connection: no two of ours may share one.
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.max_receive_message_length": -1,
+    "grpc.initial_reconnect_backoff_ms": 100,
+  });
+}
+
+function unary(client: Client, payload: Payload, timeoutMs: number): Promise<Record<string, unknown>> {
+  return new Promise((resolve, reject) => {
+    const options = { deadline: Date.now() + timeoutMs };
+    client.makeUnaryRequest("/Request/request", encode, decode, payload, new Metadata(), options, (failure, answer) => {
+      if (failure || !answer) reject(failure ?? new Error("it answers nothing"));
+      else resolve(contentOf(answer).body);
+    });
+  });
+}
+
+const encode = (payload: Payload) => Buffer.from(toBinary(PayloadSchema, payload));
+const decode = (bytes: Buffer) => fromBinary(PayloadSchema, bytes);
+
+function payloadOf(type: string, body: object, accessToken?: string): Payload {
+  return create(PayloadSchema, {
+    metadata: { type, headers: accessToken ? { accessToken } : {} },
+    body: { typeUrl: "", value: Buffer.from(JSON.stringify(body)) },
+  });
+}
+
+function contentOf({ metadata, body }: Payload): { type: string; body: Record<string, unknown> } {
+  return { type: metadata?.type ?? "", body: JSON.parse(Buffer.from(body?.value ?? []).toString() || "{}") };
+}
+
+// -- credentials --
+
+/** Logs in at once where there is somebody to log in, and again when four fifths of the token's life are over. */
+async function createToken(base: string, options: NacosOptions): Promise<() => Promise<string | undefined>> {
+  if (!options.username) return async () => undefined;
+  let token = await login(base, options);
+  return async () => {
+    if (performance.now() > token.renewAt) token = await login(base, options);
+    return token.accessToken;
+  };
+}
+
+async function login(base: string, { username = "", password = "", timeoutMs = standardTimeoutMs }: NacosOptions) {
+  let problem = "it knows no way to log in";
+  // Version 3, then 2. In the body: what stands in a URL stands in logs.
+  for (const path of ["/nacos/v3/auth/user/login", "/nacos/v1/auth/login"]) {
+    const answer = await fetch(base + path, {
+      method: "POST",
+      body: new URLSearchParams({ username, password }),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const text = await answer.text();
+    if (answer.ok) {
+      const { accessToken, tokenTtl } = JSON.parse(text) as { accessToken: string; tokenTtl: number };
+      return { accessToken, renewAt: performance.now() + tokenTtl * 800 };
+    }
+    if (answer.status === 404) continue;
+    problem = `it refuses user ${username} with ${answer.status}: check user and password`;
+    break;
+  }
+  throw new NacosRefused(problem, 403);
+}

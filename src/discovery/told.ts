@@ -1,0 +1,132 @@
+// What a source has told so far: turns the whole views that a registry answers with into the least there is to tell.
+import { type Change, type Entry, isAddress, parseKey } from "./discovery.ts";
+
+export interface Told {
+  /** Everything there is. Told as a set at first and after each silence, else as what differs. */
+  all(entries: readonly Entry[]): void;
+  /** Everything there is under one key. Before the first set and in a silence it tells nothing. */
+  of(key: string, entries: readonly Entry[]): void;
+  silent(problem: string): void;
+  alive(): void;
+  /** Ends what it still waits for. */
+  close(): void;
+}
+
+export interface ToldOptions {
+  prefix: string;
+  push(change: Change): void;
+  /**
+   * Milliseconds after a silence in which what is missing is kept: a registry that has restarted may have forgotten
+   * everything, or doubt it, and its agents need a moment to announce themselves again.
+   */
+  graceMs: number;
+}
+
+export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
+  /** By key, then by instance. */
+  const known = new Map<string, Map<string, Entry>>();
+  const ignored = new Set<string>();
+  const missing = new Map<Entry, ReturnType<typeof setTimeout>>();
+  let gap = true;
+  /** When the grace after the last silence ends, on the monotonic clock. */
+  let graceEnd = 0;
+
+  function put(entry: Entry): void {
+    const instances = known.get(entry.key) ?? new Map<string, Entry>();
+    const before = instances.get(entry.instance);
+    known.set(entry.key, instances);
+    instances.set(entry.instance, entry);
+    if (before) found(before);
+    if (!gap && !(before && isSame(before, entry))) push({ type: "put", entry });
+  }
+
+  function remove(entry: Entry): void {
+    const instances = known.get(entry.key);
+    if (instances?.get(entry.instance) !== entry) return;
+    found(entry);
+    instances.delete(entry.instance);
+    if (instances.size === 0) known.delete(entry.key);
+    if (!gap) push({ type: "removed", key: entry.key, instance: entry.instance });
+  }
+
+  /** It is there again, or gone for good: nothing to wait for. */
+  function found(entry: Entry): void {
+    clearTimeout(missing.get(entry));
+    missing.delete(entry);
+  }
+
+  function miss(entry: Entry): void {
+    if (missing.has(entry)) return;
+    // In a silence nobody could have announced anything: the time starts anew with the next set.
+    if (gap)
+      missing.set(
+        entry,
+        setTimeout(() => (gap ? missing.delete(entry) : remove(entry)), graceMs),
+      );
+    else remove(entry);
+  }
+
+  /** What is not ours is told once for as long as it stays. */
+  function ours(entries: readonly Entry[], of: string): Entry[] {
+    const seen = new Set<string>();
+    const good = entries.filter((entry) => {
+      const problem = problemOf(prefix, entry);
+      if (problem === undefined) return true;
+      const id = `${entry.key}\0${entry.instance}\0${problem}`;
+      seen.add(id);
+      if (!ignored.has(id)) push({ type: "ignored", key: entry.key, problem });
+      return false;
+    });
+    for (const id of ignored) if (id.startsWith(of) && !seen.has(id)) ignored.delete(id);
+    for (const id of seen) ignored.add(id);
+    return good;
+  }
+
+  /** @param before what was known of the same part */
+  function replace(before: readonly Entry[], entries: readonly Entry[]): void {
+    const now = new Set(entries.map(idOf));
+    for (const entry of entries) put(entry);
+    for (const entry of before) if (!now.has(idOf(entry))) miss(entry);
+  }
+
+  const everything = () => [...known.values()].flatMap((instances) => [...instances.values()]);
+
+  return {
+    all(entries) {
+      if (gap && known.size > 0) graceEnd = performance.now() + graceMs;
+      replace(everything(), ours(entries, ""));
+      if (gap) push({ type: "set", entries: everything() });
+      else push({ type: "alive" });
+      gap = false;
+    },
+    of(key, entries) {
+      if (!gap) replace([...(known.get(key)?.values() ?? [])], ours(entries, `${key}\0`));
+    },
+    silent(problem) {
+      gap = true;
+      push({ type: "silent", problem });
+    },
+    alive() {
+      if (!gap) push({ type: "alive" });
+    },
+    close() {
+      for (const timer of missing.values()) clearTimeout(timer);
+      missing.clear();
+    },
+  };
+}
+
+function problemOf(prefix: string, { key, via }: Entry): string | undefined {
+  const parsed = parseKey(prefix, key);
+  if ("problem" in parsed) return parsed.problem;
+  const address = "address" in via ? via.address : "";
+  return isAddress(address) ? undefined : `its address ${JSON.stringify(address.slice(0, 80))} is not host:port`;
+}
+
+function idOf({ key, instance }: Entry): string {
+  return `${key}\0${instance}`;
+}
+
+function isSame(a: Entry, b: Entry): boolean {
+  return "address" in a.via && "address" in b.via && a.via.address === b.via.address;
+}
