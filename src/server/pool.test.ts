@@ -82,11 +82,10 @@ async function stubAgent(name: string, { delayMs = 0, port = 0 } = {}) {
     server,
     WorkloadService,
     {
-      list: none,
+      ...Object.fromEntries(WorkloadService.methods.map(({ localName }) => [localName, none])),
       get: answer,
       restart: answer,
       scale: answer,
-      setImage: none,
       async *watch() {
         yield { event: { case: "synced" as const, value: { ageMs: 1 } } };
       },

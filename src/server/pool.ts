@@ -1,6 +1,6 @@
 // The way to every agent: found by two map look-ups, called over shared connections, moved on when one does not answer.
 // Memory follows the agents in use, not the agents that exist.
-import type { DescService } from "@bufbuild/protobuf";
+import { create, type DescService, toBinary } from "@bufbuild/protobuf";
 import { Failed, grpcCode } from "../contract/errors.ts";
 import { type CallOptions, type Peer, stub, WireFailed } from "../contract/grpc.ts";
 import { agentServices, type Operation, operations } from "../contract/operation.ts";
@@ -8,6 +8,7 @@ import { formatKey } from "../discovery/discovery.ts";
 import type { Connections } from "./connection.ts";
 import type { AgentEntry, Directory, Endpoint } from "./directory.ts";
 import { createGate, type Gate } from "./gate.ts";
+import { createSharing } from "./share.ts";
 
 /** What an agent serves, by noun: `pool.on(input).workload.restart(input)`. */
 export type Peers = { [N in keyof typeof agentServices]: Peer<(typeof agentServices)[N]> };
@@ -52,6 +53,7 @@ const gateOptions = { concurrency: 64, queue: 256, failures: 5, closedMs: 1_000,
 export function createPool({ prefix, directory, connections, allowPlain, timeoutMs, now }: PoolOptions): Pool {
   const peersOf = new WeakMap<AgentEntry, Peers>();
   const gates = new WeakMap<AgentEntry, Gate>();
+  const sharing = createSharing();
   const stubs = new WeakMap<object, Map<DescService, unknown>>();
 
   connections.onBroken((connection) => {
@@ -116,7 +118,10 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     const gate = gateOf(entry);
     // The background question is what finds out that a cluster is back: it passes a gate that is closed.
     if (operation.id === "agent.summary") return attempt(entry, operation, input, { ...call, deadline });
-    return gate.pass(() => attempt(entry, operation, input, { ...call, deadline }), deadline, call.signal);
+    const run = (signal?: AbortSignal) =>
+      gate.pass(() => attempt(entry, operation, input, { ...call, signal, deadline }), deadline, signal);
+    if (operation.audited) return run(call.signal);
+    return sharing.read(`${entry.key} ${operation.id} ${bytesOf(operation, input)}`, run, call.signal);
   }
 
   /** A read moves on to another instance inside the same deadline; a write only if it was never sent. */
@@ -294,6 +299,11 @@ function fromWire(entry: AgentEntry, operation: Operation, cause: WireFailed): F
 
 function outcomeUnknown(entry: AgentEntry, cause: WireFailed): Failed {
   return new Failed("request.outcome_unknown", { cluster: entry.cluster }, { object: entry.cluster, cause });
+}
+
+/** The same question is the same bytes, whoever asks: what may be read does not depend on the actor yet. */
+function bytesOf({ method }: Operation, input: object): string {
+  return Buffer.from(toBinary(method.input, create(method.input, input as never))).toString("latin1");
 }
 
 /** Half of the time that is left: the other half is for another instance. */

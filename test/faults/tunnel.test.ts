@@ -40,6 +40,7 @@ async function tunnelled(server: TestServer, options: { serverCa?: string; proxy
     grpcServer,
     WorkloadService,
     {
+      ...Object.fromEntries(WorkloadService.methods.map(({ localName }) => [localName, async () => ({})])),
       list: async () => ({ items: Array.from({ length: 1_000 }, (_, n) => ({ name: `w-${n}` })) }),
       get: async ({ name }: { name: string }, { signal }: { signal: AbortSignal }) => {
         if (name === "never") {
@@ -48,11 +49,6 @@ async function tunnelled(server: TestServer, options: { serverCa?: string; proxy
         }
         return { row: { name } };
       },
-      restart: async () => ({}),
-      scale: async () => ({}),
-      setImage: async () => ({}),
-      pause: async () => ({}),
-      resume: async () => ({}),
       async *watch(_: unknown, { signal }: { signal: AbortSignal }) {
         while (!signal.aborted) {
           served.sent++;
