@@ -140,7 +140,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         log: log("http"),
         pages: {
           version: options.version,
-          insecure: options.insecure && !isLoopback(`${bracketed(options.http.host)}:${options.http.port}`),
+          insecure: isOpenPlain(options),
           simulated: () => isSimulated(summaries),
           plaintext: () => callsPlain(directory, trust),
           registries: () => registriesOutside({ pool, now }),
@@ -219,6 +219,12 @@ function admission(trust: Trust | undefined, joinToken: string) {
     if (token !== undefined && sameText(token, joinToken)) return "anyone";
     throw new Failed("token.join_wrong", {});
   };
+}
+
+/** Where a proxy has TLS, the address that people use says so. */
+function isOpenPlain({ http, publicUrl }: ServerOptions): boolean {
+  if (http.tls || publicUrl?.startsWith("https:")) return false;
+  return !isLoopback(`${bracketed(http.host)}:${http.port}`);
 }
 
 function isSimulated(summaries: Summaries): boolean {
