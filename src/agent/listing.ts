@@ -24,22 +24,27 @@ const standardLimit = 500;
 /** @throws Failed "selector.invalid", "continue.invalid" */
 export function listing(all: Iterable<Row>, wanted: Wanted): Listing {
   const matches = rowFilter(wanted);
-  const sort = orders[wanted.sort === "name" ? "name" : "worst"];
+  const placeOf = wanted.sort === "name" ? placeByName : placeByTrouble;
   const after = wanted.continue ? decode(wanted.continue, wanted.sort) : undefined;
+  const limit = wanted.limit || standardLimit;
 
-  const found: { order: string; row: Row }[] = [];
+  // Of ten thousand rows one page is wanted: only that is kept in order while all are looked at once.
+  const page: { place: Place; row: Row }[] = [];
   const states: Record<string, number> = {};
+  let total = 0;
   for (const row of all) {
     if (!matches(row)) continue;
+    total++;
     states[row.state] = (states[row.state] ?? 0) + 1;
-    found.push({ order: sort(row), row });
+    const place = placeOf(row);
+    if (after && compare(place, after) <= 0) continue;
+    if (page.length > limit && compare(place, page[limit]!.place) > 0) continue;
+    page.splice(indexOf(page, place), 0, { place, row });
+    // One more than the page, to know whether there is another.
+    if (page.length > limit + 1) page.pop();
   }
-  const total = found.length;
-  const left = after === undefined ? found : found.filter(({ order }) => order > after);
-  left.sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0));
-  const page = left.slice(0, wanted.limit || standardLimit);
-  const next = page.length < left.length ? encode(page.at(-1)!.order, wanted.sort) : "";
-  return { rows: page.map(({ row }) => row), next, total, states };
+  const rows = page.slice(0, limit).map(({ row }) => row);
+  return { rows, next: page.length > limit ? encode(page[limit - 1]!.place, wanted.sort) : "", total, states };
 }
 
 /** Which rows a list or a watch is about. @throws Failed "selector.invalid" */
@@ -69,18 +74,50 @@ function mentions(row: Row, text: string): boolean {
   );
 }
 
-// Each is unique and compares as plain text, so that a page can begin after any of them, also one that is gone.
-const orders = {
-  worst: (row: Row) => `${severity[row.state]}${99 - rankOf(row.why)}/${row.namespace}/${row.name}/${row.resource}`,
-  name: (row: Row) => `${row.name}/${row.namespace}/${row.resource}`,
-};
+/** Where a row stands: no two stand in one place, and a page can begin after any, also after one that is gone. */
+type Place = readonly [level: number, first: string, second: string, resource: string];
 
-function encode(order: string, sort: string): string {
-  return Buffer.from(`1 ${sort || "worst"} ${order}`).toString("base64url");
+function placeByTrouble({ state, why, namespace, name, resource }: Row): Place {
+  return [severity[state] * 100 + 99 - rankOf(why), namespace, name, resource];
 }
 
-function decode(text: string, sort: string): string {
-  const [version, by, order] = Buffer.from(text, "base64url").toString("utf8").split(" ");
-  if (version !== "1" || by !== (sort || "worst") || !order?.includes("/")) throw new Failed("continue.invalid", {});
-  return order;
+function placeByName({ namespace, name, resource }: Row): Place {
+  return [0, name, namespace, resource];
+}
+
+function compare(a: Place, b: Place): number {
+  if (a[0] !== b[0]) return a[0] - b[0];
+  for (const at of [1, 2, 3] as const) if (a[at] !== b[at]) return a[at] < b[at] ? -1 : 1;
+  return 0;
+}
+
+/** By halves: the first that stands after the place. */
+function indexOf(page: readonly { place: Place }[], place: Place): number {
+  let [low, high] = [0, page.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compare(page[middle]!.place, place) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function encode(place: Place, sort: string): string {
+  return Buffer.from(JSON.stringify([1, sort || "worst", ...place])).toString("base64url");
+}
+
+function decode(text: string, sort: string): Place {
+  const [version, by, level, ...names] = parsed(Buffer.from(text, "base64url").toString("utf8"));
+  const known = version === 1 && by === (sort || "worst") && typeof level === "number" && names.length === 3;
+  if (!known || names.some((name) => typeof name !== "string")) throw new Failed("continue.invalid", {});
+  return [level, ...(names as [string, string, string])];
+}
+
+function parsed(text: string): unknown[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value : [];
+  } catch (cause) {
+    throw new Failed("continue.invalid", {}, { cause });
+  }
 }
