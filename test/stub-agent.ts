@@ -217,6 +217,14 @@ export async function startStubAgent({
         const { desired } = found(input);
         return changed(input, { desired: input.replicas }, "spec.replicas", desired, input.replicas);
       },
+      async pause(input) {
+        await before();
+        return { ...changed(input, { state: "paused" }, "spec.paused", false, true), paused: true };
+      },
+      async resume(input) {
+        await before();
+        return changed(input, { state: "ok" }, "spec.paused", true, false);
+      },
       async setImage(input) {
         await before();
         const one = found(input);

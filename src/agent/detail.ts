@@ -18,6 +18,7 @@ import { type Kind, kinds, pathOf, type Resource } from "./kind.ts";
 import { type Kube, type RequestOptions, StatusFailed } from "./kube.ts";
 import {
   controllerOf,
+  type PodTemplate,
   type RawAutoscaler,
   type RawEvent,
   type RawPod,
@@ -111,6 +112,7 @@ export function describe(workload: RawWorkload, ref: Ref, kind: Kind, cluster: C
     generation: workload.metadata.generation ?? 0,
     observedGeneration: workload.status?.observedGeneration ?? 0,
     changedBy: changedBy(workload),
+    paused: workload.spec?.paused ?? false,
   };
 }
 
@@ -200,12 +202,21 @@ function podOf(kind: Kind, workload: string, { pod, verdict }: Judged, wanted: s
 }
 
 /** The hash of the revision that is wanted: the newest a controller made of the present template. */
+/** Empty while it has not been made: a Deployment that is paused makes none for what is changed meanwhile. */
 function wantedRevision(kind: Kind, workload: RawWorkload, revisions: RawRevision[]): string {
-  if (workload.status?.updateRevision) return hashOf(workload.status.updateRevision, workload.metadata.name);
+  const { metadata, spec, status } = workload;
+  if (status?.updateRevision) return hashOf(status.updateRevision, metadata.name);
   const newest = [...revisions].sort((a, b) => numberOf(b) - numberOf(a))[0];
-  return newest
-    ? kind.revisionOf(workload.metadata.name, newest) || hashOf(newest.metadata.name, workload.metadata.name)
-    : "";
+  const same = revisions.find((revision) => Bun.deepEquals(bare(revision.spec?.template), bare(spec?.template)));
+  const unmade = kind.revisions === "replicasets" && !status?.updatedReplicas;
+  const wanted = same ?? (unmade ? undefined : newest);
+  return wanted ? kind.revisionOf(metadata.name, wanted) || hashOf(wanted.metadata.name, metadata.name) : "";
+}
+
+/** A pod template without the hash of itself that its ReplicaSet adds. */
+function bare(template: PodTemplate | undefined): unknown {
+  const { "pod-template-hash": _, ...labels } = template?.metadata?.labels ?? {};
+  return { ...template, metadata: { ...template?.metadata, labels } };
 }
 
 function revisionsOf(

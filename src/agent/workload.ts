@@ -50,6 +50,15 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
     return answer(ref, changed, dryRun);
   }
 
+  function hold(ref: Ref, call: Call, paused: boolean): Promise<WorkloadInit> {
+    const { kind } = kinds[ref.resource];
+    if (kind !== "Deployment") throw new Failed("pause.unsupported", { kind, name: ref.name });
+    // Nothing stands where nothing is paused: kubectl leaves it so too.
+    return write(ref, call, paused ? "workload paused" : "workload resumed", () => ({
+      spec: { paused: paused || null },
+    }));
+  }
+
   function answer(ref: Ref, { workload, changes }: Changed, dryRun: boolean): WorkloadInit {
     return { ...describe(workload, ref, kinds[ref.resource], cluster, kube.now()), changes, dryRun };
   }
@@ -74,11 +83,7 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
     restart: (input, call) =>
       on(input, true, (ref) =>
         write(ref, call, "workload restarted", (workload) => {
-          if (workload.spec?.paused) {
-            const { kind } = kinds[ref.resource];
-            const problem = "its rollout is paused, a restart would wait for it: resume the rollout first";
-            throw new Failed("object.invalid", { cluster: cluster.name, kind, name: ref.name, problem });
-          }
+          if (workload.spec?.paused) throw new Failed("restart.paused", { name: ref.name });
           // With milliseconds: two restarts within a second are two.
           const annotations = { [restartedAtKey]: new Date(kube.now()).toISOString() };
           return { spec: { template: { metadata: { annotations } } } };
@@ -113,6 +118,10 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
           input.dryRun,
         ),
       ),
+
+    pause: (input, call) => on(input, true, (ref) => hold(ref, call, true)),
+
+    resume: (input, call) => on(input, true, (ref) => hold(ref, call, false)),
 
     async *watch(input, { signal }) {
       cluster.allow(input.namespace);

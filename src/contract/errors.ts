@@ -94,7 +94,8 @@ export const failures = {
   "token.enroll_wrong": {
     grpc: grpcCode.unauthenticated,
     http: 401,
-    message: "the enrollment token is not valid for cluster {cluster}: {problem}; make one with `lizardcd agents enroll`",
+    message:
+      "the enrollment token is not valid for cluster {cluster}: {problem}; make one with `lizardcd agents enroll`",
   },
   "certificate.refused": {
     grpc: grpcCode.unauthenticated,
@@ -197,6 +198,16 @@ export const failures = {
     grpc: grpcCode.precondition,
     http: 409,
     message: "DaemonSet {name} has no replicas: it runs one pod on each node that matches",
+  },
+  "pause.unsupported": {
+    grpc: grpcCode.precondition,
+    http: 409,
+    message: "{kind} {name} cannot be paused: Kubernetes pauses the rollouts of Deployments only",
+  },
+  "restart.paused": {
+    grpc: grpcCode.precondition,
+    http: 409,
+    message: "the rollouts of {name} are paused, a restart would wait: resume them first",
   },
   "image.changed": {
     grpc: grpcCode.aborted,

@@ -154,6 +154,25 @@ test("what was scaled or whose image was set can be undone by one form; a restar
   expect(writeDone(ctx, { operation: "workload.scale", workload: examples.workload() })).not.toContain("<form");
 });
 
+test("a Deployment is paused or resumed, whichever it is not; each undoes the other", () => {
+  const web = "/clusters/eu-1/namespaces/shop/deployments/web";
+  const running = workloadPage(ctx, examples.workload());
+  expect([running.includes(`action="${web}/pause"`), running.includes(`action="${web}/resume"`)]).toEqual([
+    true,
+    false,
+  ]);
+  const held = workloadPage(ctx, examples.workload({ paused: true }));
+  expect([held.includes(`action="${web}/pause"`), held.includes(`action="${web}/resume"`)]).toEqual([false, true]);
+  const set = workloadPage(ctx, examples.workload({ row: examples.row({ resource: "statefulsets" }) }));
+  expect(set).not.toContain('/pause"');
+
+  const changes = [{ path: "spec.paused", before: "", after: "true" }];
+  const done = writeDone(ctx, { operation: "workload.pause", workload: examples.workload({ changes }) });
+  expect(done).toContain("Paused the rollouts of ");
+  expect(done).toContain(`action="${web}/resume"`);
+  expect(writeDone(ctx, { operation: "workload.pause", workload: examples.workload() })).not.toContain("<form");
+});
+
 test("the dry run shows old and new, and the form that does it expects the old", () => {
   const changes = [{ path: "spec.template.spec.containers[web].image", before: '"shop/web:1"', after: '"shop/web:2"' }];
   const request = create(SetImageRequestSchema, { container: "web", image: "shop/web:2", dryRun: true });

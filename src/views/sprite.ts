@@ -28,6 +28,8 @@ const drawings = {
   "i-key": `<circle cx="5.3" cy="10.7" r="2.8" ${line}/><path d="m7.5 8.5 5.5-5.5M10.7 5.3l2 2" ${line}/>`,
   "i-link": `<path d="M6.5 9.5a2.8 2.8 0 0 0 4 0l2-2a2.8 2.8 0 0 0-4-4l-.7.7M9.5 6.5a2.8 2.8 0 0 0-4 0l-2 2a2.8 2.8 0 0 0 4 4l.7-.7" ${line}/>`,
   "i-list": `<path d="M2.5 4h11M2.5 8h11M2.5 12h7" ${line}/>`,
+  "i-pause": `<path d="M5.5 3.5v9M10.5 3.5v9" ${line}/>`,
+  "i-play": `<path d="M4.5 3.2v9.6L12.5 8Z" ${line}/>`,
   "i-plus": `<path d="M8 3v10M3 8h10" ${line}/>`,
   "i-restart": `<path d="M13 3v3.2H9.8" ${line}/><path d="M12.7 6a5.3 5.3 0 1 0 .5 3.4" ${line}/>`,
   "i-scale": `<path d="M2.5 13.5V10m3.7 3.5v-6m3.6 6V5m3.7 8.5v-11" ${line}/>`,

@@ -177,11 +177,25 @@ function Actions({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
           {say(ctx.lang, "restart")}
         </button>
       </form>
+      {workload.row!.resource === "deployments" && <PauseButton ctx={ctx} workload={workload} />}
       <button type="button" class="btn btn-sm btn-primary" command="show-modal" commandfor="set-image" data-key="i">
         <Ico name="image" />
         {say(ctx.lang, "setImage")}
       </button>
     </div>
+  );
+}
+
+function PauseButton({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
+  const verb = workload.paused ? "resume" : "pause";
+  const path = href(`workload.${verb}`, keyOf(workload.row!));
+  return (
+    <form method="post" action={path} hx-post={path} hx-target="#toasts" hx-swap="beforeend" hx-disable="find button">
+      <button class="btn btn-sm">
+        <Ico name={workload.paused ? "play" : "pause"} />
+        {say(ctx.lang, verb)}
+      </button>
+    </form>
   );
 }
 

@@ -47,7 +47,7 @@ export function writeDone(ctx: PageContext, { operation, workload }: WriteDone):
 function Undo({ ctx, operation, workload }: WriteDone & { ctx: PageContext }) {
   const fields = undoFields(operation, workload);
   if (!fields) return null;
-  const path = href(operation, keyOf(workload.row!));
+  const path = href(opposites[operation] ?? operation, keyOf(workload.row!));
   return (
     <form method="post" action={path} hx-post={path} hx-target="closest .toast-note" hx-swap="outerHTML">
       {Object.entries(fields).map(([name, value]) => (
@@ -61,7 +61,13 @@ function Undo({ ctx, operation, workload }: WriteDone & { ctx: PageContext }) {
   );
 }
 
-/** The same operation with the value from before; nothing where there is no way back or nothing changed. */
+/** Where the way back is another operation. */
+const opposites: Partial<Record<WriteDone["operation"], WriteDone["operation"]>> = {
+  "workload.pause": "workload.resume",
+  "workload.resume": "workload.pause",
+};
+
+/** What the way back is given: the value from before; nothing where there is none or nothing changed. */
 export function undoFields(
   operation: WriteDone["operation"],
   { changes }: Workload,
@@ -77,6 +83,7 @@ export function undoFields(
       ? { container, image: plain(change.before), expect: plain(change.after) }
       : undefined;
   }
+  if (opposites[operation]) return changes.length > 0 ? {} : undefined;
   return undefined;
 }
 

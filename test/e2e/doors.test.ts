@@ -18,6 +18,7 @@ interface Deployment extends KubeObject {
   };
   spec: {
     replicas: number;
+    paused?: boolean;
     template: {
       metadata: { annotations?: Record<string, string> };
       spec: { containers: { name: string; image: string }[] };
@@ -54,6 +55,8 @@ describePart("kubernetes", "one workload through every door", () => {
     name: string;
     listed(): Promise<string>;
     restart(name: string): Promise<unknown>;
+    pause(name: string): Promise<unknown>;
+    resume(name: string): Promise<unknown>;
     scale(name: string, replicas: number): Promise<unknown>;
     setImage(name: string, image: string): Promise<unknown>;
   }
@@ -79,6 +82,8 @@ describePart("kubernetes", "one workload through every door", () => {
         name: "by-page",
         listed: async () => (await server.client.page(`/workloads?namespace=${namespace}`)).body,
         restart: (name) => posted(server.client.page(`${path(name)}/restart`, { form: {} }), 303),
+        pause: (name) => posted(server.client.page(`${path(name)}/pause`, { form: {} }), 303),
+        resume: (name) => posted(server.client.page(`${path(name)}/resume`, { form: {} }), 303),
         scale: (name, replicas) =>
           posted(server.client.page(`${path(name)}/scale`, { form: { replicas: String(replicas) } }), 303),
         setImage: (name, image) => posted(server.client.page(`${path(name)}/image`, { form: { image } }), 303),
@@ -87,6 +92,8 @@ describePart("kubernetes", "one workload through every door", () => {
         name: "by-json",
         listed: async () => JSON.stringify((await server.client.get(`/workloads?namespace=${namespace}`)).body),
         restart: (name) => posted(server.client.post(`${path(name)}/restart`, {}), 200),
+        pause: (name) => posted(server.client.post(`${path(name)}/pause`, {}), 200),
+        resume: (name) => posted(server.client.post(`${path(name)}/resume`, {}), 200),
         scale: (name, replicas) => posted(server.client.post(`${path(name)}/scale`, { replicas }), 200),
         setImage: (name, image) => posted(server.client.post(`${path(name)}/image`, { image }), 200),
       },
@@ -94,6 +101,8 @@ describePart("kubernetes", "one workload through every door", () => {
         name: "by-cli",
         listed: () => ran("get", "workloads"),
         restart: (name) => ran("restart", `deploy/${name}`),
+        pause: (name) => ran("pause", `deploy/${name}`),
+        resume: (name) => ran("resume", `deploy/${name}`),
         scale: (name, replicas) => ran("scale", `deploy/${name}`, "--replicas", String(replicas)),
         setImage: (name, image) => ran("set", "image", `deploy/${name}`, "--image", image),
       },
@@ -104,6 +113,8 @@ describePart("kubernetes", "one workload through every door", () => {
             .map((row) => `${row.name} ${row.ready}/${row.desired}`)
             .join("\n"),
         restart: (name) => direct.restart(key(name), call),
+        pause: (name) => direct.pause(key(name), call),
+        resume: (name) => direct.resume(key(name), call),
         scale: (name, replicas) => direct.scale({ ...key(name), replicas }, call),
         setImage: (name, image) => direct.setImage({ ...key(name), image }, call),
       },
@@ -135,6 +146,19 @@ describePart("kubernetes", "one workload through every door", () => {
     }
   });
 
+  test("pause and resume arrive too, and what is paused is not restarted", async () => {
+    for (const door of doors()) {
+      const { name } = door;
+      await door.pause(name);
+      expect([name, (await seen(name)).spec.paused]).toEqual([name, true]);
+      const restarted = (await seen(name)).spec.template.metadata.annotations;
+      expect(String(await door.restart(name).catch((error) => error))).toMatch(/resume them first/i);
+      expect((await seen(name)).spec.template.metadata.annotations).toEqual(restarted);
+      await door.resume(name);
+      expect([name, (await seen(name)).spec.paused ?? false]).toEqual([name, false]);
+    }
+  });
+
   test("each is audited with who did it, through which door, and how it ended", async () => {
     for (const [name, door] of [
       ["by-page", "browser"],
@@ -142,13 +166,14 @@ describePart("kubernetes", "one workload through every door", () => {
       ["by-cli", "cli"],
     ]) {
       const { body } = await server.client.get(`/audit?cluster=${cluster}&q=${name}`);
-      expect(body.items.map((entry: Record<string, string>) => [entry.operation, entry.name, entry.outcome])).toEqual([
+      const items = body.items.slice(-3);
+      expect(items.map((entry: Record<string, string>) => [entry.operation, entry.name, entry.outcome])).toEqual([
         ["workload.setImage", name, "done"],
         ["workload.scale", name, "done"],
         ["workload.restart", name, "done"],
       ]);
-      for (const entry of body.items) expect(entry).toMatchObject({ actor: "admin", door, namespace, cluster });
-      expect(JSON.parse(body.items[1].changes)).toEqual([{ path: "spec.replicas", before: "2", after: "3" }]);
+      for (const entry of items) expect(entry).toMatchObject({ actor: "admin", door, namespace, cluster });
+      expect(JSON.parse(items[1].changes)).toEqual([{ path: "spec.replicas", before: "2", after: "3" }]);
     }
     const page = await server.client.page(`/audit?cluster=${cluster}&q=by-cli`);
     expect(page.body).toContain("by-cli");

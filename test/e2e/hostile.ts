@@ -84,6 +84,8 @@ export async function startHostileAgent(cluster: string): Promise<{ address: str
       restart: written("spec.template.metadata.annotations"),
       scale: written("spec.replicas"),
       setImage: written("spec.template.spec.containers[web].image"),
+      pause: written("spec.paused"),
+      resume: written("spec.paused"),
       async *watch(_: unknown, { signal }: { signal: AbortSignal }) {
         for (const value of rows()) yield { event: { case: "upsert", value } };
         yield { event: { case: "synced", value: { ageMs: 5 } } };

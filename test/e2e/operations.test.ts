@@ -45,6 +45,8 @@ const samples: Partial<Record<OperationId, Sample>> = {
   },
   "workload.restart": { given: workload, words: ["deploy/cart", ...at] },
   "workload.scale": { given: { ...workload, replicas: 2 }, words: ["deploy/cart", "--replicas", "2", ...at] },
+  "workload.pause": { given: workload, words: ["deploy/cart", ...at] },
+  "workload.resume": { given: workload, words: ["deploy/cart", ...at] },
   "workload.setImage": {
     given: { ...workload, container: "cart", image: "registry.example.com/shop/cart:2.0.8", dryRun: true },
     words: ["cart", "--container=cart", "--image=registry.example.com/shop/cart:2.0.8", "--dry-run", ...at],
@@ -239,7 +241,7 @@ describe("page and JSON agree:", () => {
 
   test("the page's forms post to where JSON does, under the same names", async () => {
     const { body } = await server.client.page(href("workload.get", workload));
-    for (const id of ["workload.restart", "workload.scale", "workload.setImage"] as const) {
+    for (const id of ["workload.restart", "workload.scale", "workload.pause", "workload.setImage"] as const) {
       const form = new RegExp(`<form[^>]*action="${href(id, workload)}"[^>]*>(.*?)</form>`, "s").exec(body);
       expect([id, form !== null]).toEqual([id, true]);
       const names = [...form![1]!.matchAll(/name="([^"]+)"/g)].map(([, name]) => name!);

@@ -241,6 +241,27 @@ export function kubeSuite(name: string, start: () => Promise<KubeBed>): void {
       expect(sets.items.map(({ spec }) => spec.replicas).sort()).toEqual([0, 3]);
     });
 
+    test("a paused deployment holds its change back until it is resumed", async () => {
+      await bed.apply(workload("Deployment", "held", image("1"), 2));
+      await reaches("deployments", "held", "ok");
+      const path = pathOf("deployments", namespace, "held");
+      await kube.patch(path, { spec: { paused: true } });
+      await reaches("deployments", "held", "paused");
+      const patch = { spec: { template: { spec: { containers: [{ name: "app", image: image("2") }] } } } };
+      const { metadata } = await kube.patch<RawWorkload>(path, patch);
+      const held = await until(
+        async () => {
+          const found = await read("deployments", "held");
+          return (found.status?.observedGeneration ?? 0) >= metadata.generation! && found;
+        },
+        { what: "the change to be seen" },
+      );
+      expect([held.status?.updatedReplicas ?? 0, held.status?.readyReplicas]).toEqual([0, 2]);
+      await kube.patch(path, { spec: { paused: null } });
+      await reaches("deployments", "held", "ok");
+      expect((await read("deployments", "held")).status?.updatedReplicas).toBe(2);
+    });
+
     async function verdictOf(app: string, code: string) {
       return until(
         async () => {
