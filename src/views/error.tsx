@@ -1,5 +1,6 @@
 // What went wrong, with which object, and what to do next.
 
+import { type FailureCode, failures, grpcCode } from "../contract/errors.ts";
 import { href } from "../contract/operation.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import { say, sentencePieces, stopped, textOf } from "../words/words.ts";
@@ -23,11 +24,15 @@ interface Kind {
   again: boolean;
 }
 
+const grpcOf = ({ code }: Failure) => (code in failures ? failures[code as FailureCode].grpc : grpcCode.unknown);
+
 function kindOf(failure: Failure, status: number): Kind {
   if (failure.code === "request.outcome_unknown") return { state: "unknown", word: "error.unknown", again: false };
   if (status === 401) return { state: "refused", word: "error.signedOut", again: false };
   if (status === 403) return { state: "refused", word: "error.refused", again: false };
   if (status === 404) return { state: "unknown", word: "error.notFound", again: failure.code === "agent.none" };
+  // What the object's own state forbids is no race: asking again meets the same.
+  if (grpcOf(failure) === grpcCode.precondition) return { state: "refused", word: "error.refused", again: false };
   if (status === 409) return { state: "stale", word: "error.conflict", again: true };
   if (status === 429) return { state: "stale", word: "error.busy", again: true };
   if (status === 503 || status === 504) return { state: "lost", word: "error.unreachable", again: true };

@@ -206,6 +206,13 @@ test("an error says what happened, what next, which object and which request", (
   expect(errorFragment(ctx, failure, 422, "section#image-preview")).not.toContain("toast-note");
 });
 
+test("what the object's state forbids is refused; only what somebody else changed may be tried again", () => {
+  const forbidden = errorPage(ctx, examples.failure("restart.paused", { name: "web" }, ""), 409);
+  expect([forbidden.includes(">Refused<"), forbidden.includes("Try again")]).toEqual([true, false]);
+  const raced = errorPage(ctx, examples.failure("object.conflict", { kind: "", name: "web", problem: "" }, ""), 409);
+  expect([raced.includes("Changed meanwhile"), raced.includes("Try again")]).toEqual([true, true]);
+});
+
 test("a fleet of more than 80 clusters folds the groups that are well", () => {
   const calm = Array.from({ length: 60 }, (_, index) => examples.cluster(`calm-${index}`, "calm"));
   for (const group of ["region", ""]) {
