@@ -4,6 +4,7 @@ import { formatKey, parseKey } from "../discovery/discovery.ts";
 import { hostPort, isLoopback, programSettings, refuseOpen, SettingInvalid } from "../process/settings.ts";
 import { build } from "../process/version.ts";
 import { type Access, accessFromKubeconfig, accessInCluster } from "./kubeconfig.ts";
+import { registryOf } from "./registry.ts";
 import { type AgentSettings, agentSettings } from "./settings.ts";
 
 export interface AgentConfig extends AgentSettings {
@@ -45,10 +46,10 @@ export async function agentConfig(): Promise<AgentConfig> {
 /** What follows from the settings. @throws SettingInvalid, KubeconfigInvalid */
 export async function resolveConfig(values: AgentSettings, env: Env): Promise<AgentConfig> {
   refuseOpen("metrics-addr", values.metricsAddr, values.insecure || values.httpPlain, "--http.plain");
-  const registry = values.etcdHost.length > 0;
+  const registry = registryOf(values) !== undefined;
   if (!values.server && !registry) {
     throw new SettingInvalid(
-      "nowhere to announce: give --server URL with its --token, or a registry such as --etcd-host",
+      "nowhere to announce: give --server URL with its --token, or a registry: --etcd-host, --consul-host or --nacos-host",
     );
   }
   if (values.server && !/^https?:\/\/[^/\s]+\/?$/.test(values.server)) {

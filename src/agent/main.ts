@@ -1,8 +1,6 @@
 // The agent's composition root.
 
 import { readFileSync } from "node:fs";
-import type { Announcer } from "../discovery/discovery.ts";
-import { etcdAnnouncer } from "../discovery/etcd.ts";
 import { announceToServer } from "../discovery/server.ts";
 import { fatal, lifetime, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
@@ -12,6 +10,7 @@ import { enrolledIdentity, fileIdentity, type Identity } from "./identity.ts";
 import { secretStore } from "./identity-secret.ts";
 import { createKube, type Kube } from "./kube.ts";
 import { createMetrics, serveMetrics } from "./metrics.ts";
+import { registryAnnouncer } from "./registry.ts";
 import { type AgentOptions, startAgent } from "./server.ts";
 import { tunnelAnnouncer } from "./tunnel.ts";
 
@@ -66,32 +65,9 @@ async function identityOf(
 
 function announcerOf(config: AgentConfig, identity: Identity | undefined): AgentOptions["announcer"] {
   const { via, server = "", joinToken = "", proxy } = config;
-  if (via === "registry") return all(registriesOf(config));
+  if (via === "registry") return registryAnnouncer(config);
   if (via === "address") return announceToServer({ server, joinToken });
   const prove = async (challenge: string) => (identity ? identity.proof(challenge) : { token: joinToken });
   const serverCa = config.serverCa ? readFileSync(config.serverCa, "utf8") : undefined;
   return (inject) => tunnelAnnouncer({ server, serverCa, proxy, prove, inject });
-}
-
-function registriesOf(config: AgentConfig): Announcer[] {
-  const file = (path: string | undefined) => (path ? readFileSync(path) : undefined);
-  return [
-    etcdAnnouncer({
-      hosts: config.etcdHost,
-      username: config.etcdUsername,
-      password: config.etcdPassword,
-      tls: { ca: file(config.etcdCa), cert: file(config.etcdCert), key: file(config.etcdKey) },
-    }),
-  ];
-}
-
-/** Several registries as one. */
-function all(announcers: readonly Announcer[]): Announcer {
-  if (announcers.length === 1) return announcers[0]!;
-  return {
-    name: announcers.map(({ name }) => name).join(" and "),
-    async announce(registration, signal, onState) {
-      await Promise.all(announcers.map((announcer) => announcer.announce(registration, signal, onState)));
-    },
-  };
 }

@@ -1,9 +1,6 @@
 // Every setting of the agent. The old program's names keep working where the thing exists.
 import { common, type Table, type Values } from "../process/settings.ts";
 
-const noConsul = "Consul is not part of this version yet; announce to the server with --server, or to etcd";
-const noNacos = "Nacos is not part of this version yet; announce to the server with --server, or to etcd";
-
 export const agentSettings = {
   ...common,
   grpcAddr: {
@@ -97,9 +94,58 @@ export const agentSettings = {
   etcdCa: { flag: "etcd-ca", file: ["Etcd.CACertFile"], type: "text", help: "file with the CA that signed etcd" },
   etcdCert: { flag: "etcd-cert", file: ["Etcd.CertFile"], type: "text", help: "file with the certificate for etcd" },
   etcdKey: { flag: "etcd-key", file: ["Etcd.CertKeyFile"], type: "text", help: "file with its private key" },
+  consulHost: {
+    flag: "consul-host",
+    file: ["Consul.Host"],
+    type: "text",
+    help: "announce to this agent of Consul, http://127.0.0.1:8500",
+  },
+  consulToken: { flag: "consul-token", file: ["Consul.Token"], type: "secret", help: "ACL token of Consul" },
+  consulCa: {
+    flag: "consul-ca",
+    file: ["Consul.CACertFile"],
+    type: "text",
+    help: "file with the CA that signed Consul, where it is reached by https",
+  },
+  consulTtl: {
+    flag: "consul-ttl",
+    file: ["Consul.TTL"],
+    type: "duration",
+    default: "60s",
+    min: 1_000,
+    max: 86_400_000,
+    help: "how long Consul counts the agent as running after its last word; a bare number is seconds",
+  },
+  consulMeta: {
+    flag: "consul-meta",
+    file: ["Consul.Meta"],
+    type: "labels",
+    help: "goes along with the service in Consul, team=web",
+  },
+  nacosHost: {
+    flag: "nacos-host",
+    file: ["Nacos.Host"],
+    type: "list",
+    help: "announce to this Nacos, 10.0.0.1:8848; its gRPC port, 1000 higher, must be open too",
+  },
+  nacosNamespaceId: {
+    flag: "nacos-namespace-id",
+    file: ["Nacos.NamespaceId"],
+    type: "text",
+    help: "namespace id of Nacos; else public",
+  },
+  nacosGroup: { flag: "nacos-group", file: ["Nacos.Group"], type: "text", help: "group of Nacos; else DEFAULT_GROUP" },
+  nacosUsername: { flag: "nacos-username", file: ["Nacos.Username"], type: "text", help: "user of Nacos" },
+  nacosPassword: { flag: "nacos-password", file: ["Nacos.Password"], type: "secret", help: "password of Nacos" },
+  nacosMeta: {
+    flag: "nacos-meta",
+    file: ["Nacos.Meta"],
+    type: "labels",
+    help: "goes along with the instance in Nacos, team=web",
+  },
   serviceKey: {
     flag: "service-key",
-    file: ["Etcd.Key"],
+    file: ["Etcd.Key", "Consul.Key", "Nacos.Key"],
     type: "text",
     help: "the key to announce, lizardcd-agent.<namespace>.<cluster>; else made from scope and cluster",
   },
@@ -124,12 +170,6 @@ export const agentSettings = {
     type: "boolean",
     help: "serve without TLS, for a server that is insecure too; allow addresses that others can reach",
   },
-  consul: { flag: "consul-host", file: ["Consul"], type: "text", help: "", later: noConsul },
-  nacos: { flag: "nacos-host", file: ["Nacos"], type: "text", help: "", later: noNacos },
-  nacosNamespace: { flag: "nacos-namespace-id", type: "text", help: "", later: noNacos },
-  nacosUsername: { flag: "nacos-username", type: "text", help: "", later: noNacos },
-  nacosPassword: { flag: "nacos-password", type: "text", help: "", later: noNacos },
-  nacosGroup: { flag: "nacos-group", type: "text", help: "", later: noNacos },
   oldName: { flag: "name", type: "text", help: "", old: true },
   oldMode: { flag: "mode", type: "text", help: "", old: true },
   oldLog: { flag: "log.mode", file: ["Log.Path", "Log.ServiceName", "Log.Stat"], type: "text", help: "", old: true },

@@ -28,6 +28,18 @@ Prometheus: { Host: 0.0.0.0, Port: 15017, Path: /metrics }
 Kubeconfig: /home/ada/.kube/config
 Etcd: { Hosts: [10.0.0.1:2379], Key: lizardcd-agent.*.k1 }
 `,
+  "old-consul.yaml": `
+Consul: { Host: "10.0.0.1:8500", Key: lizardcd-agent.*.k1, TTL: 20, Meta: { team: web } }
+`,
+  "old-nacos.yaml": `
+Nacos:
+  Host: "10.0.0.1:8848,10.0.0.2:8848"
+  Key: lizardcd-agent.shop.k1
+  NamespaceId: dev
+  Group: DEFAULT_GROUP
+  Username: ada
+  Password: hush
+`,
   "new.yaml": "log: { level: debug }\nlabels: { env: prod, region: eu }\nserver: http://a:5117\n",
   "typo.yaml": "kubeconfg: x\n",
   "broken.yaml": "a: [1,\n",
@@ -168,19 +180,43 @@ test("what is wrong is named with the place it came from and what it must be", (
   expect(problem(() => read(agentSettings, "--labels prod"))).toContain("labels such as env=prod");
 });
 
-test("a registry that this version lacks is an error, not silence", () => {
-  expect(problem(() => read(agentSettings, "--consul-host 10.0.0.1:8500"))).toBe(
-    "--consul-host cannot be used: Consul is not part of this version yet; announce to the server with --server, " +
-      "or to etcd",
-  );
-  expect(read(serverSettings, "--nacos-addr=").warnings).toEqual([]);
+test("what this version lacks is an error, not silence", () => {
+  const table = {
+    planned: { flag: "planned", file: ["Planned"], type: "list", help: "", later: "it is planned" },
+  } as const;
+  expect(problem(() => read(table, "--planned a"))).toBe("--planned cannot be used: it is planned");
+  expect(read(table, "--planned=").warnings).toEqual([]);
+});
+
+test("Consul and Nacos are read from the old files and flags", () => {
+  expect(read(agentSettings, "-f old-consul.yaml").values).toMatchObject({
+    serviceKey: "lizardcd-agent.*.k1",
+    consulHost: "10.0.0.1:8500",
+    consulTtl: 20_000,
+    consulMeta: { team: "web" },
+  });
+  expect(read(agentSettings, "-f old-nacos.yaml --nacos-group g").values).toMatchObject({
+    serviceKey: "lizardcd-agent.shop.k1",
+    nacosHost: ["10.0.0.1:8848", "10.0.0.2:8848"],
+    nacosNamespaceId: "dev",
+    nacosGroup: "g",
+    nacosUsername: "ada",
+    nacosPassword: "hush",
+  });
+  const server = "--consul-addr a:8500 --nacos-addr b:8848,c:8848 --nacos-username ada --nacos-password hush";
+  expect(read(serverSettings, server).values).toMatchObject({
+    consulAddr: ["a:8500"],
+    nacosAddr: ["b:8848", "c:8848"],
+    nacosUsername: "ada",
+    nacosPassword: "hush",
+  });
 });
 
 test("help names every usable flag, and what is printed holds no secret", () => {
   const help = helpText({ name: "lizardcd-server", summary: "Serves.", table: serverSettings });
   expect(help).toContain("--http-addr HOST:PORT");
   expect(help).toContain("default 127.0.0.1:5117");
-  expect(help).not.toContain("consul");
+  expect(help).not.toContain("keepalivetime");
   const settings = read(serverSettings, "--access.secret hush --etcd-addr a:1 --print-config");
   expect(settings.asked).toBe("print-config");
   const printed = printConfig({ table: serverSettings }, settings);

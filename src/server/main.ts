@@ -1,7 +1,5 @@
 // The server's composition root.
 import { readFileSync } from "node:fs";
-import type { Source } from "../discovery/discovery.ts";
-import { etcdSource } from "../discovery/etcd.ts";
 import { fatal, lifetime, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
 import { SettingInvalid } from "../process/settings.ts";
@@ -9,6 +7,7 @@ import { version } from "../process/version.ts";
 import { type ServerConfig, serverConfig } from "./config.ts";
 import { openDataFolder } from "./data.ts";
 import { startServer } from "./server.ts";
+import { sourcesOf } from "./sources.ts";
 
 try {
   await main();
@@ -55,18 +54,4 @@ function givenCertificates({ tlsCa, tlsCert, tlsKey }: ServerConfig) {
     throw new SettingInvalid("--tls.ca, --tls.cert and --tls.key go together: give all three");
   const file = (path: string) => readFileSync(path, "utf8");
   return { ca: file(tlsCa), certificate: file(tlsCert), key: file(tlsKey) };
-}
-
-function sourcesOf(config: ServerConfig): Source[] {
-  if (config.etcdAddr.length === 0) return [];
-  const file = (path: string | undefined) => (path ? readFileSync(path) : undefined);
-  return [
-    etcdSource({
-      hosts: config.etcdAddr,
-      username: config.etcdUsername,
-      password: config.etcdPassword,
-      tls: { ca: file(config.etcdCa), cert: file(config.etcdCert), key: file(config.etcdKey) },
-      prefix: config.servicePrefix,
-    }),
-  ];
 }

@@ -1,9 +1,6 @@
 // Every setting of the server. The old program's names keep working where the thing exists.
 import { common, type Env, type Table, type Values } from "../process/settings.ts";
 
-const noConsul = "Consul is not part of this version yet; agents can announce to the server itself, or to etcd";
-const noNacos = "Nacos is not part of this version yet; agents can announce to the server itself, or to etcd";
-
 export const serverSettings = {
   ...common,
   httpAddr: {
@@ -94,6 +91,40 @@ export const serverSettings = {
   etcdCa: { flag: "etcd-ca", file: ["Etcd.CACertFile"], type: "text", help: "file with the CA that signed etcd" },
   etcdCert: { flag: "etcd-cert", file: ["Etcd.CertFile"], type: "text", help: "file with the certificate for etcd" },
   etcdKey: { flag: "etcd-key", file: ["Etcd.CertKeyFile"], type: "text", help: "file with its private key" },
+  consulAddr: {
+    flag: "consul-addr",
+    file: ["Consul.Address"],
+    type: "list",
+    help: "find agents in this Consul, http://10.0.0.1:8500,http://10.0.0.2:8500",
+  },
+  consulToken: { flag: "consul-token", file: ["Consul.Token"], type: "secret", help: "ACL token of Consul" },
+  consulCa: {
+    flag: "consul-ca",
+    file: ["Consul.CACertFile"],
+    type: "text",
+    help: "file with the CA that signed Consul, where it is reached by https",
+  },
+  consulDatacenter: {
+    flag: "consul-datacenter",
+    file: ["Consul.Datacenter"],
+    type: "text",
+    help: "the datacenter to look in; else that of the Consul which is asked",
+  },
+  nacosAddr: {
+    flag: "nacos-addr",
+    file: ["Nacos.Address"],
+    type: "list",
+    help: "find agents in this Nacos, 10.0.0.1:8848; its gRPC port, 1000 higher, must be open too",
+  },
+  nacosNamespaceId: {
+    flag: "nacos-namespace-id",
+    file: ["Nacos.NamespaceId"],
+    type: "text",
+    help: "namespace id of Nacos; else public",
+  },
+  nacosGroup: { flag: "nacos-group", file: ["Nacos.Group"], type: "text", help: "group of Nacos; else DEFAULT_GROUP" },
+  nacosUsername: { flag: "nacos-username", file: ["Nacos.Username"], type: "text", help: "user of Nacos" },
+  nacosPassword: { flag: "nacos-password", file: ["Nacos.Password"], type: "secret", help: "password of Nacos" },
   servicePrefix: {
     flag: "service-prefix",
     file: ["ServicePrefix"],
@@ -144,12 +175,6 @@ export const serverSettings = {
     type: "boolean",
     help: "allow addresses that others can reach, and agents that do not speak TLS; every page says so",
   },
-  consul: { flag: "consul-addr", file: ["Consul"], type: "list", help: "", later: noConsul },
-  nacos: { flag: "nacos-addr", file: ["Nacos"], type: "list", help: "", later: noNacos },
-  nacosNamespace: { flag: "nacos-namespace-id", type: "text", help: "", later: noNacos },
-  nacosUsername: { flag: "nacos-username", type: "text", help: "", later: noNacos },
-  nacosPassword: { flag: "nacos-password", type: "text", help: "", later: noNacos },
-  nacosGroup: { flag: "nacos-group", type: "text", help: "", later: noNacos },
   oldName: { flag: "name", type: "text", help: "", old: true },
   oldMode: { flag: "mode", type: "text", help: "", old: true },
   oldTimeout: { flag: "timeout", type: "text", help: "", old: true },

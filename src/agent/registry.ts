@@ -1,0 +1,68 @@
+// The registry in which the agent announces itself: one, as its settings say.
+import { readFileSync } from "node:fs";
+import { consulAnnouncer } from "../discovery/consul.ts";
+import type { Announcer } from "../discovery/discovery.ts";
+import { etcdAnnouncer } from "../discovery/etcd.ts";
+import { nacosAnnouncer } from "../discovery/nacos.ts";
+import { SettingInvalid } from "../process/settings.ts";
+import type { AgentSettings } from "./settings.ts";
+
+const announcers = {
+  etcdHost: (values: AgentSettings) =>
+    etcdAnnouncer({
+      hosts: values.etcdHost,
+      username: values.etcdUsername,
+      password: values.etcdPassword,
+      tls: { ca: file(values.etcdCa), cert: file(values.etcdCert), key: file(values.etcdKey) },
+    }),
+  consulHost: (values: AgentSettings) =>
+    consulAnnouncer({
+      host: values.consulHost ?? "",
+      token: values.consulToken,
+      ca: file(values.consulCa),
+      ttlSeconds: Math.round(values.consulTtl / 1000),
+      meta: values.consulMeta,
+      prefix: values.servicePrefix,
+    }),
+  nacosHost: (values: AgentSettings) =>
+    nacosAnnouncer({
+      hosts: values.nacosHost,
+      namespaceId: values.nacosNamespaceId,
+      group: values.nacosGroup,
+      username: values.nacosUsername,
+      password: values.nacosPassword,
+      meta: values.nacosMeta,
+      prefix: values.servicePrefix,
+    }),
+} satisfies Partial<Record<keyof AgentSettings, (values: AgentSettings) => Announcer>>;
+
+type Registry = keyof typeof announcers;
+const flags: Record<Registry, string> = {
+  etcdHost: "--etcd-host",
+  consulHost: "--consul-host",
+  nacosHost: "--nacos-host",
+};
+
+/**
+ * Undefined where no registry is given.
+ * @throws SettingInvalid where two are: what one of them says could not be told from what the other forgot.
+ */
+export function registryOf(values: AgentSettings): Registry | undefined {
+  const given = (Object.keys(announcers) as Registry[]).filter((registry) => (values[registry] ?? "").length > 0);
+  if (given.length < 2) return given[0];
+  const names = given.map((registry) => flags[registry]).join(" and ");
+  throw new SettingInvalid(
+    `${names} are ${given.length} registries: an agent announces itself in one, give one of them`,
+  );
+}
+
+/** @throws Error where no registry is given, or a file cannot be read. */
+export function registryAnnouncer(values: AgentSettings): Announcer {
+  const registry = registryOf(values);
+  if (!registry) throw new Error("no registry is given");
+  return announcers[registry](values);
+}
+
+function file(path: string | undefined): Buffer | undefined {
+  return path ? readFileSync(path) : undefined;
+}
