@@ -37,6 +37,8 @@ export interface ClusterOptions {
   candidates?: readonly string[];
   /** Look at these alone. */
   only?: readonly string[];
+  /** Resources that are not looked at. */
+  deny?: readonly string[];
   /** Told when the scope is known, and again when it has changed. */
   onScope: (scope: Scope) => void;
   /** Told when the scope cannot be read; it is tried again. */
@@ -61,7 +63,7 @@ export function createCluster(options: ClusterOptions): Cluster {
 
   async function look(): Promise<void> {
     const [read, said] = await Promise.all([
-      readScope(kube, { candidates: options.candidates ?? [], only: options.only, signal }),
+      readScope(kube, { candidates: options.candidates ?? [], only: options.only, deny: options.deny, signal }),
       kube.get<{ gitVersion?: string }>("/version", {}, { signal }),
     ]);
     version = said.gitVersion ?? "";

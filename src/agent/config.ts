@@ -28,6 +28,14 @@ export interface AgentConfig extends AgentSettings {
   open: boolean;
 }
 
+/** The key's own namespace, else those to serve and those allowed, where both are given those in both. */
+function onlyOf(key: { namespace: string } | undefined, values: AgentSettings): string[] | undefined {
+  const { namespaces, allowNamespaces } = values;
+  const served = key && key.namespace !== "*" ? [key.namespace] : namespaces;
+  if (allowNamespaces.length === 0) return served.length > 0 ? served : undefined;
+  return served.length > 0 ? served.filter((one) => allowNamespaces.includes(one)) : allowNamespaces;
+}
+
 export type TrustSource =
   | { from: "files"; files: { ca: string; certificate: string; key: string } }
   | { from: "server"; server: string; token?: string; file?: string; secret?: string }
@@ -71,7 +79,7 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
     via: registry ? "registry" : values.reach,
     proxy: values.server ? proxyFor(values.server, env) : undefined,
     key: key && formatKey(values.servicePrefix, key),
-    only: key && key.namespace !== "*" ? [key.namespace] : values.namespaces.length > 0 ? values.namespaces : undefined,
+    only: onlyOf(key, values),
     metrics: hostPort(values.metricsAddr),
     advertise: advertised(values.grpcAddr, values.announceAddr, env),
     open: !isLoopback(values.grpcAddr),

@@ -1,6 +1,7 @@
 // One API server over HTTP: credentials, deadlines, patience, watches. It knows nothing of workloads.
 
 import { version } from "../process/version.ts";
+import { callerHeaders } from "./caller.ts";
 import { CredentialsFailed, reasonOf } from "./credentials.ts";
 import type { Access } from "./kubeconfig.ts";
 import type { KubeList, KubeObject } from "./object.ts";
@@ -88,6 +89,8 @@ export interface KubeOptions {
   onRequest?: (verb: string, status: string, ms: number) => void;
   /** Milliseconds for a request that says nothing itself; 10,000 unless told otherwise. */
   timeoutMs?: number;
+  /** Ask as the user on whose behalf it is, whose own rights then hold. */
+  impersonate?: boolean;
 }
 
 const defaultTimeoutMs = 10_000;
@@ -100,7 +103,7 @@ const longestPatienceMs = 3_000;
 export function createKube(access: Access, options: KubeOptions = {}): Kube {
   const { onRequest, timeoutMs: standardTimeoutMs = defaultTimeoutMs } = options;
   const clock = new ServerClock();
-  const connection = connectionTo(access);
+  const connection = connectionTo(access, options.impersonate ?? false);
 
   async function send(verb: string, url: string, body: object | undefined, signal: AbortSignal): Promise<Response> {
     const write = verb === "post" || verb === "patch";
@@ -261,7 +264,7 @@ export async function* linesOf(body: AsyncIterable<Uint8Array> | null): AsyncGen
 }
 
 /** A connection lasts until a certificate is replaced. */
-function connectionTo(access: Access) {
+function connectionTo(access: Access, impersonate: boolean) {
   let transport: Transport | undefined;
   let made = "";
   return {
@@ -274,7 +277,7 @@ function connectionTo(access: Access) {
         made = wanted;
         transport = createTransport({ ...access, ca, cert, key });
       }
-      const headers = new Headers({ "user-agent": `lizardcd-agent/${version}` });
+      const headers = new Headers(callerHeaders(`lizardcd-agent/${version}`, impersonate));
       if (authorization) headers.set("authorization", authorization);
       return { transport, headers };
     },

@@ -27,13 +27,18 @@ async function main(): Promise<void> {
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
   const metrics = createMetrics();
   const scrape = serveMetrics(config.metrics, metrics);
-  const kube = createKube(config.access, { onRequest: metrics.request, timeoutMs: Math.min(config.timeout, 10_000) });
+  const kube = createKube(config.access, {
+    onRequest: metrics.request,
+    timeoutMs: Math.min(config.timeout, 10_000),
+    impersonate: config.impersonate,
+  });
   const identity = await identityOf(config, kube, signal);
   const agent = await startAgent({
     kube,
     cluster: config.clusterName,
     keys: config.key ? [config.key] : undefined,
     only: config.only,
+    limits: config,
     prefix: config.servicePrefix,
     listen: config.grpcAddr,
     advertise: config.advertise,

@@ -18,6 +18,8 @@ export interface ScopeOptions {
   candidates: readonly string[];
   /** Look at these alone, though more might be allowed. */
   only?: readonly string[];
+  /** Resources that are left out, though they might be read. */
+  deny?: readonly string[];
   signal?: AbortSignal;
 }
 
@@ -39,7 +41,12 @@ interface Rule {
 const verbs = ["list", "watch"] as const;
 const concurrency = 8;
 
-export async function readScope(kube: Kube, { candidates, only, signal }: ScopeOptions): Promise<Scope> {
+export async function readScope(kube: Kube, options: ScopeOptions): Promise<Scope> {
+  const { targets, ...scope } = await allowed(kube, options);
+  return { ...scope, targets: targets.filter(({ resource }) => !options.deny?.includes(resource)) };
+}
+
+async function allowed(kube: Kube, { candidates, only, signal }: ScopeOptions): Promise<Scope> {
   const listsNamespaces = await may(kube, { verb: "list", group: "", resource: "namespaces" }, signal);
   if (!only) {
     const everywhere = await readable(kube, "*", signal);

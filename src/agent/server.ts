@@ -13,9 +13,11 @@ import type { Log } from "../process/log.ts";
 import { version } from "../process/version.ts";
 import { isServer } from "../trust/identity.ts";
 import { agentHandlers } from "./agent.ts";
+import { asCaller } from "./caller.ts";
 import { type Cluster, type ClusterOptions, createCluster } from "./cluster.ts";
 import type { Identity } from "./identity.ts";
 import type { Kube } from "./kube.ts";
+import { holdTo, type Limits, noLimits } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";
 import { namespaceHandlers } from "./namespace.ts";
 import { serveReflection } from "./reflection.ts";
@@ -37,6 +39,8 @@ export interface AgentOptions
   labels: Record<string, string>;
   /** Or, where the agent dials out, what makes one of the way into its gRPC server. */
   announcer: Announcer | ((inject: (stream: Duplex) => void) => Announcer);
+  /** What it refuses whatever the server asks. */
+  limits?: Limits;
   /** Mutual TLS: only the server may call. Without it calls are plaintext, and anybody may. */
   identity?: Pick<Identity, "serverCredentials">;
   metrics?: Metrics;
@@ -91,6 +95,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const cluster = createCluster({
     ...options,
+    deny: options.limits?.denyKinds,
     name: options.cluster,
     signal,
     onScope({ namespaces }) {
@@ -119,6 +124,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const serving: ServeOptions = {
     place: "agent",
     allow: options.identity && onlyServer,
+    guard: (method, input) => holdTo(options.limits ?? noLimits, options.cluster, method, input),
+    within: ({ actor, role, requestId }, run) => asCaller({ actor, role, requestId }, run),
     onCall(method, call, ms, failed) {
       const code = failed === undefined ? "ok" : failed instanceof Failed ? failed.code : "internal.error";
       metrics?.call(method, code, ms);

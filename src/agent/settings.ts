@@ -48,6 +48,22 @@ export const agentSettings = {
     type: "text",
     help: "the server, https://lizardcd.example.com: enroll there, and announce there where no registry is given",
   },
+  allowNamespaces: {
+    flag: "allow-namespaces",
+    type: "list",
+    help: "refuse every other namespace, whatever the server asks",
+  },
+  denyKinds: {
+    flag: "deny-kinds",
+    type: "list",
+    help: "neither show nor change these resources, whatever the server asks: secrets,daemonsets",
+  },
+  readOnly: { flag: "read-only", type: "boolean", help: "refuse every change, whatever the server asks" },
+  impersonate: {
+    flag: "impersonate",
+    type: "boolean",
+    help: "ask the API server as the user who asks, with group lizardcd:<role>: their own rights then hold",
+  },
   serverCa: {
     flag: "server-ca",
     type: "text",

@@ -24,8 +24,9 @@ export interface CallOptions {
   /** Milliseconds since the epoch. */
   deadline?: number;
   requestId?: string;
-  /** Who asks: the user's name. */
+  /** Who asks: the user's name, and role. */
   actor?: string;
+  role?: string;
 }
 
 /** What an implementation is told beside the message. */
@@ -34,6 +35,7 @@ export interface Call {
   signal: AbortSignal;
   requestId: string;
   actor: string;
+  role: string;
 }
 
 type Unary = { methodKind: "unary"; input: DescMessage; output: DescMessage };
@@ -80,6 +82,7 @@ export class WireFailed extends Error {
 
 const requestIdKey = "x-request-id";
 const actorKey = "x-lizardcd-actor";
+const roleKey = "x-lizardcd-role";
 const detailsKey = "grpc-status-details-bin";
 
 /** What TLS knows of who calls. */
@@ -90,6 +93,10 @@ export interface ServeOptions {
   place: string;
   /** Looks at the peer of each call; a problem refuses it. */
   allow?: (peer: PeerAuth) => string | undefined;
+  /** What the implementer refuses whatever is asked. @throws Failed */
+  guard?: (method: DescMethod, input: Message) => void;
+  /** Runs each call in a context of its own. */
+  within?: <T>(call: Call, run: () => T) => T;
   /** Told of every finished call; `failed` is undefined for success. */
   onCall?: (path: string, call: Call, ms: number, failed?: unknown) => void;
 }
@@ -194,7 +201,8 @@ function unaryHandler(
     Promise.resolve()
       .then(() => admit(wire, options))
       .then(() => check(method.input, wire.request))
-      .then(() => handle(wire.request, call))
+      .then(() => options.guard?.(method, wire.request))
+      .then(() => inContext(options, call, () => handle(wire.request, call)))
       .then((output) => {
         answer(null, create(method.output, output as never));
         options.onCall?.(path, call, performance.now() - started);
@@ -216,10 +224,13 @@ function streamHandler(
     try {
       admit(wire, options);
       check(method.input, wire.request);
-      for await (const output of handle(wire.request, call)) {
-        if (call.signal.aborted) break;
-        if (!wire.write(create(method.output, output as never))) await drained(wire, call.signal);
-      }
+      options.guard?.(method, wire.request);
+      await inContext(options, call, async () => {
+        for await (const output of handle(wire.request, call)) {
+          if (call.signal.aborted) break;
+          if (!wire.write(create(method.output, output as never))) await drained(wire, call.signal);
+        }
+      });
       wire.end();
       options.onCall?.(path, call, performance.now() - started);
     } catch (cause) {
@@ -227,6 +238,10 @@ function streamHandler(
       options.onCall?.(path, call, performance.now() - started, cause);
     }
   };
+}
+
+function inContext<T>({ within }: ServeOptions, call: Call, run: () => T): T {
+  return within ? within(call, run) : run();
 }
 
 function admit(
@@ -247,6 +262,7 @@ function begin(
     signal: gone.signal,
     requestId: String(wire.metadata.get(requestIdKey)[0] ?? ""),
     actor: decodeURIComponent(String(wire.metadata.get(actorKey)[0] ?? "")),
+    role: String(wire.metadata.get(roleKey)[0] ?? ""),
   };
   return { call, path: `${method.parent.typeName}/${method.name}`, started: performance.now() };
 }
@@ -290,6 +306,7 @@ function metadataOf(call: CallOptions): grpc.Metadata {
   if (call.requestId) metadata.set(requestIdKey, call.requestId);
   // Header values are ASCII; names of people are not always.
   if (call.actor) metadata.set(actorKey, encodeURIComponent(call.actor));
+  if (call.role) metadata.set(roleKey, call.role);
   return metadata;
 }
 

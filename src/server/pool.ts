@@ -121,7 +121,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     const run = (signal?: AbortSignal) =>
       gate.pass(() => attempt(entry, operation, input, { ...call, signal, deadline }), deadline, signal);
     if (operation.audited) return run(call.signal);
-    return sharing.read(`${entry.key} ${operation.id} ${bytesOf(operation, input)}`, run, call.signal);
+    return sharing.read(`${entry.key} ${operation.id} ${call.actor} ${bytesOf(operation, input)}`, run, call.signal);
   }
 
   /** A read moves on to another instance inside the same deadline; a write only if it was never sent. */
@@ -301,7 +301,7 @@ function outcomeUnknown(entry: AgentEntry, cause: WireFailed): Failed {
   return new Failed("request.outcome_unknown", { cluster: entry.cluster }, { object: entry.cluster, cause });
 }
 
-/** The same question is the same bytes, whoever asks: what may be read does not depend on the actor yet. */
+/** The same question is the same bytes; what may be read can depend on who asks, where an agent impersonates. */
 function bytesOf({ method }: Operation, input: object): string {
   return Buffer.from(toBinary(method.input, create(method.input, input as never))).toString("latin1");
 }

@@ -125,6 +125,7 @@ async function authenticate({ auth, publicUrl, pages }: RouteDeps, op: Operation
   const actor = await auth.actorOf(request);
   asked.actor = actor;
   asked.call.actor = actor.username;
+  asked.call.role = actor.role;
   asked.context = contextOf(request, pages, actor);
 }
 
