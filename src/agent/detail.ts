@@ -77,7 +77,7 @@ export async function readDetail(cluster: Cluster, ref: Ref, options: RequestOpt
   );
   const names = new Set([ref.name, ...nameOf(ownRevisions), ...nameOf(ownPods)]);
   const own = events.filter(({ involvedObject }) => names.has(involvedObject?.name ?? ""));
-  const row = rowOf(ref.resource, workload, new Texts(), diagnosisOf(verdicts, own, row0(workload)));
+  const row = rowOf(ref.resource, workload, new Texts(), diagnosisOf(verdicts, own, desiredOf(workload)));
   const wanted = wantedRevision(kind, workload, ownRevisions);
 
   return {
@@ -181,7 +181,7 @@ function diagnosisOf(all: Judged[], events: RawEvent[], desired: number): Diagno
   return { why: worst?.why ?? refused, early: worst?.early, starting: starting || alive < desired };
 }
 
-function row0({ spec, status }: RawWorkload): number {
+function desiredOf({ spec, status }: RawWorkload): number {
   return status?.desiredNumberScheduled ?? spec?.replicas ?? 1;
 }
 

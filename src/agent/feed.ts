@@ -58,7 +58,7 @@ export async function* feed(
       }
       if (waiting.size > 0) continue;
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, beatAt - performance.now());
+        const timer = setTimeout(done, Math.max(0, beatAt - performance.now()));
         function done() {
           clearTimeout(timer);
           signal.removeEventListener("abort", done);
