@@ -103,6 +103,8 @@ function probe(host: string, port: number): void {
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code !== "EADDRINUSE") throw new Error(`cannot listen on ${host}:${port}: ${message}`, { cause });
-    throw new Error(`${host}:${port} is in use by another program: choose another one, or stop that program`, { cause });
+    throw new Error(`${host}:${port} is in use by another program: choose another one, or stop that program`, {
+      cause,
+    });
   }
 }
