@@ -40,7 +40,8 @@ async function run(): Promise<number> {
     await check("types", () => command(["tsc", "--noEmit", "-p", "."]));
     await check("lint and format", () => command(["biome", "check", "--max-diagnostics=40", "."]));
     await check("generated code is fresh", generatedCodeIsFresh);
-    await check("built assets are fresh", builtAssetsAreFresh);
+    await check("built assets are fresh", () => command([process.execPath, "scripts/assets.ts", "--check"]));
+    await check("reference pages are fresh", () => command([process.execPath, "scripts/docs.ts", "--check"]));
   }
   await buildParts(files);
   await test(
@@ -108,10 +109,6 @@ function contents(folder: string): Map<string, string> {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const paths = entries.map((entry) => join(entry.parentPath, entry.name));
   return new Map(paths.map((path) => [relative(folder, path), readFileSync(path, "utf8")]));
-}
-
-async function builtAssetsAreFresh(): Promise<string | undefined> {
-  return command([process.execPath, "scripts/assets.ts", "--check"]);
 }
 
 /** Builds before the tests what they ask for, so that the minutes it takes are seen and are no test's. */

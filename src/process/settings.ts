@@ -115,7 +115,7 @@ function given(
   const secret = key.type === "secret";
   const flagFile = secret ? flags.get(`${key.flag}-file`) : undefined;
   if (flagFile) return fromFile(flagFile.value, flagFile.written, `flag ${flagFile.written}`);
-  const variable = key.env ?? envOf(key.flag);
+  const variable = variableOf(key);
   const told = env[variable];
   if (told) return { value: told, source: `environment ${variable}`, where: `the environment variable ${variable}` };
   const toldFile = secret ? env[`${variable}_FILE`] : undefined;
@@ -131,8 +131,9 @@ function initial(key: Key, env: Env): unknown {
   return { boolean: false, list: [], labels: {} }[key.type as string];
 }
 
-function envOf(flag: string): string {
-  return `LIZARDCD_${flag.replace(/[.-]/g, "_").toUpperCase()}`;
+/** The environment variable of a setting: LIZARDCD_LOG_LEVEL. */
+export function variableOf({ env, flag }: Key): string {
+  return env ?? `LIZARDCD_${flag.replace(/[.-]/g, "_").toUpperCase()}`;
 }
 
 /** Also an object of the old files whose values are all empty. */

@@ -1,0 +1,177 @@
+// Writes docs/configuration.md from the programs' tables of settings and docs/cli.md from the contract. With --check it
+// writes nothing and fails when a committed file is stale.
+import { readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { agentSettings } from "../src/agent/settings.ts";
+import { type Command, commands, everywhere, type Field } from "../src/cli/command.ts";
+import { exit } from "../src/cli/exit.ts";
+import { type Key, type Table, variableOf } from "../src/process/settings.ts";
+import { serverSettings } from "../src/server/settings.ts";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const exits: Record<keyof typeof exit, string> = {
+  done: "done",
+  failed: "failed: the answer says why",
+  usage: "the command line is wrong",
+  notSignedIn: "not signed in, or the session has ended",
+  forbidden: "the user may not do this",
+  notFound: "the object, cluster or path does not exist",
+  unreachable: "the server, an agent or a cluster does not answer; what was heard from others is printed",
+  unhealthy: "kept for commands that wait until a workload is healthy; none does yet",
+  timedOut: "no answer within `--timeout`",
+};
+
+const pages = { "docs/configuration.md": configuration, "docs/cli.md": commandLine };
+
+const stale: string[] = [];
+for (const [file, page] of Object.entries(pages)) {
+  const text = `${page().trim()}\n`;
+  if (!process.argv.includes("--check")) await writeFile(join(root, file), text);
+  else if ((await readFile(join(root, file), "utf8").catch(() => "")) !== text) stale.push(file);
+}
+if (stale.length > 0) {
+  console.error(`stale: ${stale.join(", ")}: run \`npm run generate\``);
+  process.exitCode = 1;
+}
+
+function configuration(): string {
+  return `
+# Configuration
+
+<!-- Made by scripts/docs.ts from src/server/settings.ts and src/agent/settings.ts. -->
+
+Every setting can be given in three ways. A flag wins over the environment, the environment over the file.
+
+- A flag: \`--log.level debug\` or \`--log.level=debug\`. A flag without a value is on; \`--no-embedded\` turns it off.
+- An environment variable: \`LIZARDCD_LOG_LEVEL=debug\`.
+- A key in the YAML file that \`--config\` names: \`log: { level: debug }\`. Keys of earlier versions' files, in the last
+  column, keep their meaning.
+
+A secret can come from a file: \`--join-token-file FILE\`, \`LIZARDCD_JOIN_TOKEN_FILE=FILE\`.
+Durations are \`500ms\`, \`10s\`, \`5m\`, \`24h\`. Lists are separated by commas.
+\`--print-config\` shows every setting and where it comes from. A name that is not known is an error.
+
+## lizardcd-server
+
+${settings(serverSettings)}
+
+Known from earlier versions, without meaning here, ignored with a warning: ${olds(serverSettings)}.
+
+## lizardcd-agent
+
+${settings(agentSettings)}
+
+Known from earlier versions, without meaning here, ignored with a warning: ${olds(agentSettings)}.
+`;
+}
+
+function settings(table: Table): string {
+  const keys = Object.values(table).filter(({ old, later }) => !old && later === undefined);
+  const lines = keys.map((key) => [
+    `\`--${key.flag}\`${key.short ? `, \`-${key.short}\`` : ""}`,
+    `\`${variableOf(key)}\``,
+    standard(key),
+    cell([key.help, key.choices ? key.choices.join(" or ") : "", key.type === "secret" ? "a secret" : ""]),
+    (key.file ?? []).map((one) => `\`${typeof one === "string" ? one : `${one.host}, ${one.port}`}\``).join(", "),
+  ]);
+  return rows(["Flag", "Environment", "Default", "Meaning", "Earlier key"], lines);
+}
+
+function standard(key: Key): string {
+  const { default: value, type } = key;
+  if (typeof value === "function") return `\`${value({ XDG_DATA_HOME: "$XDG_DATA_HOME", HOME: "$HOME" })}\``;
+  if (value !== undefined && value !== "") return `\`${value}\``;
+  return type === "boolean" ? "`false`" : "";
+}
+
+function olds(table: Table): string {
+  const keys = Object.values(table).filter(({ old }) => old);
+  return keys.map(({ flag }) => `\`--${flag}\``).join(", ");
+}
+
+function commandLine(): string {
+  return `
+# Command line
+
+<!-- Made by scripts/docs.ts from the contract in proto/. -->
+
+\`lizardcd\` speaks the server's HTTP API. In a checkout it is \`npm run cli --\`, for example
+\`npm run cli -- get workloads\`. Sign in first: \`lizardcd login http://127.0.0.1:5117\`.
+
+A workload is named as with kubectl: \`deploy/web\`, \`sts/queue\`, \`ds/logs\`; a bare name is a Deployment.
+
+## Commands
+
+${rows(
+  ["Command", "What it does"],
+  commands.map((command) => [
+    `[\`lizardcd ${command.words}\`](#lizardcd-${command.words.replaceAll(" ", "-")})`,
+    summaryOf(command),
+  ]),
+)}
+
+## Flags of every command
+
+${flags(everywhere)}
+
+## Exit codes
+
+${rows(
+  ["Code", "Meaning"],
+  Object.entries(exit).map(([name, code]) => [String(code), exits[name as keyof typeof exit]]),
+)}
+
+${commands.map(section).join("\n\n")}
+`;
+}
+
+function section(command: Command): string {
+  const { words, operation, positional } = command;
+  const usage = ["lizardcd", words, ...positional.map(({ name }) => name.toUpperCase())].join(" ");
+  const own = command.flags.filter(({ name }) => !positional.some((one) => one.name === name));
+  const http = operation?.http && `\`${operation.http.method} ${operation.http.path}\``;
+  const said = [
+    `${summaryOf(command)}.`,
+    http ? `Over HTTP: ${http}.` : "",
+    operation?.permission ? `Permission: \`${operation.permission}\`.` : "",
+    operation?.audited ? "Audited." : "",
+  ];
+  return `## lizardcd ${words}
+
+${said.filter(Boolean).join(" ")}
+
+\`\`\`
+${usage}${own.length > 0 ? " [flags]" : ""}
+\`\`\`
+${own.length > 0 ? `\n${flags(own)}\n` : ""}`.trim();
+}
+
+function summaryOf({ summary, words }: Command): string {
+  return summary || (words === "version" ? "Show the version of this program" : "");
+}
+
+function flags(all: readonly Field[]): string {
+  return rows(
+    ["Flag", "Meaning"],
+    all.map(({ name, short, required, boolean, help, field }) => [
+      `\`--${name}\`${short ? `, \`-${short}\`` : ""}`,
+      cell([
+        required ? "required" : "",
+        help("en"),
+        boolean ? "a switch" : "",
+        field?.fieldKind === "list" ? "several: repeated, or separated by commas" : "",
+      ]),
+    ]),
+  );
+}
+
+function rows(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  const row = (cells: readonly string[]) =>
+    `| ${cells.map((one) => one.replaceAll("|", "\\|").replaceAll("<", "&lt;")).join(" | ")} |`;
+  return [row(head), row(head.map(() => "---")), ...lines.map(row)].join("\n");
+}
+
+function cell(parts: readonly string[]): string {
+  return parts.filter(Boolean).join("; ");
+}
