@@ -23,7 +23,8 @@ export async function startBrowserWorld(): Promise<BrowserWorld> {
     startSimulated(server, "eu-1", { seed: calm, speed: 4, labels: { env: "prod", region: "eu" } }),
     startSimulated(server, "us-1", {
       seed: { ...stormy, traffic: undefined },
-      speed: 4,
+      // Its progress deadline is a minute.
+      speed: 12,
       labels: { env: "prod", region: "us" },
     }),
     startSimulated(server, "edge-1", {
