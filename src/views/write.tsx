@@ -115,6 +115,7 @@ export function ScaleDialog({ ctx, workload }: { ctx: PageContext; workload: Wor
               min="0"
               max="10000"
               required
+              autoFocus
               value={row.desired}
             />
           </label>
@@ -218,6 +219,7 @@ function ImageForm({ ctx, workload, chosen, live, children }: ImageFormProps) {
             class="input w-full mono"
             name="image"
             required
+            autoFocus
             maxLength={512}
             autoComplete="off"
             autoCapitalize="off"
