@@ -1,34 +1,78 @@
 // The one evaluator of field rules: held at the HTTP door and again in the agent.
-import { type DescField, type DescMessage, getOption, hasOption, type Message } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  getOption,
+  hasOption,
+  type Message,
+  type MessageInitShape,
+} from "@bufbuild/protobuf";
 import { reflect } from "@bufbuild/protobuf/reflect";
-import { type Rule, rule as ruleOption } from "../gen/lizardcd/v1/options_pb.ts";
+import { type Rule, RuleSchema, rule as ruleOption } from "../gen/lizardcd/v1/options_pb.ts";
 import { Failed } from "./errors.ts";
 
 const patterns = new Map<string, RegExp>();
 const ruled = new WeakMap<DescMessage, ReadonlyMap<DescField, Rule>>();
 
+/** What many fields demand, by the name that `as` gives it. */
+const shared: Record<string, MessageInitShape<typeof RuleSchema>> = {
+  cluster: {
+    pattern: "[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?",
+    means: "a cluster name: lower case letters, digits, dots and dashes",
+  },
+  namespace: {
+    pattern: "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+    means: "a namespace name: at most 63 lower case letters, digits and dashes",
+  },
+  "namespace or all": {
+    pattern: "[*]|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+    means: "a namespace name, or * for all: at most 63 lower case letters, digits and dashes",
+  },
+  resource: { in: ["deployments", "statefulsets", "daemonsets"] },
+  object: {
+    pattern: "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?",
+    means: "an object name: lower case letters, digits, dots and dashes",
+  },
+  container: {
+    pattern: "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+    means: "a container name: lower case letters, digits and dashes",
+  },
+};
+
+/** A field's rule, with what it shares with others filled in. */
 export function ruleOf(field: DescField): Rule | undefined {
   return rulesOf(field.parent).get(field);
 }
 
-/** Decoded from the descriptor once: that takes far longer than checking a message. */
+/** Options are read from the descriptor's bytes each time they are asked for: once for each message is enough. */
 function rulesOf(schema: DescMessage): ReadonlyMap<DescField, Rule> {
   let rules = ruled.get(schema);
   if (!rules) {
     const fields = schema.fields.filter((field) => hasOption(field, ruleOption));
-    rules = new Map(fields.map((field) => [field, getOption(field, ruleOption)]));
+    rules = new Map(fields.map((field) => [field, whole(field)]));
     ruled.set(schema, rules);
   }
   return rules;
 }
 
+/** @throws Error for a name that is not in the table */
+function whole(field: DescField): Rule {
+  const own = getOption(field, ruleOption);
+  if (own.as === "") return own;
+  const named = shared[own.as];
+  if (!named)
+    throw new Error(`${field.parent.name}.${field.name} is as ${JSON.stringify(own.as)}, which no rule is called`);
+  return create(RuleSchema, { ...named, required: own.required, secret: own.secret });
+}
+
 /** @throws Failed "request.invalid" naming the first field whose value its rule does not allow. */
 export function check(schema: DescMessage, message: Message): void {
-  const read = reflect(schema, message as never);
+  const reflected = reflect(schema, message as never);
   for (const [field, rule] of rulesOf(schema)) {
-    const value = read.get(field);
+    const value = reflected.get(field);
     const values: unknown[] = field.fieldKind === "list" ? [...(value as Iterable<unknown>)] : [value];
-    const given = field.fieldKind === "list" ? values.length > 0 : read.isSet(field);
+    const given = field.fieldKind === "list" ? values.length > 0 : reflected.isSet(field);
     if (!given) {
       if (rule.required) throw invalid(field, "is required");
       continue;
