@@ -287,7 +287,7 @@ describe("the CLI sends what a JSON client sends, and prints what it gets:", () 
   test("logout ends the session it was given", async () => {
     const { code } = await cli(["logout"]);
     expect([code, proxy.seen.at(-1)!.path]).toEqual([0, "/logout"]);
-    expect((await cli(["whoami"])).code).toBe(2);
+    expect((await cli(["whoami"])).code).toBe(3);
   });
 });
 
