@@ -57,13 +57,12 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
 
   function miss(entry: Entry): void {
     if (missing.has(entry)) return;
-    // In a silence nobody could have announced anything: the time starts anew with the next set.
-    if (gap)
-      missing.set(
-        entry,
-        setTimeout(() => (gap ? missing.delete(entry) : remove(entry)), graceMs),
-      );
-    else remove(entry);
+    const left = graceEnd - performance.now();
+    // In another silence nobody can announce anything: the grace after it begins anew.
+    if (left > 0) {
+      const late = () => (gap ? missing.delete(entry) : remove(entry));
+      missing.set(entry, setTimeout(late, left));
+    } else remove(entry);
   }
 
   /** What is not ours is told once for as long as it stays. */

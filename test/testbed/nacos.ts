@@ -34,11 +34,17 @@ export function sharedNacos(part: NacosPart): Promise<RealNacos> {
   return running;
 }
 
-/** @param options.auth nobody may do anything without user and password */
-export async function startNacos(part: NacosPart, { auth = false } = {}): Promise<RealNacos> {
+export interface NacosOptions {
+  /** Nobody may do anything without user and password. */
+  auth?: boolean;
+  /** How long a login lasts; 18,000 unless said otherwise. */
+  tokenSeconds?: number;
+}
+
+export async function startNacos(part: NacosPart, options: NacosOptions = {}): Promise<RealNacos> {
   for (let tries = 3; ; tries--) {
     try {
-      return await startOnce(part, auth);
+      return await startOnce(part, options);
     } catch (cause) {
       // On a busy machine its database may take longer to open than the server waits for it.
       if (tries === 1 || !String(cause).includes("Login timeout exceeded")) throw cause;
@@ -46,22 +52,19 @@ export async function startNacos(part: NacosPart, { auth = false } = {}): Promis
   }
 }
 
-async function startOnce(part: NacosPart, auth: boolean): Promise<RealNacos> {
+async function startOnce(part: NacosPart, options: NacosOptions): Promise<RealNacos> {
   const { java, jar } = await provide(part);
   const group = await processGroup({ name: part, grace: 0 });
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  const command = [java, ...machineOptions(group.folder), ...serverOptions(part, port, auth), "-jar", jar];
-  const credentials = auth ? { username: "nacos", password: `pass-${crypto.randomUUID()}` } : undefined;
-  let token: { value: string; until: number } | undefined;
+  const command = [java, ...machineOptions(group.folder), ...serverOptions(part, port, options), "-jar", jar];
+  const credentials = options.auth ? { username: "nacos", password: `pass-${crypto.randomUUID()}` } : undefined;
 
   const request: RealNacos["request"] = async (method, path, query = {}) => {
-    if (credentials && (!token || token.until < Date.now())) {
-      token = { value: await login(endpoint, credentials), until: Date.now() + 600_000 };
-    }
+    const token = credentials && (await login(endpoint, credentials));
     const answer = await fetch(`${endpoint}${path}?${new URLSearchParams(query)}`, {
       method,
-      headers: token ? { accessToken: token.value } : {},
+      headers: token ? { accessToken: token } : {},
       signal: AbortSignal.timeout(10_000),
     });
     const text = await answer.text();
@@ -93,7 +96,6 @@ async function startOnce(part: NacosPart, auth: boolean): Promise<RealNacos> {
     resume: () => signalProcess(running.pid, "SIGCONT"),
     async restart() {
       await running.stop("SIGKILL");
-      token = undefined;
       await start();
     },
   };
@@ -121,11 +123,13 @@ function machineOptions(home: string): string[] {
   ];
 }
 
-function serverOptions(part: NacosPart, port: number, auth: boolean): string[] {
+function serverOptions(part: NacosPart, port: number, { auth, tokenSeconds = 18_000 }: NacosOptions): string[] {
   const options = [
     "-Dnacos.standalone=true",
     "-Dnacos.functionMode=naming",
     "-Dnacos.inetutils.ip-address=127.0.0.1",
+    // HTTP's; gRPC's cannot be bound to one address.
+    "-Dserver.address=127.0.0.1",
     `-D${part === "nacos2" ? "server.port" : "nacos.server.main.port"}=${port}`,
   ];
   if (!auth) return options;
@@ -134,6 +138,7 @@ function serverOptions(part: NacosPart, port: number, auth: boolean): string[] {
     "-Dnacos.core.auth.enabled=true",
     "-Dnacos.core.auth.server.identity.key=testbed",
     `-Dnacos.core.auth.server.identity.value=${crypto.randomUUID()}`,
+    `-Dnacos.core.auth.plugin.nacos.token.expire.seconds=${tokenSeconds}`,
     `-Dnacos.core.auth.plugin.nacos.token.secret.key=${randomBytes(48).toString("base64")}`,
     ...(part === "nacos3" ? ["-Dnacos.core.auth.admin.enabled=true"] : []),
   ];
