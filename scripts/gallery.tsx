@@ -7,14 +7,19 @@ import { operations } from "../src/contract/operation.ts";
 import { UserSchema } from "../src/gen/lizardcd/v1/user_pb.ts";
 import { SetImageRequestSchema } from "../src/gen/lizardcd/v1/workload_pb.ts";
 import { accountPage } from "../src/views/account.tsx";
+import { agentsPage, agentsUpdate } from "../src/views/agents.tsx";
 import { assets } from "../src/views/assets.ts";
 import { auditPage } from "../src/views/audit.tsx";
+import { agentPage, namespacesPage, summaryPage } from "../src/views/cluster.tsx";
+import { invitationMade } from "../src/views/enroll.tsx";
 import { errorFragment, errorPage } from "../src/views/error.tsx";
 import * as examples from "../src/views/examples.ts";
 import { fleetPage } from "../src/views/fleet.tsx";
 import { contentSecurityPolicy, type PageContext } from "../src/views/layout.tsx";
 import { loginPage } from "../src/views/login.tsx";
 import { operationsPage } from "../src/views/operations.tsx";
+import { registriesPage } from "../src/views/registries.tsx";
+import { revokeDone } from "../src/views/revoke.tsx";
 import { imagePage, imagePreview, workloadPage, writeDone } from "../src/views/workload.tsx";
 import {
   agesEvent,
@@ -119,6 +124,22 @@ const pages: { [name: string]: (ctx: PageContext) => string } = {
       examples.failure("workload.not_found", { kind: "Deployment", name: "webb", cluster: "eu-1", namespace: "shop" }),
       404,
     ),
+  agents: (ctx) => agentsPage(ctx, examples.agents(), { cluster: "" }, { enrolls: "yes" }),
+  "agents-enrolled": (ctx) =>
+    agentsPage(ctx, examples.agents(), { cluster: "" }, { enrolls: "yes", invitation: examples.invitation }),
+  "agents-one": (ctx) =>
+    agentsPage(
+      ctx,
+      examples.agents({ items: examples.agents().items.slice(1, 2) }),
+      { cluster: "cn-sh-2" },
+      { enrolls: "yes", revoked: "cn-sh-2" },
+    ),
+  "agents-none": (ctx) =>
+    agentsPage({ ...ctx, plaintext: true }, examples.agents({ items: [] }), { cluster: "" }, { enrolls: "yes" }),
+  registries: (ctx) => registriesPage(ctx, examples.registries()),
+  "cluster-agent": (ctx) => agentPage(ctx, examples.agentInfo, { cluster: "eu-1" }),
+  "cluster-namespaces": (ctx) => namespacesPage(ctx, examples.namespaces, { cluster: "eu-1" }),
+  "cluster-summary": (ctx) => summaryPage(ctx, examples.summary(), { cluster: "eu-1" }),
   audit: (ctx) => auditPage(ctx, examples.audit(), examples.auditRequest({ actor: "admin" }), { open: ["1"] }),
   account: (ctx) => accountPage(ctx, create(UserSchema, { username: "admin", role: "admin" })),
   operations: (ctx) => operationsPage(ctx, operations),
@@ -154,7 +175,7 @@ async function answer(request: Request): Promise<Response> {
     path: url.pathname + url.search,
     now: Date.now(),
   });
-  if (url.pathname.endsWith("/live")) return live(ctx, url.pathname === "/workloads/live");
+  if (url.pathname.endsWith("/live")) return live(ctx, url.pathname);
   if (request.method === "POST") return html(await post(ctx, request, url));
   if (url.pathname === "/workloads" && request.headers.get("hx-request-type") === "partial") {
     return html(
@@ -184,6 +205,8 @@ function html(body: string, status = 200): Response {
 
 async function post(ctx: PageContext, request: Request, { pathname }: URL): Promise<string> {
   const form = await request.formData();
+  if (pathname === "/agents/invitations") return invitationMade(ctx, examples.invitation);
+  if (pathname === "/agents/revocations") return revokeDone(ctx, String(form.get("cluster")));
   if (form.get("dryRun") === "true") {
     const image = String(form.get("image"));
     if (image.includes("bad"))
@@ -214,7 +237,7 @@ async function post(ctx: PageContext, request: Request, { pathname }: URL): Prom
   return writeDone(ctx, { operation: "workload.restart", workload: examples.workload() });
 }
 
-function live(ctx: PageContext, workloads: boolean): Response {
+function live(ctx: PageContext, path: string): Response {
   const events = new ReadableStream({
     async start(controller) {
       const send = (data: string, event?: string) =>
@@ -224,7 +247,12 @@ function live(ctx: PageContext, workloads: boolean): Response {
             .map((line) => `data: ${line}`)
             .join("\n")}\n\n`,
         );
-      if (workloads) {
+      if (path === "/agents/live") {
+        const all = examples.agents();
+        await Bun.sleep(300);
+        send(agentsUpdate(ctx, all, all.items.slice(0, 1), { enrolls: "yes" }));
+      }
+      if (path === "/workloads/live") {
         send(workloadsLiveAll(ctx, examples.workloads(), examples.workloadsRequest()));
         await Bun.sleep(300);
         send(

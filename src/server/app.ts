@@ -23,6 +23,7 @@ import { fleetStream, type LiveDeps, workloadsStream } from "./live.ts";
 import { namespaceAnswers } from "./namespace.ts";
 import type { Pool } from "./pool.ts";
 import { preferences } from "./preferences.ts";
+import { agentsStream, registriesStream, withRegistries } from "./registered-live.ts";
 import {
   type AnyAnswer,
   baseHeaders,
@@ -96,14 +97,27 @@ export function createApp(deps: AppDeps) {
   app.get("/readyz", () => readiness());
 
   app.get("/fleet/live", ({ request }) =>
-    stream(request, "fleet.get", (input, actor, signal) =>
-      fleetStream(live, input.group, () => contextOf(request, pages, actor), signal),
-    ),
+    stream(request, "fleet.get", (input, actor, signal) => {
+      const context = () => contextOf(request, pages, actor);
+      return withRegistries(fleetStream(live, input.group, context, signal), context);
+    }),
   );
   app.get("/workloads/live", ({ request }) =>
     stream(request, "fleet.listWorkloads", (input, actor, signal) => {
       const context = () => contextOf(request, pages, actor);
-      return workloadsStream(live, input, context, actor.username, signal);
+      return withRegistries(workloadsStream(live, input, context, actor.username, signal), context);
+    }),
+  );
+  app.get("/agents/live", ({ request }) =>
+    stream(request, "fleet.listAgents", (input, actor, signal) => {
+      const context = () => contextOf(request, pages, actor);
+      return withRegistries(agentsStream(deps, input, context, signal), context);
+    }),
+  );
+  app.get("/registries/live", ({ request }) =>
+    stream(request, "fleet.listRegistries", (_, actor, signal) => {
+      const context = () => contextOf(request, pages, actor);
+      return withRegistries(registriesStream(deps, context, signal), context);
     }),
   );
   app.get(`${elysiaPath(operation("workload.get"))}/live`, ({ request, params }) =>
@@ -111,8 +125,8 @@ export function createApp(deps: AppDeps) {
       request,
       "workload.get",
       (input, actor, signal) => {
-        const asked = { call: callOf(actor), context: () => contextOf(request, pages, actor) };
-        return workloadStream(deps, input, asked, signal);
+        const context = () => contextOf(request, pages, actor);
+        return withRegistries(workloadStream(deps, input, { call: callOf(actor), context }, signal), context);
       },
       params,
     ),
@@ -181,7 +195,7 @@ export function createApp(deps: AppDeps) {
   }
 
   /** A stream for a page or a client: the same checks as its operation, then messages until the reader goes. */
-  async function stream<I extends "fleet.get" | "fleet.listWorkloads" | "workload.get" | "workload.list">(
+  async function stream<I extends Streamed>(
     request: Request,
     id: I,
     messages: (input: InputOf<I>, actor: Actor, signal: AbortSignal) => AsyncGenerator<Message>,
@@ -256,6 +270,15 @@ function wordOrBytes(data: unknown): string | Uint8Array {
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   return JSON.stringify(data);
 }
+
+/** What a page or a client follows live. */
+type Streamed =
+  | "fleet.get"
+  | "fleet.listWorkloads"
+  | "fleet.listAgents"
+  | "fleet.listRegistries"
+  | "workload.get"
+  | "workload.list";
 
 export type App = ReturnType<typeof createApp>;
 

@@ -1,13 +1,17 @@
 // The fleet noun: every cluster, and workloads across clusters.
+import { agentsPage } from "../views/agents.tsx";
 import { fleetBody, fleetPage } from "../views/fleet.tsx";
+import { registriesPage } from "../views/registries.tsx";
 import { workloadsFragment, workloadsPage } from "../views/workloads.tsx";
 import { listAcross } from "./across.ts";
 import { compare, fleetOf } from "./clusters.ts";
 import type { LiveDeps } from "./live.ts";
 import { agentsOf, registriesOf } from "./registered.ts";
+import { enrollsOf } from "./registered-live.ts";
 import { type AnyAnswer, answer } from "./route.ts";
+import type { Trust } from "./trust.ts";
 
-export function fleetAnswers(deps: LiveDeps): AnyAnswer[] {
+export function fleetAnswers(deps: LiveDeps & { trust?: Trust }): AnyAnswer[] {
   const clusters = () => [...deps.summaries.clusters().keys()].sort(compare).map((name) => ({ name }));
   const recent = async () => ({ recent: (await deps.audit.recent(5)) as never });
   return [
@@ -16,8 +20,17 @@ export function fleetAnswers(deps: LiveDeps): AnyAnswer[] {
       page: async (fleet, _, { context }) => fleetPage(context, fleet, await recent()),
       fragment: async (fleet, _, { context }) => fleetBody(context, fleet, await recent()),
     }),
-    answer("fleet.listAgents", { run: async ({ cluster }) => agentsOf(deps, cluster) }),
-    answer("fleet.listRegistries", { run: async () => registriesOf(deps) }),
+    answer("fleet.listAgents", {
+      run: async ({ cluster }) => agentsOf(deps, cluster),
+      page: (agents, input, { context, request }) => {
+        const revoked = new URL(request.url).searchParams.get("done") === "revoke" ? input.cluster : undefined;
+        return agentsPage(context, agents, input, { enrolls: enrollsOf(deps.trust), revoked });
+      },
+    }),
+    answer("fleet.listRegistries", {
+      run: async () => registriesOf(deps),
+      page: (registries, _, { context }) => registriesPage(context, registries),
+    }),
     answer("fleet.listWorkloads", {
       run: (input, { call }) => listAcross(deps, input, call),
       page: (output, input, { context }) => workloadsPage(context, output, input, { clusters: clusters() }),

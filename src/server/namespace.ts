@@ -1,4 +1,5 @@
 // The namespace noun: the union of what the cluster's agents may read.
+import { namespacesPage } from "../views/cluster.tsx";
 import type { Pool } from "./pool.ts";
 import { type AnyAnswer, answer } from "./route.ts";
 
@@ -15,6 +16,7 @@ export function namespaceAnswers({ pool }: { pool: Pool }): AnyAnswer[] {
           ageMs: Math.max(...answers.map(({ ageMs }) => ageMs)),
         };
       },
+      page: (namespaces, { cluster }, { context }) => namespacesPage(context, namespaces, { cluster }),
     }),
   ];
 }

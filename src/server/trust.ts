@@ -5,19 +5,28 @@ import { createSecureContext, type PeerCertificate } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { Failed } from "../contract/errors.ts";
+import { href } from "../contract/operation.ts";
 import type { AgentKey } from "../discovery/discovery.ts";
 import { CertificateSchema } from "../gen/lizardcd/v1/trust_pb.ts";
 import type { Log } from "../process/log.ts";
 import { type Authority, createAuthority, openAuthority, type Pair, RequestInvalid } from "../trust/authority.ts";
 import { type AgentIdentity, covers, identityOf, readCertificate, serialOf, shownIdentity } from "../trust/identity.ts";
+import { agentsPage } from "../views/agents.tsx";
+import { invitationMade } from "../views/enroll.tsx";
+import { revokeDone } from "../views/revoke.tsx";
 import { sameText } from "./auth.ts";
+import type { FleetDeps } from "./clusters.ts";
 import type { DataFolder } from "./data.ts";
+import { agentsOf } from "./registered.ts";
+import { enrollsOf } from "./registered-live.ts";
 import { type AnyAnswer, answer } from "./route.ts";
 import type { Store } from "./store/store.ts";
 
 export interface Trust {
   /** PEM of the authority that agents' certificates must be signed by. */
   readonly ca: string;
+  /** False where the server was given its certificates: then agents' are made elsewhere too. */
+  readonly signs: boolean;
   /** What to call an agent by: refuses a peer whose certificate does not name the key, or is revoked. */
   credentials(key: AgentKey, onPeer: (peer: Peer) => void): grpc.ChannelCredentials;
   invite(identity: AgentIdentity, lifetimeMs: number): Promise<string>;
@@ -146,6 +155,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
 
   return {
     ca,
+    signs: authority !== undefined,
     credentials(key, onPeer) {
       const context = createSecureContext({ ca, cert: own.certificate, key: own.key, minVersion: "TLSv1.3" });
       return grpc.credentials.createFromSecureContext(context, {
@@ -180,7 +190,8 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
   };
 }
 
-export function trustAnswers({ trust, publicUrl }: { trust?: Trust; publicUrl?: string }): AnyAnswer[] {
+export function trustAnswers(deps: FleetDeps & { trust?: Trust; publicUrl?: string }): AnyAnswer[] {
+  const { trust, publicUrl } = deps;
   if (!trust) return [];
   return [
     answer("trust.invite", {
@@ -197,6 +208,12 @@ export function trustAnswers({ trust, publicUrl }: { trust?: Trust; publicUrl?: 
           helm: `helm install lizardcd-agent helm/lizardcd-agent --set server=${server} --set cluster=${cluster} --set token=${token}`,
         };
       },
+      fragment: (invitation, _, { context }) => invitationMade(context, invitation),
+      // Not a place to go back to: the token is shown once. Theme and language lead to the list.
+      page: (invitation, _, { context }) => {
+        const there = { ...context, path: href("fleet.listAgents") };
+        return agentsPage(there, agentsOf(deps, ""), { cluster: "" }, { enrolls: enrollsOf(trust), invitation });
+      },
     }),
     answer("trust.enroll", {
       run: async ({ token, cluster, request }) =>
@@ -212,6 +229,9 @@ export function trustAnswers({ trust, publicUrl }: { trust?: Trust; publicUrl?: 
         if (revoked === 0) throw new Failed("certificate.none", { cluster });
         return { revoked };
       },
+      fragment: (_, { cluster }, { context }) => revokeDone(context, cluster),
+      goTo: (_, { cluster }, { door }) =>
+        door === "page" ? `${href("fleet.listAgents", { cluster })}&done=revoke` : undefined,
     }),
   ];
 }

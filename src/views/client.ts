@@ -37,12 +37,21 @@ function tick() {
 }
 
 // A stream message "ages" says anew when each cluster was last confirmed: one number, not a thousand rows.
-function confirm(stamps: { [cluster: string]: number }) {
+// A place that shows several ages is given them in their order.
+function confirm(stamps: { [name: string]: number | (number | null)[] }) {
+  const put = (element: HTMLElement | null | undefined, stamp: number | null | undefined) => {
+    if (element && typeof stamp === "number" && element.dataset.a !== "lost") element.dataset.t = String(stamp);
+  };
   const set = (element: HTMLElement | null, cluster: string | undefined | null) => {
     const stamp = cluster ? stamps[cluster] : undefined;
-    if (element && stamp !== undefined && element.dataset.a !== "lost") element.dataset.t = String(stamp);
+    if (!Array.isArray(stamp)) put(element, stamp);
   };
-  for (const place of all<HTMLElement>("[data-c]")) set(place.querySelector<HTMLElement>("time.age"), place.dataset.c);
+  for (const place of all<HTMLElement>("[data-c]")) {
+    const given = stamps[place.dataset.c!];
+    if (given === undefined) continue;
+    const times = all<HTMLElement>("time.age", place);
+    for (const [index, stamp] of [given].flat().entries()) put(times[index], stamp);
+  }
   for (const row of all<HTMLTableRowElement>("#rows > tr[data-k]:not([data-k=lost], [data-k=stale])")) {
     set(row.querySelector<HTMLElement>("time.age"), row.cells[3]?.querySelector("a")?.textContent);
   }
@@ -108,6 +117,11 @@ document.addEventListener("htmx:before:swap", (event) => {
   const { ctx, tasks = [] } = swapOf(event);
   if (ctx.sourceElement?.id !== "stream") return;
   for (const task of tasks) {
+    // What somebody has opened stays open.
+    for (const details of all<HTMLDetailsElement>("details[id]", task.fragment)) {
+      const shown = byId(details.id);
+      if (shown instanceof HTMLDetailsElement) details.open = shown.open;
+    }
     if (task.target || task.fragment.firstElementChild?.tagName !== "TR") continue;
     byId("rows")?.querySelector(".none")?.remove();
     task.target = byId("rows");
@@ -200,7 +214,7 @@ function move(step: 1 | -1) {
 
 // ---- keys ----
 
-const places: { [key: string]: string } = { f: "/fleet", w: "/workloads", u: "/audit" };
+const places: { [key: string]: string } = { f: "/fleet", w: "/workloads", a: "/agents", u: "/audit" };
 let leader = 0;
 
 document.addEventListener("keydown", (event) => {
@@ -266,6 +280,8 @@ document.addEventListener("click", (event) => {
     event.preventDefault();
     open.close();
   }
+  const revoke = target.closest<HTMLElement>("[data-revoke]");
+  if (revoke && askForName(revoke.dataset.revoke!)) event.preventDefault();
   const button = target.closest<HTMLElement>("button");
   if (!button) return;
   const dialog = button.getAttribute("commandfor");
@@ -277,6 +293,19 @@ document.addEventListener("click", (event) => {
   const text = button.dataset.copyLink === undefined ? button.dataset.copy : location.href;
   if (text !== undefined) void copy(button, text);
 });
+
+// The browser itself refuses any other name than the one that is asked for.
+function askForName(cluster: string): boolean {
+  const dialog = byId("revoke");
+  const input = dialog?.querySelector<HTMLInputElement>("input[name=cluster]");
+  const said = dialog?.querySelector("h2 code");
+  if (!input || !said) return false;
+  said.textContent = cluster;
+  input.value = "";
+  input.placeholder = cluster;
+  input.pattern = cluster.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+  return show("revoke");
+}
 
 async function copy(button: HTMLElement, text: string) {
   try {
@@ -291,6 +320,17 @@ async function copy(button: HTMLElement, text: string) {
   use?.setAttribute("href", "#i-check");
   setTimeout(() => use?.setAttribute("href", "#i-copy"), 1500);
 }
+
+// The last field of a list that is filled makes another one.
+document.addEventListener("input", ({ target }) => {
+  const list = (target as Element).closest("[data-grows]");
+  const last = list?.lastElementChild as HTMLInputElement | null | undefined;
+  if (!list || !last || last !== target || last.value === "") return;
+  const next = last.cloneNode() as HTMLInputElement;
+  next.value = "";
+  next.ariaLabel = (last.ariaLabel ?? "").replace(/\d+/, (n) => String(Number(n) + 1));
+  list.append(next);
+});
 
 // Another container has another image.
 document.addEventListener("input", ({ target }) => {

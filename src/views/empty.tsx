@@ -1,6 +1,7 @@
 // A fleet without clusters: what to run next.
+import { href } from "../contract/operation.ts";
 import { say } from "../words/words.ts";
-import { Cmd, Mark, type PageContext } from "./parts.tsx";
+import { Cmd, Ico, Mark, type PageContext } from "./parts.tsx";
 
 export function AgentCommands({ ctx }: { ctx: PageContext }) {
   const { lang } = ctx;
@@ -12,14 +13,23 @@ export function AgentCommands({ ctx }: { ctx: PageContext }) {
       </div>
       <div class="grid gap-1.5">
         <p>{say(lang, "agent.beside")}</p>
-        <Cmd ctx={ctx} label={say(lang, "agent.beside")} text={agentCommand} />
+        <Cmd ctx={ctx} label={say(lang, "agent.beside")} text={agentCommand(ctx.origin)} />
       </div>
+      <p class="filters">
+        {say(lang, "agent.token")}{" "}
+        <a class="btn btn-sm" href={`${href("fleet.listAgents")}#enroll`}>
+          <Ico name="key" />
+          {say(lang, "enroll")}
+        </a>
+      </p>
     </div>
   );
 }
 
-const agentCommand = `lizardcd-agent --kubeconfig ~/.kube/config --cluster eu-1 --labels env=prod,region=eu \\
-  --server http://127.0.0.1:5117 --join-token-file .lizardcd/join-token`;
+function agentCommand(origin = "http://127.0.0.1:5117"): string {
+  return `lizardcd-agent --server ${origin} --kubeconfig ~/.kube/config --cluster eu-1 \\
+  --labels env=prod,region=eu --join-token-file .lizardcd/join-token`;
+}
 
 export function NoClusters({ ctx }: { ctx: PageContext }) {
   const { lang } = ctx;

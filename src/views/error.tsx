@@ -121,7 +121,7 @@ export function errorFragment(ctx: PageContext, failure: Failure, status: number
       {failure.requestId && <span class="hint"> {say(ctx.lang, "error.request", { id: failure.requestId })}</span>}
     </Callout>,
   );
-  if (target.includes("image-preview")) return `<div class="p-4">${callout}</div>`;
+  if (/image-preview|invitation/.test(target)) return `<div class="p-4">${callout}</div>`;
   const toast = html(
     <Toast ctx={ctx} state={state}>
       <ReasonSentence ctx={ctx} reason={failure} />

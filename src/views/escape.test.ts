@@ -6,12 +6,18 @@ import { operations } from "../contract/operation.ts";
 import { UserSchema } from "../gen/lizardcd/v1/user_pb.ts";
 import { SetImageRequestSchema } from "../gen/lizardcd/v1/workload_pb.ts";
 import { accountPage } from "./account.tsx";
+import { agentsLiveAll, agentsPage, agentsUpdate } from "./agents.tsx";
 import { auditPage } from "./audit.tsx";
+import { agentPage, namespacesPage, summaryPage } from "./cluster.tsx";
+import { invitationMade } from "./enroll.tsx";
 import { errorFragment, errorPage } from "./error.tsx";
 import * as examples from "./examples.ts";
 import { clusterTile, fleetLiveAll, fleetPage, fleetUpdate } from "./fleet.tsx";
+import { registriesMenu } from "./layout.tsx";
 import { loginPage } from "./login.tsx";
 import { operationsPage } from "./operations.tsx";
+import { registriesLive, registriesPage } from "./registries.tsx";
+import { revokeDone } from "./revoke.tsx";
 import { imagePage, imagePreview, workloadLive, workloadPage, writeDone } from "./workload.tsx";
 import { workloadRow, workloadsFragment, workloadsLiveAll, workloadsLiveRow, workloadsPage } from "./workloads.tsx";
 
@@ -56,7 +62,10 @@ function pages(plant: string, all: boolean): { [name: string]: string } {
     path: `/fleet?q=${plant}`,
     user: { username: plant, role: plant, firstPassword: true },
     version: plant,
+    origin: `http://127.0.0.1:5117/${plant}`,
+    registries: [{ name: plant, state: plant, heardMs: 1 }],
   });
+  const agents = p(examples.agents());
   const fleet = p(examples.fleet());
   const response = p(examples.workloads());
   const request = p(examples.workloadsRequest({ cluster: ["a"], namespace: ["b"], q: "c", labelSelector: "d" }));
@@ -84,6 +93,22 @@ function pages(plant: string, all: boolean): { [name: string]: string } {
     image: imagePage(ctx, { workload, request: image, failure }),
     login: loginPage({ ...ctx, user: undefined }, { next: plant, username: plant, failure }),
     error: errorPage(ctx, failure, 503) + errorFragment(ctx, failure, 409),
+    agents: agentsPage(
+      ctx,
+      agents,
+      { cluster: plant },
+      { enrolls: "yes", invitation: p(examples.invitation), revoked: plant },
+    ),
+    agentsLive:
+      agentsLiveAll(ctx, agents, { cluster: "" }, { enrolls: "yes" }) +
+      agentsUpdate(ctx, agents, agents.items, { enrolls: "yes" }),
+    enrolled: invitationMade(ctx, p(examples.invitation)) + revokeDone(ctx, plant),
+    registries: registriesPage(ctx, p(examples.registries())),
+    registriesLive: registriesLive(ctx, p(examples.registries())) + registriesMenu(ctx),
+    cluster:
+      agentPage(ctx, p(examples.agentInfo), { cluster: "eu-1" }) +
+      namespacesPage(ctx, p(examples.namespaces), { cluster: "eu-1" }) +
+      summaryPage(ctx, p(examples.summary()), { cluster: "eu-1" }),
     audit: auditPage(ctx, p(examples.audit()), p(examples.auditRequest({ actor: "a", q: "b" })), { open: ["1"] }),
     account: accountPage(ctx, p(create(UserSchema, { username: "u", role: "admin" })), { failure }),
     operations: operationsPage(ctx, operations),

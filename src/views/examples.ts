@@ -2,18 +2,26 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Failed, type FailureCode, type FailureParams, toFailure } from "../contract/errors.ts";
 import { reason } from "../contract/reasons.ts";
+import { AgentInfoSchema, type SummaryResponse, SummaryResponseSchema } from "../gen/lizardcd/v1/agent_pb.ts";
 import { AuditEntrySchema, ListAuditRequestSchema, ListAuditResponseSchema } from "../gen/lizardcd/v1/audit_pb.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import {
+  type AgentRowSchema,
   type ClusterRow,
   ClusterRowSchema,
   type Fleet,
   FleetSchema,
+  type InstanceRowSchema,
+  type ListAgentsResponse,
+  ListAgentsResponseSchema,
   type ListFleetWorkloadsRequest,
   ListFleetWorkloadsRequestSchema,
   type ListFleetWorkloadsResponse,
   ListFleetWorkloadsResponseSchema,
+  ListRegistriesResponseSchema,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
+import { ListNamespacesResponseSchema } from "../gen/lizardcd/v1/namespace_pb.ts";
+import { InvitationSchema } from "../gen/lizardcd/v1/trust_pb.ts";
 import { type Workload, type WorkloadRow, WorkloadRowSchema, WorkloadSchema } from "../gen/lizardcd/v1/workload_pb.ts";
 import type { PageContext } from "./parts.tsx";
 
@@ -30,6 +38,12 @@ export function context(change: Partial<PageContext> = {}): PageContext {
     simulated: true,
     now: 1_763_900_000_000,
     version: "0.1.0",
+    origin: "http://127.0.0.1:5117",
+    registries: [
+      { name: "etcd", state: "ok", heardMs: 2 * second },
+      { name: "consul", state: "ok", heardMs: 3 * second },
+      { name: "nacos", state: "stale", heardMs: 3 * minute },
+    ],
     ...change,
   };
 }
@@ -507,4 +521,136 @@ export const auditRequest = (change: MessageInitShape<typeof ListAuditRequestSch
 
 export function failure<C extends FailureCode>(code: C, params: FailureParams<C>, object = ""): Failure {
   return toFailure(new Failed(code, params, { object }) as Failed, "7f3a19c2");
+}
+
+const tunnelled = { address: "tunnel", sources: ["tunnel"], answering: true, seenMs: 2 * second };
+const dialled = (host: string, change: MessageInitShape<typeof InstanceRowSchema> = {}) => ({
+  address: `${host}:5017`,
+  sources: ["etcd"],
+  answering: true,
+  seenMs: 3 * second,
+  ...change,
+});
+
+export function agents(change: MessageInitShape<typeof ListAgentsResponseSchema> = {}): ListAgentsResponse {
+  const agent = (cluster: string, init: MessageInitShape<typeof AgentRowSchema> = {}) => ({
+    key: `lizardcd-agent.${init.namespace ?? "*"}.${cluster}`,
+    cluster,
+    namespace: "*",
+    state: "ok",
+    sources: ["etcd"],
+    instances: [dialled("10.3.0.7"), dialled("10.3.0.8", { outstanding: 2, seenMs: 5 * second })],
+    announcedMs: 4 * second,
+    seenMs: 3 * second,
+    version: "0.1.0",
+    kubernetesVersion: "v1.36.3",
+    certificateMs: 27 * day,
+    ...init,
+  });
+  return create(ListAgentsResponseSchema, {
+    items: [
+      agent("cn-bj-1", { sources: ["etcd", "consul"] }),
+      agent("cn-sh-2", { instances: [dialled("10.4.0.7"), dialled("10.4.0.9", { answering: false, seenMs: minute })] }),
+      agent("ap-jp-1", { sources: ["nacos"], state: "stale", announcedMs: 3 * minute }),
+      agent("edge-ham", { sources: ["tunnel"], instances: [tunnelled], certificateMs: 5 * day + 2 * hour }),
+      agent("edge-lax", { state: "unknown", announcedMs: second, seenMs: -1, version: "", certificateMs: 0 }),
+      agent("edge-rtm", {
+        state: "lost",
+        instances: [dialled("10.9.0.7", { seenMs: 41 * minute })],
+        seenMs: 41 * minute,
+        failure: silence,
+      }),
+      agent("eu-1", {
+        state: "lost",
+        failure: failure("agent.untrusted", { key: "lizardcd-agent.*.eu-1", problem: "its certificate is revoked" }),
+      }),
+      agent("eu-2", { namespace: "pay", certificateMs: 0 }),
+      agent("eu-2", { namespace: "shop", certificateMs: 0 }),
+      agent("gone-1", {
+        state: "lost",
+        sources: [],
+        instances: [],
+        announcedMs: -1,
+        seenMs: 12 * minute,
+        failure: failure("agent.unavailable", {
+          key: "lizardcd-agent.*.gone-1",
+          problem: "it is no longer announced, since 700 s",
+        }),
+      }),
+    ],
+    ...change,
+  });
+}
+
+export const invitation = create(InvitationSchema, {
+  token: "lz1.5kV0o2Xw9dQa.mUQGx0s7d9f1n3b5v7c9x1z3a5s7d9f1.8a1f0c",
+  cluster: "eu-3",
+  expiresIn: 3600,
+  command:
+    "lizardcd-agent --server http://127.0.0.1:5117 --cluster eu-3 --token lz1.5kV0o2Xw9dQa.mUQGx0s7d9f1n3b5v7c9x1z3a5s7d9f1.8a1f0c",
+  helm: "helm install lizardcd-agent helm/lizardcd-agent --set server=http://127.0.0.1:5117 --set cluster=eu-3 --set token=lz1.5kV0o2Xw9dQa.mUQGx0s7d9f1n3b5v7c9x1z3a5s7d9f1.8a1f0c",
+});
+
+export function registries(change: MessageInitShape<typeof ListRegistriesResponseSchema> = {}) {
+  return create(ListRegistriesResponseSchema, {
+    items: [
+      { name: "embedded", kind: "embedded", state: "ok", entries: 3, heardMs: 0 },
+      {
+        name: "etcd",
+        kind: "etcd",
+        state: "ok",
+        entries: 61,
+        heardMs: 2 * second,
+        ignored: 2,
+        ignoredKey: "lizardcd-agent.shop",
+        ignoredProblem: "it has no cluster: expected <namespace>.<cluster>",
+      },
+      { name: "consul", kind: "consul", state: "unknown", heardMs: -1 },
+      {
+        name: "nacos",
+        kind: "nacos",
+        state: "stale",
+        entries: 12,
+        heardMs: 3 * minute,
+        problem: "10.8.0.4:8848: connect ECONNREFUSED 10.8.0.4:8848",
+      },
+    ],
+    ...change,
+  });
+}
+
+export const agentInfo = create(AgentInfoSchema, {
+  keys: ["lizardcd-agent.*.eu-1"],
+  cluster: "eu-1",
+  labels: { env: "prod", region: "eu" },
+  version: "0.1.0",
+  kubernetesVersion: "v1.36.3+sandbox",
+  scope: ["*"],
+  startedMs: 3 * day,
+  simulated: true,
+  instance: "lizardcd-agent-7c9f6d8b5c-x2k4m",
+});
+
+export const namespaces = create(ListNamespacesResponseSchema, {
+  items: [
+    { name: "pay", phase: "Active", workloads: 12 },
+    { name: "search", phase: "Terminating", workloads: 1 },
+    { name: "shop", phase: "Active", workloads: 1204 },
+  ],
+  ageMs: 3 * second,
+});
+
+export function summary(change: MessageInitShape<typeof SummaryResponseSchema> = {}): SummaryResponse {
+  return create(SummaryResponseSchema, {
+    info: agentInfo,
+    states: { ok: 57, failed: 2, degraded: 1, run: 2 },
+    workloads: 62,
+    namespaces: 9,
+    podsDesired: 311,
+    podsReady: 302,
+    worst: fleet().attention.flatMap(({ trouble }) => trouble ?? []),
+    watchAgeMs: 2 * second,
+    synced: true,
+    ...change,
+  });
 }

@@ -165,11 +165,13 @@ function AttentionRow({ ctx, attention, fleet }: { ctx: PageContext; attention: 
       state === "lost" || state === "unknown"
         ? say(lang, "attention.lost", { n: count })
         : say(lang, "attention.stale");
+    // Why it does not answer stands at its agents.
+    const agents = href("fleet.listAgents", { cluster });
     return (
       <li>
         <Mark state={state} label={stateWord(lang, state)} />
         <span class="who cut">
-          <a class="mono lk font-medium" href={board}>
+          <a class="mono lk font-medium" href={agents}>
             {cluster}
           </a>
         </span>
@@ -182,7 +184,7 @@ function AttentionRow({ ctx, attention, fleet }: { ctx: PageContext; attention: 
         <span class="since hint text-right">
           {seenMs < 0 ? say(lang, "never") : <Since ctx={ctx} ms={seenMs} bare />}
         </span>
-        <a class="do btn btn-xs" href={board} aria-label={say(lang, "open.what", { what: cluster })}>
+        <a class="do btn btn-xs" href={agents} aria-label={say(lang, "agents.of.cluster", { cluster })}>
           {say(lang, "open")}
         </a>
       </li>

@@ -3,8 +3,8 @@ import type { ComponentChildren } from "preact";
 import { href } from "../contract/operation.ts";
 import { type Lang, langs, say } from "../words/words.ts";
 import { assetHref } from "./assets.ts";
-import { Callout, gap, Ico, type PageContext } from "./parts.tsx";
-import { html } from "./render.ts";
+import { Age, Callout, gap, Ico, Mark, type PageContext, registryWord, State, stateOf } from "./parts.tsx";
+import { html, partial } from "./render.ts";
 import { sprite } from "./sprite.ts";
 
 export type { PageContext } from "./parts.tsx";
@@ -18,7 +18,7 @@ export interface PageOptions {
   children: ComponentChildren;
 }
 
-export type Destination = "fleet" | "workloads" | "audit";
+export type Destination = "fleet" | "workloads" | "agents" | "audit";
 
 /** What holds on every page; the server sends it as Content-Security-Policy. */
 export const contentSecurityPolicy = [
@@ -94,6 +94,7 @@ function Document({ ctx, title, nav, bare, children }: PageOptions & { ctx: Page
 const destinations = [
   { key: "fleet", href: href("fleet.get"), icon: "fleet" },
   { key: "workloads", href: href("fleet.listWorkloads"), icon: "list" },
+  { key: "agents", href: href("fleet.listAgents"), icon: "agent" },
   { key: "audit", href: href("audit.list"), icon: "clock" },
 ] as const;
 
@@ -131,8 +132,58 @@ function TopBar({ ctx, nav }: { ctx: PageContext; nav?: Destination }) {
           <span class="sr-only">{say(ctx.lang, "simulated.long")}</span>
         </span>
       )}
+      {ctx.user && <Registries ctx={ctx} />}
       {ctx.user && <AccountMenu ctx={ctx} user={ctx.user} />}
     </header>
+  );
+}
+
+/** For the stream of any page: the menu of registries, as it is now. */
+export function registriesMenu(ctx: PageContext): string {
+  return partial("registries", "outerMorph", html(<Registries ctx={ctx} />));
+}
+
+// One registry that answers is nothing to speak of.
+function Registries({ ctx }: { ctx: PageContext }) {
+  const { lang, registries: all = [] } = ctx;
+  const n = all.filter(({ state }) => state === "ok").length;
+  if (all.length < 2 && n === all.length) return <span id="registries" />;
+  const silent = all.find(({ state }) => state !== "ok");
+  return (
+    <span id="registries">
+      <details id="registries-menu" class="menu">
+        <summary class="conn">
+          <Mark state={silent ? stateOf(silent.state) : "ok"} />
+          <span class="t">{say(lang, "registries.some", { n, total: all.length })}</span>{" "}
+          <span class="sr-only">{say(lang, "registries.answer")}</span>
+        </summary>
+        <div>
+          <table class="tbl still">
+            <caption class="lab text-left px-3 py-1">{say(lang, "registries")}</caption>
+            <tbody>
+              {all.map(({ name, state, heardMs }) => (
+                <tr key={name} data-c={`registry ${name}`}>
+                  <td>
+                    <State ctx={ctx} state={state} word={registryWord(lang, state)} />
+                  </td>
+                  <th scope="row" class="mono">
+                    {name}
+                  </th>
+                  <td>
+                    <Age ctx={ctx} ms={heardMs} lost={state === "stale"} />
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          <ul>
+            <li>
+              <a href={href("fleet.listRegistries")}>{say(lang, "registries")}</a>
+            </li>
+          </ul>
+        </div>
+      </details>
+    </span>
   );
 }
 
@@ -228,6 +279,20 @@ function Notices({ ctx }: { ctx: PageContext }) {
           {say(ctx.lang, "insecure.rest")}
         </Callout>
       )}
+      {ctx.plaintext && (
+        <Callout
+          state="degraded"
+          action={
+            <a class="btn btn-xs" href={href("fleet.listAgents")}>
+              {say(ctx.lang, "nav.agents")}
+            </a>
+          }
+        >
+          <b class="font-semibold">{say(ctx.lang, "plaintext.head")}</b>
+          {gap(ctx)}
+          {say(ctx.lang, "plaintext.rest")}
+        </Callout>
+      )}
     </div>
   );
 }
@@ -250,6 +315,7 @@ const keys = [
   ["/", "keys.find"],
   ["g f", "keys.fleet"],
   ["g w", "keys.workloads"],
+  ["g a", "keys.agents"],
   ["g u", "keys.audit"],
   ["j k", "keys.move"],
   ["↵", "keys.open"],

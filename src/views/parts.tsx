@@ -68,6 +68,11 @@ export function stateWord(lang: Lang, state: string): string {
   return say(lang, `state.${stateOf(state)}` as Named<"state."> & "state.ok");
 }
 
+/** A registry answers, is silent, or has not been heard yet. */
+export function registryWord(lang: Lang, state: string): string {
+  return say(lang, `registry.${state === "ok" || state === "stale" ? state : "unknown"}`);
+}
+
 export function Mark({ state, label }: { state: string; label?: string }) {
   const s = stateOf(state);
   const spoken = label ? { role: "img" as const, "aria-label": label } : { "aria-hidden": true };

@@ -4,9 +4,11 @@ import { type FailureCode, failures } from "../contract/errors.ts";
 import { type ReasonCode, reasons } from "../contract/reasons.ts";
 import type { Lang } from "./age.ts";
 import { en } from "./en.ts";
+import { problemIn } from "./problems.ts";
 import { zh, sentences as zhSentences } from "./zh.ts";
 
 export { age, duration, type Lang } from "./age.ts";
+export { problemIn } from "./problems.ts";
 
 export const langs = ["en", "zh"] as const satisfies readonly Lang[];
 
@@ -61,11 +63,23 @@ export function sentence(lang: Lang, said: Said): string {
 /** A Failure or a Reason in two parts: what happened, and the detail or what to do next. */
 export function sentencePieces(lang: Lang, said: Said): { head: Piece[]; rest: Piece[] } {
   const template = sentences[lang][said.code];
-  const filled = template === undefined ? undefined : fill(lang, template, said.params);
+  const filled =
+    template === undefined
+      ? undefined
+      : (fill(lang, template, said.params) ?? fill(lang, template, { ...paramsIn(said), ...said.params }));
   if (filled) return halves(lang, filled);
   // What came along is English; in another language it stands as it is.
   const message = said.message || said.code;
   return lang === "en" ? halves(lang, [message]) : { head: [message], rest: [] };
+}
+
+// Some failures travel as code and sentence alone: their values stand in the places of the English sentence.
+function paramsIn({ code, message }: Said): { [name: string]: string } {
+  const parts = parse(sentences.en[code]!);
+  const pattern = parts.map((part) => (typeof part === "string" ? part.replace(/[^\w\s]/g, "\\$&") : "(.+)")).join("");
+  const values = new RegExp(`^${pattern}$`, "s").exec(message)?.slice(1) ?? [];
+  const places = parts.filter((part) => typeof part !== "string");
+  return Object.fromEntries(values.map((value, index) => [places[index]!.name, value]));
 }
 
 /** Cookie first, then the first known language of Accept-Language by weight, then English. */
@@ -131,7 +145,8 @@ function fill(lang: Lang, template: string, params: { [name: string]: string | n
     const value = params[part.name];
     if (value === undefined) return undefined;
     if (part.other !== undefined) filled.push((Number(value) === 1 && lang === "en" ? part.one : part.other) ?? "");
-    else filled.push({ name: part.name, value: typeof value === "number" ? grouped(value) : value });
+    else if (typeof value === "number") filled.push({ name: part.name, value: grouped(value) });
+    else filled.push({ name: part.name, value: part.name === "problem" ? problemIn(lang, value) : value });
   }
   return filled;
 }
