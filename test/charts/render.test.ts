@@ -1,0 +1,116 @@
+// What the charts make of their values, without a cluster. A changed snapshot is written by
+// `UPDATE_SNAPSHOTS=1 npm test -- charts/render`, and read before it is committed.
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describePart } from "../testbed/part.ts";
+import { type Chart, charts, HelmFailed, objectsOf, presetFile, presetsOf, render, root } from "./helm.ts";
+
+const snapshots = join(import.meta.dirname, "snapshots");
+const update = process.env.UPDATE_SNAPSHOTS === "1";
+
+describePart("helm", "the charts", ({ helm }) => {
+  const template = (chart: Chart, ...args: string[]) => render(helm, chart, args);
+  const agent = ["--set", "cluster=eu-1,server=https://lizardcd.example.com"];
+  const refused = async (chart: Chart, ...args: string[]): Promise<string> => {
+    const failed = await template(chart, ...args).then(
+      () => undefined,
+      (cause) => cause,
+    );
+    expect(failed).toBeInstanceOf(HelmFailed);
+    return (failed as Error).message;
+  };
+
+  for (const chart of charts) {
+    for (const preset of presetsOf(chart)) {
+      test(`${chart} with its preset ${preset} renders as its snapshot says`, async () => {
+        const file = join(snapshots, `${chart}-${preset}.yaml`);
+        const manifest = stable(await template(chart, "--values", presetFile(chart, preset)));
+        if (update) writeFileSync(file, manifest);
+        expect(manifest).toBe(readFileSync(file, "utf8"));
+      });
+    }
+  }
+
+  test("there is no snapshot without a preset", () => {
+    const wanted = charts.flatMap((chart) => presetsOf(chart).map((preset) => `${chart}-${preset}.yaml`));
+    expect(readdirSync(snapshots).sort()).toEqual(wanted.sort());
+  });
+
+  test("their versions are the program's", () => {
+    const { version } = JSON.parse(readFileSync(join(root, "../package.json"), "utf8"));
+    for (const chart of charts) {
+      const { dependencies = [], ...said } = Bun.YAML.parse(readFileSync(join(root, chart, "Chart.yaml"), "utf8")) as {
+        version: string;
+        appVersion: string;
+        dependencies?: { version: string }[];
+      };
+      expect([said.version, said.appVersion]).toEqual([version, version]);
+      for (const one of dependencies) expect(one.version).toBe(version);
+    }
+  });
+
+  test("without values the server needs nothing, the agent says what it needs", async () => {
+    expect(objectsOf(await template("lizardcd-server")).length).toBeGreaterThan(5);
+    expect(await refused("lizardcd-agent")).toContain("cluster is needed");
+    expect(await refused("lizardcd-agent", "--set", "cluster=eu-1")).toContain("server is needed");
+    expect(await refused("lizardcd-agent", ...agent)).toContain("lizardcd agents enroll --cluster eu-1");
+  });
+
+  test("a value of the wrong type is refused by name and type", async () => {
+    const wrong = await refused("lizardcd-agent", ...agent, "--set", "token=t,replicas=two");
+    expect(wrong).toContain("at '/replicas': got string, want integer");
+    expect(await refused("lizardcd-server", "--set-string", "persistence.enabled=no")).toContain(
+      "at '/persistence/enabled': got string, want boolean",
+    );
+  });
+
+  test("a misspelt value is refused", async () => {
+    expect(await refused("lizardcd-agent", ...agent, "--set", "token=t,namespace=shop")).toContain("'namespace'");
+    expect(await refused("lizardcd", "--set", "lizardcd-server.ingres.enabled=true")).toContain("'ingres'");
+  });
+
+  test("two registries at once are refused in words, wherever they are given", async () => {
+    const two = ["--set", "token=t,consul.host=consul:8500", "--set", "etcd.hosts={http://etcd:2379}"];
+    expect(await refused("lizardcd-agent", ...agent, ...two)).toContain(
+      "an agent announces itself to one registry, but etcd.hosts and consul.host are given: keep one of them",
+    );
+    const above = ["--set", "global.registry.kind=nacos,lizardcd-agent.consul.host=consul:8500"];
+    expect(await refused("lizardcd", ...above)).toContain("consul.host and global.registry.kind=nacos are given");
+    const aimless = ["--set", "global.registry.address=etcd:2379"];
+    expect(await refused("lizardcd", ...aimless)).toContain("give etcd, consul or nacos");
+  });
+
+  test("two ways to prove oneself are refused, and a cluster's name that is none", async () => {
+    expect(await refused("lizardcd-agent", ...agent, "--set", "token=t,joinToken=j")).toContain(
+      "token and joinToken are given",
+    );
+    expect(await refused("lizardcd-agent", ...agent, "--set", "cluster=EU 1,token=t")).toContain("not a cluster name");
+  });
+
+  test("no token travels in a ConfigMap, an argument or the environment", async () => {
+    const rendered = [
+      ...objectsOf(await template("lizardcd-agent", ...agent, "--set", "token=hidden-word")),
+      ...objectsOf(await template("lizardcd-agent", ...agent, "--set", "joinToken=hidden-word")),
+      ...objectsOf(await template("lizardcd-server", "--set", "joinToken=hidden-word,accessSecret=hidden-word")),
+    ];
+    const telling = rendered.filter(({ kind }) => kind !== "Secret");
+    expect(telling.length).toBeGreaterThan(10);
+    expect(JSON.stringify(telling)).not.toContain("hidden-word");
+  });
+
+  test("an agent's name of two releases in two namespaces does not clash cluster-wide", async () => {
+    const names = async (namespace: string) =>
+      objectsOf(await template("lizardcd-agent", ...agent, "--set", "token=t", "--namespace", namespace))
+        .filter(({ kind }) => kind.startsWith("Cluster"))
+        .map(({ metadata }) => metadata.name);
+    const [one, other] = [await names("one"), await names("other")];
+    expect(one).toHaveLength(2);
+    expect(one.filter((name) => other.includes(name))).toEqual([]);
+  });
+});
+
+/** Secrets that are made anew at each rendering. */
+function stable(manifest: string): string {
+  return manifest.replace(/^( {2}(?:access-secret|join-token): ).*$/gm, '$1"<made>"');
+}
