@@ -24,7 +24,7 @@ describePart("helm", "the charts", ({ helm }) => {
   for (const chart of charts) {
     for (const preset of presetsOf(chart)) {
       test(`${chart} with its preset ${preset} renders as its snapshot says`, async () => {
-        const file = join(snapshots, `${chart}-${preset}.yaml`);
+        const file = join(snapshots, `${chart}-${preset}.snap`);
         const manifest = stable(await template(chart, "--values", presetFile(chart, preset)));
         if (update) writeFileSync(file, manifest);
         expect(manifest).toBe(readFileSync(file, "utf8"));
@@ -33,7 +33,7 @@ describePart("helm", "the charts", ({ helm }) => {
   }
 
   test("there is no snapshot without a preset", () => {
-    const wanted = charts.flatMap((chart) => presetsOf(chart).map((preset) => `${chart}-${preset}.yaml`));
+    const wanted = charts.flatMap((chart) => presetsOf(chart).map((preset) => `${chart}-${preset}.snap`));
     expect(readdirSync(snapshots).sort()).toEqual(wanted.sort());
   });
 
