@@ -1,5 +1,6 @@
 // The agents: what registries say of each key beside what it last answered, and how one is enrolled or cut off.
 import { href } from "../contract/operation.ts";
+import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { AgentRow, InstanceRow, ListAgentsRequest, ListAgentsResponse } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { duration, say, sentence, stopped } from "../words/words.ts";
 import { Enroll, type EnrollOptions } from "./enroll.tsx";
@@ -45,12 +46,6 @@ export function agentsPage(
             <a class="btn btn-sm" href={href("fleet.listRegistries")}>
               {say(lang, "registries")}
             </a>
-            {options.enrolls === "yes" && (
-              <a class="btn btn-sm btn-primary" href="#enroll">
-                <Ico name="plus" />
-                {say(lang, "enroll")}
-              </a>
-            )}
           </span>
         </div>
         <Enroll ctx={ctx} options={options} cluster={cluster} open={response.items.length === 0} />
@@ -140,7 +135,7 @@ function Count({ ctx, response: { items } }: { ctx: PageContext; response: ListA
   const n = items.filter(({ state }) => state === "ok").length;
   return (
     <p id="agents-count" class="hint mt-0.5">
-      {say(ctx.lang, "agents.count", { n, total: items.length })}
+      {items.length > 0 && say(ctx.lang, "agents.count", { n, total: items.length })}
     </p>
   );
 }
@@ -217,20 +212,24 @@ function Row({ ctx, row, revokes, fresh }: { ctx: PageContext; row: AgentRow; re
       </td>
       <th scope="row">
         <Key row={row} />
-        {row.failure && <p class="hint">{stopped(lang, sentence(lang, row.failure))}</p>}
+        {row.failure && <p class="hint">{stopped(lang, whyOf(ctx, row.failure))}</p>}
       </th>
-      <td>
+      <td data-l={say(lang, "instances")}>
         <Instances ctx={ctx} row={row} />
       </td>
-      <td class="mono">{row.sources.join(say(lang, "comma"))}</td>
-      <td>
+      <td class="mono" data-l={say(lang, "registries")}>
+        {row.sources.join(say(lang, "comma"))}
+      </td>
+      <td data-l={say(lang, "announced")}>
         <Age ctx={ctx} ms={row.announcedMs} />
       </td>
-      <td>
+      <td data-l={say(lang, "seen")}>
         <Age ctx={ctx} ms={row.seenMs} lost={lost} />
       </td>
-      <td class="mono">{row.version}</td>
-      <td>
+      <td class="mono" data-l={say(lang, "version")}>
+        {row.version}
+      </td>
+      <td data-l={say(lang, "certificate")}>
         <Certificate ctx={ctx} row={row} />
       </td>
       <td>
@@ -247,6 +246,14 @@ function Row({ ctx, row, revokes, fresh }: { ctx: PageContext; row: AgentRow; re
       </td>
     </tr>
   );
+}
+
+// The key stands above it already.
+function whyOf({ lang }: PageContext, failure: Failure): string {
+  const { problem } = failure.params;
+  if (problem && failure.code === "agent.unavailable") return say(lang, "agent.silent", { problem });
+  if (problem && failure.code === "agent.untrusted") return say(lang, "agent.untrusted", { problem });
+  return sentence(lang, failure);
 }
 
 // The key as it stands in the registry; what tells one from another stands out.
@@ -274,9 +281,11 @@ function Instances({ ctx, row }: { ctx: PageContext; row: AgentRow }) {
         <span class="chev">
           <Ico name="chev" />
         </span>
-        {row.state === "unknown"
-          ? say(lang, "instances.unknown", { total })
-          : say(lang, "instances.some", { n, total })}
+        <span class={n < total && row.state === "ok" ? "text-warn font-medium" : undefined}>
+          {row.state === "unknown"
+            ? say(lang, "instances.unknown", { total })
+            : say(lang, "instances.some", { n, total })}
+        </span>
       </summary>
       <ul>
         {row.instances.map((instance) => (

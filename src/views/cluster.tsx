@@ -73,7 +73,7 @@ export function agentPage(ctx: PageContext, info: AgentInfo, { cluster }: { clus
   return frame(ctx, {
     cluster,
     section: "agent",
-    title: say(lang, "agents.of.cluster", { cluster }),
+    title: say(lang, "cluster.agentOf", { cluster }),
     lead: say(lang, "cluster.answered"),
     children: (
       <section class="panel" aria-label={say(lang, "facts")}>

@@ -27,8 +27,9 @@ export function AgentCommands({ ctx }: { ctx: PageContext }) {
 }
 
 function agentCommand(origin = "http://127.0.0.1:5117"): string {
-  return `lizardcd-agent --server ${origin} --kubeconfig ~/.kube/config --cluster eu-1 \\
-  --labels env=prod,region=eu --join-token-file .lizardcd/join-token`;
+  return `lizardcd-agent --server ${origin} --cluster eu-1 \\
+  --kubeconfig ~/.kube/config --labels env=prod,region=eu \\
+  --join-token-file .lizardcd/join-token`;
 }
 
 export function NoClusters({ ctx }: { ctx: PageContext }) {

@@ -56,7 +56,7 @@ export function Enroll({ ctx, options, cluster, open }: EnrollProps) {
           <label class="grid gap-1">
             <span class="font-medium">{say(lang, "cluster")}</span>
             <input
-              class="input w-full mono"
+              class="input input-sm w-full mono"
               name="cluster"
               required
               maxLength={63}
@@ -74,7 +74,7 @@ export function Enroll({ ctx, options, cluster, open }: EnrollProps) {
               {[1, 2, 3].map((n) => (
                 <input
                   key={n}
-                  class="input w-full mono"
+                  class="input input-sm w-full mono"
                   name="namespaces"
                   maxLength={63}
                   pattern="[a-z0-9]([\-a-z0-9]{0,61}[a-z0-9])?"

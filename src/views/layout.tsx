@@ -283,9 +283,11 @@ function Notices({ ctx }: { ctx: PageContext }) {
         <Callout
           state="degraded"
           action={
-            <a class="btn btn-xs" href={href("fleet.listAgents")}>
-              {say(ctx.lang, "nav.agents")}
-            </a>
+            !ctx.path.startsWith(href("fleet.listAgents")) && (
+              <a class="btn btn-xs" href={href("fleet.listAgents")}>
+                {say(ctx.lang, "nav.agents")}
+              </a>
+            )
           }
         >
           <b class="font-semibold">{say(ctx.lang, "plaintext.head")}</b>

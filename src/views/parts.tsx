@@ -5,6 +5,7 @@ import {
   age,
   type Code,
   duration,
+  joint,
   type Lang,
   type Piece,
   pieces,
@@ -245,7 +246,7 @@ export function ReasonSentence({ ctx, reason }: { ctx: PageContext; reason: Reas
   return (
     <>
       <b>
-        <Said parts={full(ctx, head)} />
+        <Said parts={[...head, joint(ctx.lang, head, rest)]} />
       </b>
       {rest.length > 0 && gap(ctx)}
       <Said parts={full(ctx, rest)} />

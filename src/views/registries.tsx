@@ -3,7 +3,7 @@ import { href } from "../contract/operation.ts";
 import type { ListRegistriesResponse, RegistryRow } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { grouped, problemIn, say, stopped } from "../words/words.ts";
 import { page } from "./layout.tsx";
-import { Age, Empty, Mark, type PageContext, registryWord, Stream, stamp, stateOf } from "./parts.tsx";
+import { Age, Empty, Mark, type PageContext, registryWord, Say, Stream, stamp, stateOf } from "./parts.tsx";
 import { html, partial } from "./render.ts";
 
 export function registriesPage(ctx: PageContext, response: ListRegistriesResponse): string {
@@ -95,24 +95,23 @@ function Row({ ctx, row }: { ctx: PageContext; row: RegistryRow }) {
         <span class="mono">{row.name}</span>
         {row.problem !== "" && <p class="hint">{stopped(lang, problemIn(lang, row.problem))}</p>}
       </th>
-      <td>{row.kind}</td>
-      <td>{grouped(row.entries)}</td>
-      <td>
+      <td data-l={say(lang, "kind")}>{row.kind}</td>
+      <td data-l={say(lang, "entries")}>{grouped(row.entries)}</td>
+      <td data-l={say(lang, "heard")}>
         {row.kind === "embedded" ? (
           <span class="dim">{say(lang, "registry.inside")}</span>
         ) : (
           <Age ctx={ctx} ms={row.heardMs} lost={row.state === "stale"} />
         )}
       </td>
-      <td>
+      <td data-l={say(lang, "ignored")}>
         {row.ignored === 0 ? (
           <span class="dim">0</span>
         ) : (
           <>
             {grouped(row.ignored)}
             <p class="hint">
-              {say(lang, "ignored.last")} <code>{row.ignoredKey}</code>{" "}
-              <span>{stopped(lang, problemIn(lang, row.ignoredProblem))}</span>
+              <Say ctx={ctx} code="ignored.last" params={{ key: row.ignoredKey, problem: row.ignoredProblem }} />
             </p>
           </>
         )}

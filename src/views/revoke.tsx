@@ -55,7 +55,7 @@ export function RevokeForm({ ctx, cluster, dialog }: { ctx: PageContext; cluster
           <span class="font-medium">{say(lang, "revoke.type")}</span>
           <input
             id={id}
-            class="input w-full mono"
+            class="input input-sm w-full mono"
             name="cluster"
             required
             pattern={cluster === "" ? undefined : exactly(cluster)}

@@ -10,8 +10,11 @@ const phrases: readonly [RegExp, string][] = [
   [/it is no longer announced, since (\d+) s/, "已于 $1 秒前停止登记"],
   [/no instance is announced/, "没有登记的实例"],
   [/connection refused/, "连接被拒绝"],
-  [/(?:No connection established\. Last error: )?(?:Error: )?connect ECONNREFUSED ([^\s(]+?)[.\s(].*/, "$1 拒绝连接"],
-  [/(?:No connection established\. Last error: )?(?:Error: )?connect ETIMEDOUT ([^\s(]+?)[.\s(].*/, "连接 $1 超时"],
+  [
+    /(?:No connection established\. Last error: )?(?:Error: )?connect ECONNREFUSED (\S+:\d+)(?:[.\s(].*)?/,
+    "$1 拒绝连接",
+  ],
+  [/(?:No connection established\. Last error: )?(?:Error: )?connect ETIMEDOUT (\S+:\d+)(?:[.\s(].*)?/, "连接 $1 超时"],
   [/Connection dropped/, "连接中断"],
   [/the first list is under way/, "正在读取首个列表"],
 
@@ -84,9 +87,18 @@ const mostLength = 400;
 /** A failure's detail in the reader's language, where it is one of ours; else as it came. */
 export function problemIn(lang: Lang, problem: string): string {
   if (lang === "en" || problem.length > mostLength) return problem;
+  const whole = readIn(problem);
+  if (whole !== undefined) return whole;
+  // "<where>: <what>"
+  const colon = problem.indexOf(": ");
+  const what = colon < 0 ? undefined : readIn(problem.slice(colon + 2));
+  return what === undefined ? problem : `${problem.slice(0, colon)}：${what}`;
+}
+
+function readIn(problem: string): string | undefined {
   for (const { whole, reads } of zh) {
     const match = whole.exec(problem);
     if (match) return reads.replace(/\$(\d)/g, (_, group: string) => match[Number(group)] ?? "");
   }
-  return problem;
+  return undefined;
 }

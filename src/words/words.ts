@@ -57,7 +57,15 @@ export function pieces<C extends Code>(lang: Lang, code: C, ...[params]: WordArg
 /** A Failure or a Reason as one sentence. */
 export function sentence(lang: Lang, said: Said): string {
   const { head, rest } = sentencePieces(lang, said);
-  return rest.length === 0 ? textOf(head) : `${stopped(lang, textOf(head))}${lang === "en" ? " " : ""}${textOf(rest)}`;
+  if (rest.length === 0) return textOf(head);
+  return `${textOf(head)}${joint(lang, head, rest)}${lang === "en" ? " " : ""}${textOf(rest)}`;
+}
+
+/** What stands between the two parts: a colon before a detail that somebody else said, a full stop before our words. */
+export function joint(lang: Lang, head: readonly Piece[], rest: readonly Piece[]): string {
+  if (rest.length > 0 && typeof rest[0] !== "string") return lang === "en" ? ":" : "：";
+  const text = textOf(head);
+  return stopped(lang, text).slice(text.length);
 }
 
 /** A Failure or a Reason in two parts: what happened, and the detail or what to do next. */
