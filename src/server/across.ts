@@ -41,6 +41,8 @@ interface Answer {
 }
 
 const mostAtOnce = 64;
+/** A list from memory takes milliseconds: who has not answered by then is named, and the others are shown. */
+const patienceMs = 2_500;
 
 /**
  * Clusters that fail are named in `unanswered`; the others' rows are not held up beyond the deadline.
@@ -54,9 +56,10 @@ export async function listAcross(
   const limit = request.limit || 200;
   const page = request.continue ? readPage(request.continue, sortOf(request)) : undefined;
   const questions = questionsOf(deps, request).filter((question) => !page || name(question) in page.marks);
+  const deadline = Math.min(call.deadline ?? Number.POSITIVE_INFINITY, Date.now() + patienceMs);
   const answers = await allAtOnce(questions, (question) => {
     const mark = page?.marks[name(question)] ?? { from: "", skip: 0 };
-    return ask(deps, question, request, limit, mark, call);
+    return ask(deps, question, request, limit, mark, { ...call, deadline });
   });
   const { items, marks } = merge(answers, limit, sortOf(request));
   const absent = absentOf(deps, request);

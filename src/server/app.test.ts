@@ -88,6 +88,22 @@ describe("workloads across clusters", () => {
     expect(body.total).toBe(5);
   });
 
+  test("of a cluster that hangs are missing, by name, while the others are shown", async () => {
+    us.delayMs = 60_000;
+    const { status, body } = await server.client.get("/workloads");
+    us.delayMs = 0;
+    expect(status).toBe(200);
+    expect(body.unanswered.map((one: { cluster: string; code: string }) => [one.cluster, one.code])).toContainEqual([
+      "us-1",
+      "request.timed_out",
+    ]);
+    expect(body.items.every(({ row }: { row: { cluster: string } }) => row.cluster === "eu-1")).toBe(true);
+    await eventually(
+      () => server.client.get("/workloads?cluster=us-1"),
+      ({ body }) => body.items.length === 2,
+    );
+  });
+
   test("come page by page, each row once", async () => {
     const seen: string[] = [];
     let next = "";
