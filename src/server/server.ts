@@ -141,7 +141,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         pages: {
           version: options.version,
           insecure: isOpenPlain(options),
-          simulated: () => isSimulated(summaries),
+          simulated: () => summaries.simulated(),
           plaintext: () => callsPlain(directory, trust),
           registries: () => registriesOutside({ pool, now }),
           publicUrl: options.publicUrl,
@@ -227,14 +227,6 @@ function isOpenPlain({ http, publicUrl }: ServerOptions): boolean {
   return !isLoopback(`${bracketed(http.host)}:${http.port}`);
 }
 
-function isSimulated(summaries: Summaries): boolean {
-  for (const known of summaries.clusters().values()) {
-    for (const { summary } of known) if (summary?.info?.simulated) return true;
-  }
-  return false;
-}
-
-/** What stays on this machine needs no encryption. */
 function callsPlain(directory: Directory, trust: Trust | undefined): boolean {
   for (const { endpoints } of directory.entries()) {
     for (const { address, plain } of endpoints.values()) {

@@ -29,6 +29,8 @@ export interface Summaries {
   onChange(tell: (cluster: string) => void): () => void;
   /** Milliseconds between two questions to the same agent, now. */
   intervalMs(): number;
+  /** True while any agent known serves a simulated cluster. */
+  simulated(): boolean;
   /** Asks one cluster at once, after a write. */
   refresh(cluster: string): void;
   run(signal: AbortSignal): Promise<void>;
@@ -46,6 +48,8 @@ export interface SummariesOptions {
   log: Log;
 }
 
+const tickMs = 200;
+
 export function createSummaries({
   pool,
   everyMs,
@@ -60,6 +64,9 @@ export function createSummaries({
   const listeners = new Set<(cluster: string) => void>();
   /** Keys whose turn it is, oldest first; a new key goes to the front. */
   const due = new Set<string>();
+  /** Keys that are announced; the one that was asked longest ago first. */
+  const turns = new Set<string>();
+  const simulated = new Set<string>();
   let wake = () => {};
   let forgotAt = now();
 
@@ -81,6 +88,7 @@ export function createSummaries({
     }
     const fresh = one.entry !== entry || one.failure !== undefined;
     one.entry = entry;
+    turns.add(entry.key);
     if (!fresh) return;
     due.add(entry.key);
     wake();
@@ -92,6 +100,7 @@ export function createSummaries({
     if (!one) return;
     one.entry = undefined;
     one.failure = gone(left);
+    turns.delete(left.key);
     tell(left.cluster);
   }
 
@@ -101,6 +110,7 @@ export function createSummaries({
     for (const one of known.values()) {
       if (one.entry || remembered.has(one.key)) continue;
       known.delete(one.key);
+      simulated.delete(one.key);
       const set = clusters.get(one.cluster);
       set?.delete(one);
       if (set?.size === 0) clusters.delete(one.cluster);
@@ -110,6 +120,10 @@ export function createSummaries({
 
   async function run(signal: AbortSignal): Promise<void> {
     const asking = new Set<Promise<void>>();
+    const tick = setInterval(() => {
+      schedule();
+      wake();
+    }, tickMs);
     signal.addEventListener("abort", () => wake(), { once: true });
     while (!signal.aborted) {
       for (const key of due) {
@@ -117,24 +131,28 @@ export function createSummaries({
         due.delete(key);
         const one = known.get(key);
         if (!one?.entry) continue;
-        const question = ask(one, signal).finally(() => asking.delete(question));
+        const question = ask(one, signal).finally(() => {
+          asking.delete(question);
+          wake();
+        });
         asking.add(question);
       }
-      const pause = new Promise<void>((resolve) => {
+      await new Promise<void>((resolve) => {
         wake = resolve;
+        if (signal.aborted) resolve();
       });
-      const tick = setTimeout(() => wake(), due.size > 0 ? 1_000 : 200);
-      await Promise.race([pause, ...(due.size > 0 ? asking : [])]);
-      clearTimeout(tick);
-      schedule();
     }
+    clearInterval(tick);
     await Promise.allSettled(asking);
   }
 
+  /** Looks at no more keys than it may ask for: a large fleet costs no more than a small one, and has no rush hour. */
   function schedule(): void {
     const limit = now() - intervalMs();
-    for (const one of known.values()) {
-      if (one.entry && (one.askedAt ?? Number.NEGATIVE_INFINITY) <= limit) due.add(one.key);
+    let left = Math.ceil((perSecond * tickMs) / 1000);
+    for (const key of turns) {
+      if (left-- === 0 || (known.get(key)?.askedAt ?? Number.NEGATIVE_INFINITY) > limit) break;
+      due.add(key);
     }
     if (now() - forgotAt > 5_000) forget();
   }
@@ -142,6 +160,8 @@ export function createSummaries({
   async function ask(one: Known, signal: AbortSignal): Promise<void> {
     const entry = one.entry!;
     one.askedAt = now();
+    turns.delete(one.key);
+    turns.add(one.key);
     const wasLost = one.failure !== undefined;
     try {
       const call = { deadline: Date.now() + timeoutMs, signal, actor: "server" };
@@ -149,6 +169,8 @@ export function createSummaries({
       one.summary = summary;
       one.seenAt = now();
       one.failure = undefined;
+      if (summary.info?.simulated) simulated.add(one.key);
+      else simulated.delete(one.key);
       if (wasLost) log.info("agent answers again", { key: one.key });
     } catch (cause) {
       if (signal.aborted) return;
@@ -170,6 +192,7 @@ export function createSummaries({
       return () => listeners.delete(listener);
     },
     intervalMs,
+    simulated: () => simulated.size > 0,
     refresh(cluster) {
       for (const one of clusters.get(cluster) ?? []) if (one.entry) due.add(one.key);
       wake();

@@ -1,0 +1,88 @@
+// In which order and how fast agents are asked; what they answer is tested through the doors.
+import { afterEach, expect, test } from "bun:test";
+import { eventually } from "../../test/harness.ts";
+import { log } from "../process/log.ts";
+import type { AgentEntry, Told } from "./directory.ts";
+import type { Pool } from "./pool.ts";
+import { createSummaries } from "./summaries.ts";
+
+const stop = new Set<AbortController>();
+afterEach(() => {
+  for (const one of stop) one.abort();
+  stop.clear();
+});
+
+test("new agents are asked at once, and later in turn at the rate that is set: no rush hour", async () => {
+  const fleet = running(400, { perSecond: 50, everyMs: 5_000 });
+  await eventually(
+    () => fleet.asked.length,
+    (asked) => asked === 400,
+  );
+  const first = [...fleet.asked];
+  // All are overdue from here on.
+  fleet.pass(3_600_000);
+  await eventually(
+    () => fleet.asked.length,
+    (asked) => asked > 420,
+  );
+  // Ten in each of its ticks, oldest first.
+  expect(fleet.asked.slice(400, 420)).toEqual(first.slice(0, 20));
+  expect(fleet.asked.length).toBeLessThan(500);
+});
+
+test("an agent that is withdrawn is asked no more, and asked at once when it comes again", async () => {
+  const fleet = running(2, { perSecond: 50, everyMs: 5_000 });
+  await eventually(
+    () => fleet.asked.length,
+    (asked) => asked === 2,
+  );
+  const [gone, left] = fleet.entries as [AgentEntry, AgentEntry];
+  fleet.tell({ gone: { key: gone.key, namespace: "*", cluster: gone.cluster, goneAt: 0 } });
+  fleet.pass(60_000);
+  await eventually(
+    () => fleet.asked.length,
+    (asked) => asked === 3,
+  );
+  expect(fleet.asked[2]).toBe(left.cluster);
+  fleet.tell({ entry: gone });
+  await eventually(
+    () => fleet.asked.length,
+    (asked) => asked === 4,
+  );
+  expect(fleet.asked[3]).toBe(gone.cluster);
+});
+
+function running(count: number, { perSecond, everyMs }: { perSecond: number; everyMs: number }) {
+  const entries = Array.from({ length: count }, (_, index): AgentEntry => {
+    const cluster = `c-${index}`;
+    return { key: `lizardcd-agent.*.${cluster}`, namespace: "*", cluster, endpoints: new Map(), announcedAt: 0 };
+  });
+  const asked: string[] = [];
+  let time = 0;
+  let tell = (_: Told) => {};
+  const directory = {
+    entries: () => entries,
+    gone: () => [],
+    onChange(listener: typeof tell) {
+      tell = listener;
+      return () => {};
+    },
+  };
+  const summary = async ({ cluster }: { cluster: string }) => {
+    asked.push(cluster);
+    return { info: {} };
+  };
+  const pool = { directory, peers: () => ({ agent: { summary } }) } as unknown as Pool;
+  const end = new AbortController();
+  stop.add(end);
+  const options = { pool, everyMs, perSecond, concurrency: 4, timeoutMs: 1_000, now: () => time, log: log("test") };
+  void createSummaries(options).run(end.signal);
+  return {
+    entries,
+    asked,
+    tell: (told: Told) => tell(told),
+    pass(ms: number) {
+      time += ms;
+    },
+  };
+}
