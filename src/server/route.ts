@@ -35,7 +35,7 @@ export interface Asked {
   /** The caller's address. */
   from: string;
   door: Door;
-  context: PageContext;
+  readonly context: PageContext;
   /** Headers of the answer, to add to. */
   headers: Headers;
 }
@@ -117,7 +117,7 @@ function isDryRun({ dryRun }: Given): boolean {
   return dryRun === true || dryRun === "true";
 }
 
-async function authenticate({ auth, publicUrl, pages }: RouteDeps, op: Operation, asked: Asked): Promise<void> {
+async function authenticate({ auth, publicUrl }: RouteDeps, op: Operation, asked: Asked): Promise<void> {
   const { request } = asked;
   if (op.caller === "agent") return auth.allowAgent(request);
   if (op.http?.method !== "GET" && !bearerOf(request)) sameOrigin(request, publicUrl);
@@ -126,7 +126,6 @@ async function authenticate({ auth, publicUrl, pages }: RouteDeps, op: Operation
   asked.actor = actor;
   asked.call.actor = actor.username;
   asked.call.role = actor.role;
-  asked.context = contextOf(request, pages, actor);
 }
 
 async function shape(
@@ -195,11 +194,16 @@ export function failedOf(cause: unknown, { call }: Pick<Asked, "call">, log: Log
 
 function ask(deps: RouteDeps, one: AnyAnswer, { request, from }: Arrived): Asked {
   const requestId = request.headers.get("x-request-id")?.slice(0, 64) || Bun.randomUUIDv7();
+  let context: PageContext | undefined;
   return {
     request,
     from,
     door: doorOf(request, operation(one.id)),
-    context: contextOf(request, deps.pages),
+    // Made for pages alone, once it is known who asks.
+    get context() {
+      context ??= contextOf(request, deps.pages, this.actor);
+      return context;
+    },
     call: { signal: request.signal, deadline: Date.now() + deps.timeoutMs, requestId },
     headers: baseHeaders(requestId),
   };

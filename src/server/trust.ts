@@ -1,7 +1,7 @@
 // The trust noun and what stands behind it: the authority, the invitations, the certificates, and the check that every
 // connection to an agent goes through.
 import { createHash, randomBytes, verify } from "node:crypto";
-import { createSecureContext, type PeerCertificate } from "node:tls";
+import { createSecureContext, type PeerCertificate, type SecureContext } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { Failed } from "../contract/errors.ts";
@@ -76,6 +76,8 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
   const authority = given ? undefined : await openOwn(data, log);
   let own: Pair = given ?? (await ownCertificate(authority!, data));
   const ca = given?.ca ?? authority!.certificate;
+  /** Shared by all connections until the certificate is renewed. */
+  let context: SecureContext | undefined;
   const revoked = new Set(await store.trust.revoked(clock()));
   const listeners: ((cluster: string) => void)[] = [];
   const renewal = setInterval(() => void renewOwn(), 12 * 3_600_000);
@@ -85,6 +87,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     if (!authority) return;
     try {
       own = await ownCertificate(authority, data);
+      context = undefined;
     } catch (cause) {
       log.error("the server's own certificate cannot be renewed", { problem: String(cause) });
     }
@@ -157,7 +160,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     ca,
     signs: authority !== undefined,
     credentials(key, onPeer) {
-      const context = createSecureContext({ ca, cert: own.certificate, key: own.key, minVersion: "TLSv1.3" });
+      context ??= createSecureContext({ ca, cert: own.certificate, key: own.key, minVersion: "TLSv1.3" });
       return grpc.credentials.createFromSecureContext(context, {
         checkServerIdentity(_, peer) {
           const problem = problemOf(peer, key);
