@@ -1,5 +1,6 @@
 // What every part works with: compiled programs in a folder of their own, started in one process group that ends with
 // the benchmark however it ends.
+import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { buildPrograms } from "../../scripts/build.ts";
 import { freePorts, type ProcessGroup, processGroup, type RunningProcess } from "../testbed/processes.ts";
@@ -11,10 +12,12 @@ export interface Bench {
   group: ProcessGroup;
   /** Runs a script of this folder; resolves with the last line it prints, read as JSON. */
   script<T>(file: string, argument: object): Promise<T>;
-  startServer(options?: { flags?: string[]; data?: string }): Promise<BenchServer>;
+  /** @param options.authorityOf another server whose agents are this one's too: it signs by the same authority. */
+  startServer(options?: { flags?: string[]; data?: string; authorityOf?: BenchServer }): Promise<BenchServer>;
   startAgent(options: { cluster: string; sandbox: BenchSandbox; server: BenchServer }): Promise<BenchAgent>;
   startSandbox(seed: string): Promise<BenchSandbox>;
-  startStub(spec: StubSpec): Promise<BenchStub>;
+  /** Stub agents whose certificates the server's authority signs; announced they are not. */
+  startStub(server: BenchServer, spec?: Partial<Pick<StubSpec, "clusters" | "rows">>): Promise<BenchStub>;
   load(spec: LoadSpec): Promise<LoadResult>;
   stop(): Promise<void>;
 }
@@ -27,6 +30,7 @@ export interface Started {
 
 export interface BenchServer extends Started {
   url: string;
+  metricsUrl: string;
   data: string;
   joinToken: string;
   /** Of a session of the user admin. */
@@ -67,16 +71,28 @@ export async function startBench(): Promise<Bench> {
 
   async function script<T>(file: string, argument: object): Promise<T> {
     const name = unique(file.replace(/\.tsx?$/, ""));
-    const started = await group.start({ name, command: [bun, join(import.meta.dir, file), JSON.stringify(argument)] });
+    const command = [bun, join(import.meta.dir, file), JSON.stringify(argument)];
+    // From the root of the checkout, whose tsconfig.json says how markup is compiled.
+    const started = await group.start({ name, command, cwd: root });
     const how = await started.exited;
     const line = started.log().trim().split("\n").at(-1) ?? "";
     if (how !== "0" || !line.startsWith("{")) throw new Error(`${name} ended (${how}): ${started.log().slice(-2_000)}`);
     return JSON.parse(line) as T;
   }
 
-  async function startServer({ flags = [], data }: { flags?: string[]; data?: string } = {}): Promise<BenchServer> {
+  async function startServer({
+    flags = [],
+    data,
+    authorityOf,
+  }: Parameters<Bench["startServer"]>[0] = {}): Promise<BenchServer> {
     const name = unique("server");
     const folder = data ?? join(group.folder, `${name}-data`);
+    if (authorityOf) {
+      for (const file of ["ca.crt", "ca.key"]) {
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        await copyFile(join(authorityOf.data, file), join(folder, file));
+      }
+    }
     const [port, metrics] = await freePorts(2);
     const url = `http://127.0.0.1:${port}`;
     const where = ["--http-addr", `127.0.0.1:${port}`, "--metrics-addr", `127.0.0.1:${metrics}`, "--data", folder];
@@ -105,6 +121,7 @@ export async function startBench(): Promise<Bench> {
       process,
       readyMs,
       url,
+      metricsUrl: `http://127.0.0.1:${metrics}`,
       data: folder,
       joinToken,
       token,
@@ -132,7 +149,7 @@ export async function startBench(): Promise<Bench> {
 
   async function startPrinting<T>(name: string, command: string[]): Promise<Started & { said: T }> {
     const began = performance.now();
-    const process = await group.start({ name, command });
+    const process = await group.start({ name, command, cwd: root });
     const what = `${name} to say that it serves`;
     const line = await untilAlive(process, async () => /^\{.*\}$/m.exec(process.log())?.[0], { what, interval: 5 });
     return { process, readyMs: performance.now() - began, said: JSON.parse(line) as T };
@@ -156,7 +173,8 @@ export async function startBench(): Promise<Bench> {
       const flags = ["--seed", seed, "--still", "--kubeconfig-out", kubeconfig];
       return { ...(await startPrinting(name, [bun, join(root, "src/sandbox/main.ts"), ...flags])), kubeconfig };
     },
-    async startStub(spec) {
+    async startStub({ data }, { clusters = ["stub"], rows = 10 } = {}) {
+      const spec: StubSpec = { clusters, rows, data };
       const command = [bun, join(import.meta.dir, "stub.ts"), JSON.stringify(spec)];
       const { process, said } = await startPrinting<{ addresses: string[] }>(unique("stub"), command);
       return { process, addresses: said.addresses };

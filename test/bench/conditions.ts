@@ -1,6 +1,6 @@
 // Under which conditions a run was made.
 import { readFileSync } from "node:fs";
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { cpus, getPriority, loadavg, release, totalmem } from "node:os";
 
 export function conditions(): string[] {
   const { model } = cpus()[0] ?? { model: "unknown" };
@@ -9,9 +9,9 @@ export function conditions(): string[] {
     .join(", ");
   return [
     `${cpus().length} cores (${model.trim()}), ${Math.round(totalmem() / 1e9)} GB, ${system()}, Linux ${release()}`,
-    `Bun ${Bun.version}; server and agent compiled by scripts/build.ts, all else from source; all on 127.0.0.1, plaintext`,
+    `Bun ${Bun.version}; server and agent compiled by scripts/build.ts, all else from source; all on 127.0.0.1`,
     `commit ${commit()}, ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`,
-    `load average before the run ${load} (other work on the machine makes figures worse, not better)`,
+    `nice value ${getPriority()}, load average before the run ${load}`,
   ];
 }
 

@@ -15,7 +15,7 @@ export const hop: Part<Bench> = {
     "agent. The two take turns; added is the difference within a turn, and the median of the turns is given.",
   async run(bench) {
     const server = await bench.startServer(forStubs);
-    const stub = await bench.startStub({ ports: 1, rows: 100 });
+    const stub = await bench.startStub(server, { rows: 100 });
     await server.announce(crypto.randomUUID(), ["lizardcd-agent.*.stub"], stub.addresses[0]!);
     await known(server, "stub");
     const figures = await addedLatency(bench, server, stub, {
@@ -55,7 +55,9 @@ export async function addedLatency(
   const through: LoadResult[] = [];
   const { url, token } = server;
   for (let turn = 0; turn < rounds; turn++) {
-    straight.push(await bench.load({ kind: "grpc-paced", address: stub.addresses[0]!, get, perSecond, seconds }));
+    straight.push(
+      await bench.load({ kind: "grpc-paced", address: stub.addresses[0]!, data: server.data, get, perSecond, seconds }),
+    );
     through.push(await bench.load({ kind: "http-paced", url, path, token, perSecond, seconds }));
   }
   const failed = [...straight, ...through].reduce((sum, one) => sum + one.failed, 0);

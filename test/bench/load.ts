@@ -1,8 +1,10 @@
 // Load in a process of its own, bounded in time and to this machine.
 // Argument: a LoadSpec as JSON. Prints a LoadResult.
+import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import { stub } from "../../src/contract/grpc.ts";
 import { WorkloadService } from "../../src/gen/lizardcd/v1/workload_pb.ts";
+import { agentName } from "../../src/trust/identity.ts";
 import { connectHttp, type HttpConnection, requestBytes } from "./http.ts";
 import { cpuSeconds } from "./process.ts";
 
@@ -11,7 +13,8 @@ export type LoadSpec =
   | { kind: "http"; url: string; path: string; token: string; connections: number; seconds: number; pid: number }
   /** So many requests a second, whatever becomes of those before. */
   | { kind: "http-paced"; url: string; path: string; token: string; perSecond: number; seconds: number }
-  | { kind: "grpc-paced"; address: string; get: Target; perSecond: number; seconds: number };
+  /** As the server calls its agents, by its certificate from this data folder. */
+  | { kind: "grpc-paced"; address: string; data: string; get: Target; perSecond: number; seconds: number };
 
 export interface Target {
   cluster: string;
@@ -107,8 +110,12 @@ async function httpCalls({ url, path, token }: Extract<LoadSpec, { kind: "http-p
   };
 }
 
-async function grpcCalls({ address, get }: Extract<LoadSpec, { kind: "grpc-paced" }>) {
-  const client = new grpc.Client(address, grpc.credentials.createInsecure());
+async function grpcCalls({ address, data, get }: Extract<LoadSpec, { kind: "grpc-paced" }>) {
+  const file = async (name: string) => Buffer.from(await Bun.file(join(data, name)).arrayBuffer());
+  const [ca, key, certificate] = await Promise.all([file("ca.crt"), file("server.key"), file("server.crt")]);
+  const client = new grpc.Client(address, grpc.credentials.createSsl(ca, key, certificate), {
+    "grpc.ssl_target_name_override": agentName,
+  });
   const peer = stub(client, WorkloadService);
   return async () => {
     const { row } = await peer.get(get, { deadline: Date.now() + 5_000, actor: "bench", requestId: "bench" });

@@ -19,7 +19,7 @@ export const page: Part<Bench> = {
   async run(bench) {
     const { ms } = await bench.script<RenderResult>("render.ts", { rows: 1_000, times: 120 });
     const server = await bench.startServer(forStubs);
-    const stub = await bench.startStub({ ports: 1, rows: 1_000 });
+    const stub = await bench.startStub(server, { rows: 1_000 });
     await server.announce(crypto.randomUUID(), ["lizardcd-agent.*.stub"], stub.addresses[0]!);
     await known(server, "stub");
     const requests: number[] = [];

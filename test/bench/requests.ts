@@ -14,7 +14,7 @@ export const requests: Part<Bench> = {
     "the server's processor time stand beside.",
   async run(bench) {
     const server = await bench.startServer(forStubs);
-    const stub = await bench.startStub({ ports: 1, rows: 10 });
+    const stub = await bench.startStub(server, { rows: 10 });
     await server.announce(crypto.randomUUID(), ["lizardcd-agent.*.stub"], stub.addresses[0]!);
     await known(server, "stub");
     const figures = [

@@ -2,16 +2,21 @@
 // docs/benchmarks.md. A benchmark prints figures and is no test: it fails only where it cannot measure.
 import { join } from "node:path";
 import { startBench } from "./bench.ts";
+import { churn } from "./churn.ts";
 import { conditions } from "./conditions.ts";
+import { etcd } from "./etcd.ts";
 import { type Figure, isMet, table } from "./figure.ts";
+import { fleet } from "./fleet.ts";
 import { hop } from "./hop.ts";
+import { keys } from "./keys.ts";
 import { list } from "./list.ts";
+import { lookup } from "./lookup.ts";
 import { memory } from "./memory.ts";
 import { page } from "./page.ts";
 import { requests } from "./requests.ts";
 import { startup } from "./startup.ts";
 
-const parts = [startup, memory, hop, list, page, requests];
+const parts = [startup, memory, hop, list, page, requests, fleet, churn, lookup, etcd, keys];
 const document = join(import.meta.dir, "../../docs/benchmarks.md");
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,6 +1,7 @@
 // Stub agents for the benchmark, in a process of their own: one gRPC server on as many ports as asked for. Each answer
 // is made once and sent as bytes from then on, so that the time that is measured is the caller's.
-// Argument: { ports, rows } as JSON. Prints { addresses } when it serves.
+// Argument: a StubSpec as JSON. Prints { addresses } when it serves.
+import { join } from "node:path";
 import type { DescMethod, DescService, Message, MessageInitShape } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
@@ -13,11 +14,16 @@ import {
   type WorkloadSchema,
   WorkloadService,
 } from "../../src/gen/lizardcd/v1/workload_pb.ts";
+import { openAuthority } from "../../src/trust/authority.ts";
+import { newRequest } from "../../src/trust/request.ts";
 import { manyRows } from "./rows.ts";
 
 export interface StubSpec {
-  ports: number;
+  /** One port for each, with a certificate for the whole of this cluster. */
+  clusters: string[];
   rows: number;
+  /** The server's data folder: its authority signs the certificates. */
+  data: string;
 }
 
 const spec = JSON.parse(process.argv[2]!) as StubSpec;
@@ -49,7 +55,7 @@ serve(WorkloadService, {
     strategy: "RollingUpdate, at most 1 unavailable, 1 surge",
   }),
 });
-console.log(JSON.stringify({ addresses: await Promise.all(Array.from({ length: spec.ports }, listen)) }));
+console.log(JSON.stringify({ addresses: await listen(spec) }));
 
 /** Methods that are not given are not implemented. */
 function serve(service: DescService, answers: Record<string, (input: never) => object>): void {
@@ -80,9 +86,24 @@ function remembered(method: DescMethod, answer: (input: never) => object): grpc.
   };
 }
 
-function listen(): Promise<string> {
+async function listen({ clusters, data }: StubSpec): Promise<string[]> {
+  const file = (name: string) => Bun.file(join(data, name)).text();
+  const certificate = await file("ca.crt");
+  const authority = openAuthority({ certificate, key: await file("ca.key") });
+  // One key for all: it is the certificates that differ.
+  const { key, request } = await newRequest();
+  const addresses: string[] = [];
+  for (const cluster of clusters) {
+    const signed = await authority.sign(request, { cluster, namespaces: ["*"] }, 3_600_000);
+    const pair = { private_key: Buffer.from(key), cert_chain: Buffer.from(signed.certificate) };
+    addresses.push(await bind(grpc.ServerCredentials.createSsl(Buffer.from(certificate), [pair], true)));
+  }
+  return addresses;
+}
+
+function bind(credentials: grpc.ServerCredentials): Promise<string> {
   return new Promise((resolve, reject) =>
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) =>
+    server.bindAsync("127.0.0.1:0", credentials, (error, port) =>
       error ? reject(error) : resolve(`127.0.0.1:${port}`),
     ),
   );

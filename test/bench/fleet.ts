@@ -1,0 +1,95 @@
+// Ten thousand agents: what they cost the server, and what they cost those who call one of them.
+import { until } from "../testbed/wait.ts";
+import { type Bench, type BenchServer, type BenchStub, forStubs } from "./bench.ts";
+import { type Figure, type Part, shown } from "./figure.ts";
+import { addedLatency } from "./hop.ts";
+import { openDescriptors, residentMb, settledMb } from "./process.ts";
+
+export const fleetKeys = 10_000;
+const ports = 500;
+const perPort = fleetKeys / ports;
+
+export const fleet: Part<Bench> = {
+  name: "fleet",
+  title: "Ten thousand agents",
+  conditions:
+    "10,000 instances announced to the embedded registry, each with a key of its own: 20 namespaces in each of 500 " +
+    "clusters. Behind them is one stub process that listens on 500 ports, with a certificate for each cluster. A " +
+    "connection is to one key, over mutual TLS 1.3, and the server holds its default of at most 500: asking 10,000 agents " +
+    "in turn opens and closes them all the time. Instances announce once, for an hour.",
+  async run(bench) {
+    const server = await bench.startServer(forStubs);
+    const empty = await settledMb(server.process.pid, { restMs: 1_500, overMs: 1_000 });
+    const stub = await bench.startStub(server, { clusters: clusterNames(ports) });
+    const began = performance.now();
+    await announceFleet(server, stub, fleetKeys);
+    const announced = (performance.now() - began) / 1000;
+    await until(async () => (await answering(server)) === fleetKeys, {
+      what: `${fleetKeys} keys to answer`,
+      interval: 250,
+      timeout: 120_000,
+    });
+    const usable = (performance.now() - began) / 1000;
+    const peak = residentMb(server.process.pid);
+    const latency = await addedLatency(bench, server, stub, {
+      cluster: "c-000",
+      rounds: 3,
+      seconds: 2,
+      atMost: [undefined, 5],
+    });
+    const settled = await settledMb(server.process.pid);
+    const open = await connectionsOf(server);
+    const figures: Figure[] = [
+      { what: "all announced", value: announced, unit: "s", runs: "1 run, 32 at a time" },
+      {
+        what: "all have answered for the first time",
+        value: usable,
+        unit: "s",
+        runs: "1 run, each over a connection of its own",
+        goal: { atMost: 15 },
+      },
+      {
+        what: `RSS, ${shown(open)} connections open`,
+        value: settled,
+        unit: "MB",
+        spread: `${shown(empty)} before, ${shown(peak)} when all had answered`,
+        runs: "1 process",
+        goal: { atMost: 130 },
+      },
+      { what: "open file descriptors", value: openDescriptors(server.process.pid), unit: "", runs: "1 process" },
+      ...latency.map((figure) => ({ ...figure, what: `a get at 200/s, ${figure.what}` })),
+    ];
+    await server.process.stop();
+    await stub.process.stop();
+    return figures;
+  },
+};
+
+export function clusterNames(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `c-${String(index).padStart(3, "0")}`);
+}
+
+/** The first of so many keys: cluster by cluster, so that the first ones are of a few clusters. */
+export async function announceFleet(server: BenchServer, stub: BenchStub, count: number): Promise<void> {
+  let next = 0;
+  const lane = async () => {
+    while (next < count) {
+      const index = next++;
+      const port = Math.floor(index / perPort);
+      const key = `lizardcd-agent.n-${index % perPort}.${clusterNames(ports)[port]}`;
+      await server.announce(crypto.randomUUID(), [key], stub.addresses[port]!);
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, lane));
+}
+
+/** Keys that have answered. */
+async function answering(server: BenchServer): Promise<number> {
+  const { clusters } = await server.get<{ clusters: { agentsAnswering: number }[] }>("/fleet");
+  return clusters.reduce((sum, { agentsAnswering }) => sum + agentsAnswering, 0);
+}
+
+async function connectionsOf(server: BenchServer): Promise<number> {
+  const text = await (await fetch(`${server.metricsUrl}/metrics`)).text();
+  return Number(/^lizardcd_agent_connections (\d+)/m.exec(text)?.[1]);
+}
