@@ -218,7 +218,7 @@ function Row({ ctx, row, revokes, fresh }: { ctx: PageContext; row: AgentRow; re
         <Instances ctx={ctx} row={row} />
       </td>
       <td class="mono" data-l={say(lang, "registries")}>
-        {row.sources.join(say(lang, "comma"))}
+        {row.sources.join(", ")}
       </td>
       <td data-l={say(lang, "announced")}>
         <Age ctx={ctx} ms={row.announcedMs} />
@@ -304,7 +304,7 @@ function Instance({ ctx, instance, lost }: { ctx: PageContext; instance: Instanc
   return (
     <li>
       <Mark state={state} label={state === "unknown" ? clusterWord(ctx, state) : word} />
-      <span class={address === "tunnel" ? undefined : "mono"} title={sources.join(say(lang, "comma"))}>
+      <span class={address === "tunnel" ? undefined : "mono"} title={sources.join(", ")}>
         {address === "tunnel" ? say(lang, "instance.tunnel") : address}
       </span>
       <Age ctx={ctx} ms={seenMs} lost={state !== "ok"} />

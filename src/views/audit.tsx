@@ -5,7 +5,7 @@ import type { AuditEntry, ListAuditRequest, ListAuditResponse } from "../gen/liz
 import { type Code, duration, say, wordsFor } from "../words/words.ts";
 import { Diff } from "./diff.tsx";
 import { page } from "./layout.tsx";
-import { Ico, kindOf, type PageContext, ReasonSentence, Since, State } from "./parts.tsx";
+import { gap, Ico, kindOf, type PageContext, ReasonSentence, Since, State } from "./parts.tsx";
 
 export interface AuditOptions {
   /** Ids of the entries that are open. */
@@ -231,19 +231,20 @@ function Entry({ ctx, entry, open }: { ctx: PageContext; entry: AuditEntry; open
 /** "restarted shop/web in eu-1", without its actor. */
 export function Deed({ ctx, entry }: { ctx: PageContext; entry: AuditEntry }) {
   const code = deedOf(entry.operation);
+  const said = code && say(ctx.lang, code);
   const object = entry.namespace ? `${entry.namespace}/${entry.name}` : entry.name;
   return (
     <>
-      {code ? say(ctx.lang, code) : <span class="mono">{entry.operation}</span>}
+      {said ?? <span class="mono">{entry.operation}</span>}
       {object && (
         <>
-          {" "}
+          {said?.endsWith("：") ? "" : " "}
           <span class="mono" title={entry.resource ? kindOf(entry.resource) : undefined}>
             {object}
           </span>
         </>
       )}
-      {entry.cluster && ` ${say(ctx.lang, "in.cluster", { cluster: entry.cluster })}`}
+      {entry.cluster && `${gap(ctx)}${say(ctx.lang, "in.cluster", { cluster: entry.cluster })}`}
       {entry.outcome !== "done" && entry.outcome !== "" && (
         <span class="sr-only">, {outcomeWord(ctx, entry.outcome)}</span>
       )}

@@ -97,11 +97,7 @@ export function agentPage(ctx: PageContext, info: AgentInfo, { cluster }: { clus
           </dd>
           <dt>{say(lang, "scope")}</dt>
           <dd>
-            {info.scope.includes("*") ? (
-              say(lang, "scope.cluster")
-            ) : (
-              <span class="mono">{info.scope.join(say(lang, "comma"))}</span>
-            )}
+            {info.scope.includes("*") ? say(lang, "scope.cluster") : <span class="mono">{info.scope.join(", ")}</span>}
           </dd>
           {labels.length > 0 && (
             <>

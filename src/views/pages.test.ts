@@ -4,10 +4,12 @@ import { create } from "@bufbuild/protobuf";
 import { operations } from "../contract/operation.ts";
 import { SetImageRequestSchema } from "../gen/lizardcd/v1/workload_pb.ts";
 import { wordsFor } from "../words/words.ts";
+import { agentAges, agentFacts, agentsPage, agentsUpdate } from "./agents.tsx";
 import { assets } from "./assets.ts";
 import { errorFragment, errorPage } from "./error.tsx";
 import * as examples from "./examples.ts";
 import { clusterTile, fleetPage, fleetUpdate } from "./fleet.tsx";
+import { registriesMenu } from "./layout.tsx";
 import { imageParts } from "./parts.tsx";
 import { imagePreview, workloadBody, workloadPage, writeDone } from "./workload.tsx";
 import {
@@ -244,6 +246,54 @@ test("of an image the registry is cut, the tag never", () => {
   });
   expect(imageParts("web")).toEqual({ registry: "", name: "web", tag: "" });
   expect(imageParts(`a/web:1@sha256:${"0123456789abcdef".repeat(4)}`).tag).toBe("1@sha256:0123456789ab…");
+});
+
+test("an agent's row tells what a registry says from what the agent answered, and says why it is lost", () => {
+  const page = agentsPage(ctx, examples.agents(), { cluster: "" }, { enrolls: "yes" });
+  const row = (key: string) => page.split("<tr ").find((text) => text.includes(`data-c="agent ${key}"`))!;
+  expect(row("lizardcd-agent.*.ap-jp-1")).toMatch(/Stale.*3 min ago.*3 s ago/);
+  expect(row("lizardcd-agent.*.edge-rtm")).toMatch(/0 of 1 answer.*41 min ago/);
+  expect(row("lizardcd-agent.*.edge-rtm")).toContain("Does not answer: connection refused.");
+  expect(row("lizardcd-agent.*.edge-rtm")).not.toContain('data-s="ok"');
+  expect(row("lizardcd-agent.*.edge-ham")).toMatch(/dialled in.*tag" data-s="warn".*ends in 5 d/);
+  expect(row("lizardcd-agent.pay.eu-2")).toContain("called without encryption");
+  // Certificates are revoked by cluster, so it is offered once for each.
+  expect(page.match(/data-revoke="eu-2"/g)?.length).toBe(1);
+});
+
+test("a row that only grew older is sent as ages, in the order in which it shows them", () => {
+  const [row] = examples.agents().items;
+  const older = { ...row!, announcedMs: 9000, seenMs: 8000, certificateMs: row!.certificateMs - 9000 };
+  expect(agentFacts(older)).toBe(agentFacts(row!));
+  expect(agentFacts({ ...older, state: "lost" })).not.toBe(agentFacts(row!));
+  const { [`agent ${row!.key}`]: stamps } = JSON.parse(agentAges(ctx, [older]));
+  expect(stamps).toEqual([3000, 5000, 9000, 8000].map((ms) => (ctx.now - ms) / 1000));
+  const shown = agentsUpdate(ctx, examples.agents(), [older], { enrolls: "yes" });
+  expect([...shown.matchAll(/<time[^>]* data-t="(\d+)"/g)].map((match) => Number(match[1]))).toEqual(stamps);
+});
+
+test("who may only look is offered neither to enroll nor to revoke", () => {
+  const viewer = examples.context({ user: { username: "v", role: "readonly", firstPassword: false } });
+  const page = agentsPage(viewer, examples.agents(), { cluster: "eu-1" }, { enrolls: "yes" });
+  expect(page).not.toMatch(/agents\/invitations|agents\/revocations|data-revoke/);
+  const given = agentsPage(ctx, examples.agents(), { cluster: "" }, { enrolls: "given" });
+  expect(given).not.toContain("/agents/invitations");
+  expect(given).toContain("signs none");
+});
+
+test("revoking asks for the cluster's name, which the browser itself compares", () => {
+  const dotted = examples.agents({ items: [{ ...examples.agents().items[0]!, cluster: "eu.1" }] });
+  const page = agentsPage(ctx, dotted, { cluster: "eu.1" }, { enrolls: "yes" });
+  expect(page).toMatch(/<form[^>]* action="\/agents\/revocations"/);
+  expect(page).toContain('pattern="eu\\.1"');
+});
+
+test("the registries stand in the top bar when there are several or one is silent", () => {
+  const one = (state: string) => [{ name: "etcd", state, heardMs: 1000 }];
+  expect(registriesMenu({ ...ctx, registries: one("ok") })).not.toContain("summary");
+  expect(registriesMenu({ ...ctx, registries: [] })).not.toContain("summary");
+  expect(registriesMenu({ ...ctx, registries: one("stale") })).toContain("0 of 1 registry");
+  expect(registriesMenu(ctx)).toContain("2 of 3 registries");
 });
 
 test("what the browser loads and the page of 1,000 rows stay within their sizes", () => {

@@ -9,6 +9,13 @@ const phrases: readonly [RegExp, string][] = [
   [/it is no longer announced/, "已不再登记"],
   [/it is no longer announced, since (\d+) s/, "已于 $1 秒前停止登记"],
   [/no instance is announced/, "没有登记的实例"],
+  [/cluster (\S+), namespace (\S+)/, "集群 $1 的命名空间 $2"],
+  [/cluster (\S+)/, "集群 $1"],
+  [/(\S*lizardcd-agent\.\S+) or (\S*lizardcd-agent\.\S+)/, "$1 或 $2"],
+  [/server/, "服务器"],
+  [/agent/, "Agent"],
+  [/none/, "无"],
+
   [/connection refused/, "连接被拒绝"],
   [
     /(?:No connection established\. Last error: )?(?:Error: )?connect ECONNREFUSED (\S+:\d+)(?:[.\s(].*)?/,

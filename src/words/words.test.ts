@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { failures } from "../contract/errors.ts";
 import { reasons } from "../contract/reasons.ts";
 import { en } from "./en.ts";
-import { age, duration, languageOf, say, sentence, sentencePieces, textOf } from "./words.ts";
+import { age, duration, languageOf, problemIn, say, sentence, sentencePieces, textOf } from "./words.ts";
 import { sentences, zh } from "./zh.ts";
 
 const places = (template: string) => [...template.matchAll(/\{(\w+)/g)].map((match) => match[1]!);
@@ -45,6 +45,32 @@ test("a colon inside a value does not cut the sentence", () => {
     message: "",
   });
   expect([textOf(head), textOf(rest)]).toEqual(["Image registry: 5000/web:1 cannot be pulled", "a: b. c"]);
+});
+
+test("a failure that came without its values is read from its sentence", () => {
+  const message = "agent lizardcd-agent.*.eu-1 does not answer: it is no longer announced, since 12 s";
+  const said = { code: "agent.unavailable", params: { cluster: "eu-1" }, message };
+  expect(sentence("en", said)).toBe(
+    "Agent lizardcd-agent.*.eu-1 does not answer: it is no longer announced, since 12 s",
+  );
+  expect(sentence("zh", said)).toBe("Agent lizardcd-agent.*.eu-1 无应答：已于 12 秒前停止登记");
+});
+
+test("details in our own words are Chinese on a Chinese page, those of others stay as they are", () => {
+  const read = {
+    "its certificate is for eu-2/shop": "其证书属于 eu-2/shop",
+    "10.0.0.1:2379: connect ECONNREFUSED 10.0.0.1:2379": "10.0.0.1:2379：10.0.0.1:2379 拒绝连接",
+    'must be a cluster name: lower case letters, digits, dots and dashes, not "A B"':
+      '应为集群名称（小写字母、数字、点和连字符），而不是 "A B"',
+    "manifest unknown": "manifest unknown",
+    "not a word of ours: it is revoked, they say": "not a word of ours: it is revoked, they say",
+  };
+  for (const [problem, chinese] of Object.entries(read)) {
+    expect(problemIn("zh", problem)).toBe(chinese);
+    expect(problemIn("en", problem)).toBe(problem);
+  }
+  const none = { code: "agent.none", params: { where: "cluster eu-1, namespace shop", key: "a" }, message: "" };
+  expect(sentence("zh", none)).toBe("集群 eu-1 的命名空间 shop 没有 Agent。是否有 Agent 以 a 登记？");
 });
 
 test("an unknown code and a missing value fall back to the sentence that came along", () => {

@@ -142,6 +142,9 @@ function parse(template: string): (string | Place)[] {
   return parts;
 }
 
+/** Places whose values may be English words of ours. */
+const ours = new Set(["problem", "where", "key", "place", "scope"]);
+
 // Undefined where a value is missing: half a sentence helps nobody.
 function fill(lang: Lang, template: string, params: { [name: string]: string | number }): Piece[] | undefined {
   const filled: Piece[] = [];
@@ -154,7 +157,7 @@ function fill(lang: Lang, template: string, params: { [name: string]: string | n
     if (value === undefined) return undefined;
     if (part.other !== undefined) filled.push((Number(value) === 1 && lang === "en" ? part.one : part.other) ?? "");
     else if (typeof value === "number") filled.push({ name: part.name, value: grouped(value) });
-    else filled.push({ name: part.name, value: part.name === "problem" ? problemIn(lang, value) : value });
+    else filled.push({ name: part.name, value: ours.has(part.name) ? problemIn(lang, value) : value });
   }
   return filled;
 }
