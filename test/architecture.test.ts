@@ -11,7 +11,7 @@ const mayImport: Record<string, readonly string[]> = {
   process: [],
   trust: [],
   tunnel: [],
-  discovery: ["process"],
+  discovery: ["gen", "process"],
   sandbox: ["process"],
   contract: ["gen"],
   words: ["gen", "contract"],

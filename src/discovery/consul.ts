@@ -241,7 +241,7 @@ async function session(
     if (!seen) await refuseBlindness(answer, prefix, host, options, signal);
     if (signal.aborted) return;
     answered();
-    told.all(entriesOf(checks));
+    told.all(...entriesOf(checks));
     index = next(index, answer.headers.get("x-consul-index"));
     // Every answer holds all checks: where many change at once, they are worth one answer, not one each.
     await sleep(Math.min(checks.length / 20, mostPauseMs), signal);
@@ -302,22 +302,24 @@ function filterOf(prefix: string): string {
 
 /**
  * An instance is there while none of its checks is critical. A warning is not: Consul itself goes on naming such an
- * instance. The same id on two nodes is one agent that has moved from one agent of Consul to another.
+ * instance. The same id on two nodes is one agent that has moved from one agent of Consul to another. A Consul that has
+ * just started may take for critical what it has not heard of since.
  */
-function entriesOf(checks: readonly Check[]): Entry[] {
+function entriesOf(checks: readonly Check[]): [living: Entry[], critical: Entry[]] {
   const placeOf = ({ Node, ServiceID }: Check) => `${Node}\n${ServiceID}`;
   const critical = checks.filter(({ Status }) => Status === "critical");
   const lostNodes = new Set(critical.filter(({ ServiceName }) => ServiceName === "").map(({ Node }) => Node));
   const lostServices = new Set(critical.map(placeOf));
-  const living = checks.filter(
-    (check) => check.ServiceName !== "" && !lostNodes.has(check.Node) && !lostServices.has(placeOf(check)),
-  );
-  const byId = new Map(living.map((check) => [`${check.ServiceName}\n${check.ServiceID}`, check]));
-  return [...byId.values()].map(({ ServiceName: key, ServiceID: instance }) => ({
-    key,
-    instance,
-    via: { address: addressOf(key, instance) },
-  }));
+  const living = new Map<string, Entry>();
+  const doubted: Entry[] = [];
+  for (const check of checks) {
+    const { ServiceName: key, ServiceID: instance } = check;
+    if (key === "") continue;
+    const entry = { key, instance, via: { address: addressOf(key, instance) } };
+    if (lostNodes.has(check.Node) || lostServices.has(placeOf(check))) doubted.push(entry);
+    else living.set(`${key}\n${instance}`, entry);
+  }
+  return [[...living.values()], doubted];
 }
 
 /** What follows the key is "-<host>-<port>"; the checks name no address, and so need no look into the catalogue. */

@@ -2,8 +2,11 @@
 import { type Change, type Entry, isAddress, parseKey } from "./discovery.ts";
 
 export interface Told {
-  /** Everything there is. Told as a set at first and after each silence, else as what differs. */
-  all(entries: readonly Entry[]): void;
+  /**
+   * Everything there is. Told as a set at first and after each silence, else as what differs.
+   * @param doubted not among them, though the registry still knows them
+   */
+  all(entries: readonly Entry[], doubted?: readonly Entry[]): void;
   /** Everything there is under one key. Before the first set and in a silence it tells nothing. */
   of(key: string, entries: readonly Entry[]): void;
   silent(problem: string): void;
@@ -16,8 +19,9 @@ export interface ToldOptions {
   prefix: string;
   push(change: Change): void;
   /**
-   * Milliseconds after a silence in which what is missing is kept: a registry that has restarted may have forgotten
-   * everything, or doubt it, and its agents need a moment to announce themselves again.
+   * Milliseconds after a silence in which what is missing or doubted is kept: a registry that has restarted may have
+   * forgotten everything, and its agents need a moment to announce themselves again. What it has named since and then
+   * names no more is gone at once.
    */
   graceMs: number;
 }
@@ -28,8 +32,9 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
   const ignored = new Set<string>();
   const missing = new Map<Entry, ReturnType<typeof setTimeout>>();
   let gap = true;
-  /** When the grace after the last silence ends, on the monotonic clock. */
+  /** When the grace after the last silence ends, on the monotonic clock, and what was named in it. */
   let graceEnd = 0;
+  const named = new Set<string>();
 
   function put(entry: Entry): void {
     const instances = known.get(entry.key) ?? new Map<string, Entry>();
@@ -37,6 +42,7 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
     known.set(entry.key, instances);
     instances.set(entry.instance, entry);
     if (before) found(before);
+    if (performance.now() < graceEnd) named.add(idOf(entry));
     if (!gap && !(before && isSame(before, entry))) push({ type: "put", entry });
   }
 
@@ -55,9 +61,9 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
     missing.delete(entry);
   }
 
-  function miss(entry: Entry): void {
+  function miss(entry: Entry, doubted: boolean): void {
     if (missing.has(entry)) return;
-    const left = graceEnd - performance.now();
+    const left = named.has(idOf(entry)) && !doubted ? 0 : graceEnd - performance.now();
     // In another silence nobody can announce anything: the grace after it begins anew.
     if (left > 0) {
       const late = () => (gap ? missing.delete(entry) : remove(entry));
@@ -82,18 +88,18 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
   }
 
   /** @param before what was known of the same part */
-  function replace(before: readonly Entry[], entries: readonly Entry[]): void {
-    const now = new Set(entries.map(idOf));
+  function replace(before: readonly Entry[], entries: readonly Entry[], doubted: readonly Entry[] = []): void {
+    const [now, doubts] = [new Set(entries.map(idOf)), new Set(doubted.map(idOf))];
     for (const entry of entries) put(entry);
-    for (const entry of before) if (!now.has(idOf(entry))) miss(entry);
+    for (const entry of before) if (!now.has(idOf(entry))) miss(entry, doubts.has(idOf(entry)));
   }
 
   const everything = () => [...known.values()].flatMap((instances) => [...instances.values()]);
 
   return {
-    all(entries) {
+    all(entries, doubted) {
       if (gap && known.size > 0) graceEnd = performance.now() + graceMs;
-      replace(everything(), ours(entries, ""));
+      replace(everything(), ours(entries, ""), doubted);
       if (gap) push({ type: "set", entries: everything() });
       else push({ type: "alive" });
       gap = false;
@@ -103,6 +109,7 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
     },
     silent(problem) {
       gap = true;
+      named.clear();
       push({ type: "silent", problem });
     },
     alive() {

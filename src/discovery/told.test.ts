@@ -1,0 +1,77 @@
+import { expect, test } from "bun:test";
+import type { Change, Entry } from "./discovery.ts";
+import { createTold } from "./told.ts";
+
+const entry = (cluster: string, port = 1): Entry => {
+  return { key: `lizardcd-agent.*.${cluster}`, instance: `${cluster}-${port}`, via: { address: `10.0.0.1:${port}` } };
+};
+
+function toldBy(graceMs = 40) {
+  const changes: Change[] = [];
+  const told = createTold({ prefix: "", graceMs, push: (change) => changes.push(change) });
+  const since = (from: number) => changes.slice(from).filter(({ type }) => type !== "alive");
+  const keys = (change: Change | undefined) =>
+    change?.type === "set" ? change.entries.map(({ key }) => key.split(".").at(-1)) : undefined;
+  return { told, changes, since, keys };
+}
+
+test("the first view is a set, later ones are told as what differs", () => {
+  const { told, changes } = toldBy();
+  told.all([entry("a"), entry("b")]);
+  told.all([entry("b"), entry("c")]);
+  told.of(entry("c").key, [entry("c", 2)]);
+  expect(changes).toEqual([
+    { type: "set", entries: [entry("a"), entry("b")] },
+    { type: "put", entry: entry("c") },
+    { type: "removed", key: entry("a").key, instance: "a-1" },
+    { type: "alive" },
+    { type: "put", entry: entry("c", 2) },
+    { type: "removed", key: entry("c").key, instance: "c-1" },
+  ]);
+});
+
+test("what a registry has forgotten in a silence is kept for the grace, and is gone after it", async () => {
+  const { told, changes, since, keys } = toldBy();
+  told.all([entry("a"), entry("b")]);
+  told.silent("away");
+  told.all([]);
+  expect(keys(changes.at(-1))).toEqual(["a", "b"]);
+  told.all([entry("b")]);
+  const before = changes.length;
+  await Bun.sleep(60);
+  expect(since(before)).toEqual([{ type: "removed", key: entry("a").key, instance: "a-1" }]);
+  told.close();
+});
+
+test("what it has named since the silence and withdraws is gone at once; what it only doubts is kept", async () => {
+  const { told, changes, since } = toldBy(5_000);
+  told.all([entry("a"), entry("b")]);
+  told.silent("away");
+  told.all([entry("a"), entry("b")]);
+  const before = changes.length;
+  told.all([], [entry("b")]);
+  expect(since(before)).toEqual([{ type: "removed", key: entry("a").key, instance: "a-1" }]);
+  told.close();
+});
+
+test("a second silence in the grace keeps all again", async () => {
+  const { told, changes, since, keys } = toldBy();
+  told.all([entry("a")]);
+  told.silent("away");
+  told.all([]);
+  told.silent("away again");
+  const before = changes.length;
+  await Bun.sleep(60);
+  expect(since(before)).toEqual([]);
+  told.all([]);
+  expect(keys(changes.at(-1))).toEqual(["a"]);
+  told.close();
+});
+
+test("what is not ours is told once for as long as it stays", () => {
+  const { told, changes } = toldBy();
+  const wrong = { ...entry("a"), via: { address: "nowhere" } };
+  for (const view of [[wrong], [wrong, entry("b")], [], [wrong]]) told.all(view);
+  expect(changes.filter(({ type }) => type === "ignored")).toHaveLength(2);
+  expect(changes.some((change) => change.type === "put" && change.entry.key === wrong.key)).toBe(false);
+});
