@@ -6,7 +6,7 @@ import { type Kube, pause, StatusFailed } from "./kube.ts";
 import type { KubeObject, RawWorkload } from "./object.ts";
 
 export interface Changed {
-  /** As the API server answered; with a dry run, as it would be. */
+  /** As the API server answered; with a dry run, as it is and stays. */
   workload: RawWorkload;
   changes: Change[];
 }
@@ -46,7 +46,7 @@ export async function change(
     try {
       const query = { fieldManager, ...(dryRun ? { dryRun: "All" } : {}) };
       const workload = await kube.patch<RawWorkload>(path, body, query, { signal });
-      return { workload, changes: differences(before, workload) };
+      return { workload: dryRun ? before : workload, changes: differences(before, workload) };
     } catch (cause) {
       const conflict = cause instanceof StatusFailed && cause.status === 409;
       if (!conflict) throw cause;

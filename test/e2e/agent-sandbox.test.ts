@@ -195,7 +195,7 @@ describe("an agent of a small cluster", () => {
       after: '"registry.test/side:2"',
     };
     const dry = await bed.peers.workload.setImage({ ...wanted, dryRun: true });
-    expect(dry).toMatchObject({ dryRun: true, changes: [change] });
+    expect(dry).toMatchObject({ dryRun: true, changes: [change], row: { state: "ok" } });
     expect(bed.sandbox.get("Deployment", "shop", "two")!.metadata.generation).toBe(1);
     const other = bed.peers.workload.setImage({ ...wanted, expect: "registry.test/side:0" });
     expect(await failureOf(other)).toMatchObject({ code: "image.changed", params: { actual: "registry.test/side:1" } });
