@@ -1,0 +1,194 @@
+// What a registry may do to a server: be down, die, hang, go dark, contradict another one. Calls to agents that answer go on.
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { Etcd3 } from "etcd3";
+import type { Announcer, Source } from "../../src/discovery/discovery.ts";
+import { etcdAnnouncer, etcdSource } from "../../src/discovery/etcd.ts";
+import { memoryRegistry } from "../../src/discovery/memory.ts";
+import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
+import { type StubAgent, startStubAgent } from "../stub-agent.ts";
+import { type RealEtcd, startEtcd } from "../testbed/etcd.ts";
+import { describePart } from "../testbed/part.ts";
+import { figure, msUntil, shownMs } from "./figure.ts";
+import { startWire } from "./wire.ts";
+
+afterEach(endAll);
+
+async function stub(cluster: string): Promise<StubAgent> {
+  const agent = await startStubAgent({ cluster });
+  onEnd(() => agent.stop());
+  return agent;
+}
+
+/** Until the test ends, or it is withdrawn. */
+function announce(announcer: Announcer, cluster: string, address: string): () => Promise<void> {
+  const stop = new AbortController();
+  const keys = [`lizardcd-agent.*.${cluster}`];
+  const done = announcer.announce({ keys, via: { address }, instance: crypto.randomUUID() }, stop.signal);
+  const withdraw = async () => {
+    stop.abort();
+    await done;
+  };
+  onEnd(withdraw);
+  return withdraw;
+}
+
+const knows = (server: TestServer, cluster: string) => server.pool.directory.find(cluster) !== undefined;
+
+/** Asks the agent of the cluster over and over while something goes on; returns how many calls were made, and failed. */
+async function callsDuring(server: TestServer, cluster: string, during: () => Promise<unknown>) {
+  const calls = { made: 0, failed: 0 };
+  let over = false;
+  const calling = (async () => {
+    while (!over) {
+      calls.made++;
+      const { status } = await server.client.get(`/clusters/${cluster}/agent`);
+      if (status !== 200) calls.failed++;
+      await Bun.sleep(5);
+    }
+  })();
+  await during().finally(() => {
+    over = true;
+  });
+  await calling;
+  return calls;
+}
+
+describePart("etcd", "an etcd", () => {
+  let etcd: RealEtcd;
+  let writer: Etcd3;
+  const source = (host = etcd.endpoint): Source => etcdSource({ hosts: [host], prefix: "" });
+  const announcer = () => etcdAnnouncer({ hosts: [etcd.endpoint] });
+
+  beforeAll(async () => {
+    etcd = await startEtcd();
+    writer = new Etcd3({ hosts: etcd.endpoint });
+  });
+  afterAll(async () => {
+    writer?.close();
+    await etcd?.stop();
+  });
+  afterEach(async () => {
+    await writer.delete().all();
+  });
+
+  test("that is down at start keeps no page waiting, and its agents are found when it is there", async () => {
+    const agent = await stub("eu-1");
+    await etcd.kill();
+    const began = performance.now();
+    const server = await startTestServer({ sources: [source()] });
+    const { status } = await server.client.page("/fleet");
+    const pageMs = performance.now() - began;
+    expect(status).toBe(200);
+    announce(announcer(), "eu-1", agent.address);
+    await eventually(
+      () => server.pool.directory.sources().find(({ kind }) => kind === "etcd"),
+      (state) => state?.problem !== undefined,
+    );
+    // Long enough for the waits between its tries to have grown.
+    await Bun.sleep(4_000);
+    await etcd.restart();
+    const foundMs = await msUntil("the agent known", () => knows(server, "eu-1"));
+    figure("registry down at start, start and first page", shownMs(pageMs), "≤ 2,000 ms");
+    figure("registry down at start, agents found after it came", shownMs(foundMs), "≤ 5,000 ms");
+    expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
+    expect(foundMs).toBeLessThan(20_000);
+  });
+
+  test("that is killed and comes back costs the calls to living agents nothing", async () => {
+    const agent = await stub("eu-1");
+    const server = await startTestServer({ sources: [source()] });
+    announce(announcer(), "eu-1", agent.address);
+    await eventually(
+      () => knows(server, "eu-1"),
+      (known) => known,
+    );
+    const state = () => server.pool.directory.sources().find(({ kind }) => kind === "etcd")!;
+    const calls = await callsDuring(server, "eu-1", async () => {
+      await etcd.kill();
+      await msUntil("its silence told", () => state().problem !== undefined);
+      await Bun.sleep(1_000);
+      await etcd.restart();
+      await msUntil("its answer told", () => state().problem === undefined);
+      await Bun.sleep(500);
+    });
+    figure("registry killed mid-run", `${calls.failed} of ${calls.made} calls failed`, "0");
+    expect(calls.made).toBeGreaterThan(20);
+    expect(calls.failed).toBe(0);
+  });
+
+  for (const how of ["is stopped and continued", "goes dark without a word and comes back"] as const) {
+    test(`that ${how} costs no call, and what changed meanwhile is known soon after`, async () => {
+      const [stays, leaves, comes] = await Promise.all([stub("stays"), stub("leaves"), stub("comes")]);
+      const wire = await startWire(new URL(etcd.endpoint).host);
+      const server = await startTestServer({ sources: [source(`http://${wire.address}`)] });
+      await writer.put("lizardcd-agent.*.stays/1").value(stays.address);
+      await writer.put("lizardcd-agent.*.leaves/2").value(leaves.address);
+      await eventually(
+        () => knows(server, "stays") && knows(server, "leaves"),
+        (known) => known,
+      );
+      const change = async () => {
+        await writer.delete().key("lizardcd-agent.*.leaves/2");
+        await writer.put("lizardcd-agent.*.comes/3").value(comes.address);
+      };
+      const state = () => server.pool.directory.sources().find(({ kind }) => kind === "etcd")!;
+      let convergedMs = 0;
+      const calls = await callsDuring(server, "stays", async () => {
+        if (how.startsWith("is stopped")) etcd.pause();
+        else wire.goDark();
+        await msUntil("its silence told", () => state().problem !== undefined);
+        const changed = how.startsWith("is stopped") ? undefined : change();
+        // Its tries have become rare by then.
+        await Bun.sleep(3_000);
+        if (how.startsWith("is stopped")) etcd.resume();
+        await (changed ?? change());
+        wire.heal();
+        convergedMs = await msUntil("the truth", () => knows(server, "comes") && !knows(server, "leaves"));
+      });
+      figure(`registry ${how}: converged`, shownMs(convergedMs), "≤ 10,000 ms");
+      figure(`registry ${how}`, `${calls.failed} of ${calls.made} calls failed`, "0");
+      expect(calls.failed).toBe(0);
+      expect((await server.client.get("/clusters/comes/agent")).status).toBe(200);
+    });
+  }
+
+  test("that says something else than another registry: both are believed, nothing flaps, and one's loss removes nothing", async () => {
+    const [one, two] = await Promise.all([stub("eu-1"), stub("eu-1")]);
+    const memory = memoryRegistry();
+    const server = await startTestServer({ sources: [source(), memory.source()] });
+    const key = "lizardcd-agent.*.eu-1";
+    await writer.put(`${key}/1`).value(one.address);
+    memory.put(key, "m", two.address);
+    await eventually(
+      () => server.pool.directory.find("eu-1")?.endpoints.size,
+      (size) => size === 2,
+    );
+    let flaps = 0;
+    onEnd(
+      server.pool.directory.onChange(() => {
+        flaps++;
+      }),
+    );
+    const calls = await callsDuring(server, "eu-1", async () => {
+      for (let round = 0; round < 40; round++) {
+        await writer.put(`${key}/1`).value(one.address);
+        memory.put(key, "m", two.address);
+        if (round % 8 === 3) memory.silence("it is away");
+        if (round % 8 === 7) memory.restore();
+        await Bun.sleep(25);
+      }
+    });
+    figure("two registries at odds", `${flaps} flaps, ${calls.failed} of ${calls.made} calls failed`, "0 flaps");
+    expect(flaps).toBe(0);
+    expect(calls.failed).toBe(0);
+    // Both name the same instance: what one takes back, the other still says.
+    memory.put(key, "n", one.address);
+    memory.remove(key, "n");
+    memory.remove(key, "m");
+    await eventually(
+      () => [...(server.pool.directory.find("eu-1")?.endpoints.keys() ?? [])],
+      (addresses) => addresses.length === 1,
+    );
+    expect([...server.pool.directory.find("eu-1")!.endpoints.keys()]).toEqual([one.address]);
+  });
+});
