@@ -6,11 +6,12 @@ import { fileURLToPath } from "node:url";
 import { agentSettings } from "../src/agent/settings.ts";
 import { type Command, commands, everywhere, type Field } from "../src/cli/command.ts";
 import { exit } from "../src/cli/exit.ts";
+import { helpText } from "../src/cli/help.ts";
 import { type Key, type Table, variableOf } from "../src/process/settings.ts";
 import { serverSettings } from "../src/server/settings.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const exits: Record<keyof typeof exit, string> = {
+const exits: Record<string, string> = {
   done: "done",
   failed: "failed: the answer says why",
   usage: "the command line is wrong",
@@ -20,6 +21,7 @@ const exits: Record<keyof typeof exit, string> = {
   unreachable: "the server, an agent or a cluster does not answer; what was heard from others is printed",
   unhealthy: "kept for commands that wait until a workload is healthy; none does yet",
   timedOut: "no answer within `--timeout`",
+  interrupted: "interrupted",
 };
 
 const pages = { "docs/configuration.md": configuration, "docs/cli.md": commandLine };
@@ -119,11 +121,18 @@ ${flags(everywhere)}
 
 ${rows(
   ["Code", "Meaning"],
-  Object.entries(exit).map(([name, code]) => [String(code), exits[name as keyof typeof exit]]),
+  Object.entries(exit).map(([name, code]) => [String(code), meaningOf(name)]),
 )}
 
 ${commands.map(section).join("\n\n")}
 `;
+}
+
+/** @throws Error for a code that nobody has said the meaning of. */
+function meaningOf(name: string): string {
+  const meaning = exits[name];
+  if (!meaning) throw new Error(`exit code ${name} has no meaning: give it one in scripts/docs.ts`);
+  return meaning;
 }
 
 function section(command: Command): string {
@@ -147,8 +156,9 @@ ${usage}${own.length > 0 ? " [flags]" : ""}
 ${own.length > 0 ? `\n${flags(own)}\n` : ""}`.trim();
 }
 
-function summaryOf({ summary, words }: Command): string {
-  return summary || (words === "version" ? "Show the version of this program" : "");
+/** The first line of its help. */
+function summaryOf(command: Command): string {
+  return helpText(command, "en").split("\n", 1)[0]!;
 }
 
 function flags(all: readonly Field[]): string {
