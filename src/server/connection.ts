@@ -77,6 +77,8 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
       // Channels share sockets by default, so a closed client would keep its socket alive through another.
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_retries": 0,
+      // Nobody reads them here, and each connection and call would write them.
+      "grpc.enable_channelz": 0,
       // TLS wants a DNS name where the address is an IP; whom the certificate names is checked by the key.
       ...(trust && !plain ? { "grpc.ssl_target_name_override": agentName } : {}),
     });
