@@ -34,9 +34,11 @@ export async function startBrowserWorld(): Promise<BrowserWorld> {
     }),
   ]);
   onEnd(() => browser.stop());
+  // A rollout has had its time, and a container has crashed more than once.
   await eventually(
-    () => server.client.get("/workloads?cluster=us-1&state=failed"),
-    ({ body }) => body.total >= 4,
+    () => server.client.get("/workloads?cluster=us-1&state=failed&state=degraded"),
+    ({ body }) =>
+      ["web", "checkout", "feed-importer"].every((name) => JSON.stringify(body.items).includes(`"${name}"`)),
   );
   return {
     ...{ server, browser, well, ill, edge },
