@@ -1,0 +1,224 @@
+// The programs run with what the charts gave them: settings, Secrets, and the release's own ServiceAccount. The server is
+// installed by its chart, the agents by theirs; what each agent serves is exactly what the API server lets it.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Client, login } from "../harness.ts";
+import type { RealCluster } from "../testbed/cluster.ts";
+import { sharedCluster } from "../testbed/kubernetes.ts";
+import { describePart } from "../testbed/part.ts";
+import { type ProcessGroup, processGroup } from "../testbed/processes.ts";
+import { until } from "../testbed/wait.ts";
+import { release, restrictedNamespace } from "./helm.ts";
+import { type Pod, runPod } from "./pod.ts";
+
+const shops = ["charts-shop", "charts-pay", "charts-bank"] as const;
+const [shop, pay, bank] = shops;
+/** Each in a Deployment of its own name in each of them. */
+const clusters = ["local", "wide", "narrow", "given", "look", "moved"];
+
+describePart(["kubernetes", "helm"], "what the charts install", ({ helm }) => {
+  let cluster: RealCluster;
+  let group: ProcessGroup;
+  let namespace: string;
+  let server: Pod;
+  let url: string;
+  let client: Client;
+
+  beforeAll(async () => {
+    cluster = await sharedCluster();
+    group = await processGroup({ name: "charts" });
+    for (const name of shops) await cluster.namespace(name);
+    await cluster.apply(shops.flatMap((where) => clusters.map((name) => deployment(where, name))));
+    namespace = await restrictedNamespace(cluster);
+    await release(helm, cluster, "lizardcd", namespace, "whole").install(
+      "--set",
+      "lizardcd-server.persistence.enabled=false",
+    );
+    server = await runPod({ cluster, group, namespace, controller: "statefulsets/whole-server" });
+    url = `http://127.0.0.1:${server.ports.http}`;
+    client = await login(url, "admin", readFileSync(join(server.folder("/data"), "first-password"), "utf8").trim());
+  });
+  afterAll(() => group?.stop());
+
+  /** Installs an agent, and runs its pod against the server above. */
+  async function agent(name: string, ...values: string[]): Promise<Pod> {
+    const one = release(helm, cluster, "lizardcd-agent", namespace, name);
+    await one.install("--set", [`cluster=${name}`, "server=http://server", ...values].join(","));
+    return run(`deployments/${name}-lizardcd-agent`);
+  }
+  const run = (controller: string) => {
+    const addresses = { "http://whole-server:5117": url, "http://server": url };
+    return runPod({ cluster, group, namespace, controller, addresses });
+  };
+  const invited = async (name: string): Promise<string> => {
+    const { body } = await client.post("/agents/invitations", { cluster: name });
+    return `token=${body.token}`;
+  };
+  /** The keys of a cluster's agents, once they have answered. */
+  const keysOf = (name: string) =>
+    until(
+      async () => {
+        const { items } = (await client.get(`/agents?cluster=${name}`)).body as {
+          items: { key: string; state: string }[];
+        };
+        return items.length > 0 && items.every(({ state }) => state === "ok") && items.map(({ key }) => key).sort();
+      },
+      { what: `the agent of ${name} to answer` },
+    );
+  /** The namespaces of this test in which its workloads are seen. */
+  const seen = async (name: string) => {
+    const { items } = (await client.get(`/workloads?cluster=${name}&limit=500`)).body;
+    const rows = (items as { row: { namespace: string } }[]).map(({ row }) => row);
+    return [...new Set(rows.map((row) => row.namespace))].filter((one) => shops.includes(one as never)).sort();
+  };
+  const restart = (name: string, where: string) =>
+    client.post(`/clusters/${name}/namespaces/${where}/deployments/${name}/restart`, {});
+  const restartedAt = async (name: string, where: string) => {
+    type Restarted = { spec: { template: { metadata: { annotations?: Record<string, string> } } } };
+    const { spec } = await cluster.get<Restarted>(`/apis/apps/v1/namespaces/${where}/deployments/${name}`);
+    return spec.template.metadata.annotations?.["kubectl.kubernetes.io/restartedAt"];
+  };
+  /** What RBAC says of a release's account, asked of the API server itself. */
+  const may = async (account: string, verb: string, resource: string, where?: string, resourceName?: string) => {
+    const group = ["deployments"].includes(resource) ? "apps" : "";
+    const { status } = await cluster.request<{ status: { allowed: boolean } }>(
+      "POST",
+      "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+      {
+        apiVersion: "authorization.k8s.io/v1",
+        kind: "SubjectAccessReview",
+        spec: {
+          user: `system:serviceaccount:${namespace}:${account}`,
+          resourceAttributes: { verb, group, resource, namespace: where, name: resourceName },
+        },
+      },
+    );
+    return status.allowed;
+  };
+
+  test("one command brings a server and its agent: the cluster is there, and a Deployment is restarted", async () => {
+    expect(await server.probe("readinessProbe")).toBe(200);
+    const pod = await run("deployments/whole-agent");
+    expect(await keysOf("local")).toEqual(["lizardcd-agent.*.local"]);
+    expect(await pod.probe("readinessProbe")).toBe(200);
+    const before = await restartedAt("local", shop);
+    expect((await restart("local", shop)).status).toBe(200);
+    expect(await restartedAt("local", shop)).not.toBe(before);
+    await pod.process.stop();
+  });
+
+  describe("an agent", () => {
+    test.concurrent("for the whole cluster sees all of it, may change workloads and nothing else", async () => {
+      const pod = await agent("wide", await invited("wide"));
+      expect(await keysOf("wide")).toEqual(["lizardcd-agent.*.wide"]);
+      expect(await seen("wide")).toEqual([...shops].sort());
+      expect((await restart("wide", bank)).status).toBe(200);
+      const account = "wide-lizardcd-agent";
+      expect(await may(account, "patch", "deployments", bank)).toBe(true);
+      for (const [verb, resource] of [
+        ["delete", "deployments"],
+        ["create", "deployments"],
+        ["list", "secrets"],
+        ["get", "secrets"],
+        ["create", "pods/exec"],
+      ] as const) {
+        expect([verb, resource, await may(account, verb, resource, bank)]).toEqual([verb, resource, false]);
+      }
+      await pod.process.stop();
+    });
+
+    test.concurrent("for two namespaces sees those two, and is refused in the third", async () => {
+      const pod = await agent("narrow", `namespaces={${shop},${pay}}`, await invited("narrow"));
+      expect(await keysOf("narrow")).toEqual([`lizardcd-agent.${pay}.narrow`, `lizardcd-agent.${shop}.narrow`]);
+      expect(await seen("narrow")).toEqual([pay, shop]);
+      expect((await restart("narrow", pay)).status).toBe(200);
+      const before = await restartedAt("narrow", bank);
+      expect((await restart("narrow", bank)).status).toBeGreaterThanOrEqual(400);
+      expect(await restartedAt("narrow", bank)).toBe(before);
+      expect(await may("narrow-lizardcd-agent", "list", "deployments", bank)).toBe(false);
+      expect(await may("narrow-lizardcd-agent", "list", "namespaces")).toBe(false);
+      await pod.process.stop();
+    });
+
+    test.concurrent("under an account that exists has what that account has, and gets nothing from the chart", async () => {
+      const rules = [{ apiGroups: ["apps"], resources: ["*"], verbs: ["get", "list", "watch"] }];
+      await cluster.serviceAccount(namespace, "deployer", { in: [bank], rules });
+      const given = ["serviceAccount.create=false", "serviceAccount.name=deployer", "rbac.create=false"];
+      const pod = await agent(
+        "given",
+        ...given,
+        `namespaces={${bank}}`,
+        "existingSecret=whole-server,existingSecretKey=join-token",
+      );
+      expect(await keysOf("given")).toEqual([`lizardcd-agent.${bank}.given`]);
+      expect(await seen("given")).toEqual([bank]);
+      expect((await restart("given", bank)).status).toBe(403);
+      const bindings = await cluster.kubectl("get", "clusterrolebindings,rolebindings", "-A", "-o", "json");
+      const own = (JSON.parse(bindings).items as { metadata: { labels?: Record<string, string> } }[]).filter(
+        ({ metadata }) => metadata.labels?.["app.kubernetes.io/instance"] === "given",
+      );
+      expect(own).toEqual([]);
+      await pod.process.stop();
+    });
+
+    test.concurrent("that may only look is refused a change, in words that name the right", async () => {
+      const pod = await agent("look", "rbac.readOnly=true", await invited("look"));
+      expect(await keysOf("look")).toEqual(["lizardcd-agent.*.look"]);
+      expect(await seen("look")).toEqual([...shops].sort());
+      const before = await restartedAt("look", shop);
+      const { status, body } = await restart("look", shop);
+      expect(status).toBe(403);
+      expect(body.message).toContain("patch");
+      expect(await restartedAt("look", shop)).toBe(before);
+      await pod.process.stop();
+    });
+
+    test.concurrent("is replaced without a new token: its identity is in a Secret that only it may read", async () => {
+      const pod = await agent("moved", await invited("moved"));
+      expect(await keysOf("moved")).toEqual(["lizardcd-agent.*.moved"]);
+      await pod.process.stop("SIGKILL");
+      await release(helm, cluster, "lizardcd-agent", namespace, "moved").upgrade("--reuse-values", "--set", "token=");
+      const next = await run("deployments/moved-lizardcd-agent");
+      await until(async () => (await next.probe("readinessProbe")) === 200, { what: "the next pod to be ready" });
+      expect((await restart("moved", shop)).status).toBe(200);
+      expect(next.process.log()).not.toContain("enrolled");
+      const account = "moved-lizardcd-agent";
+      expect(await may(account, "patch", "secrets", namespace, "moved-lizardcd-agent-identity")).toBe(true);
+      expect(await may(account, "get", "secrets", namespace, "whole-server")).toBe(false);
+      await next.process.stop();
+    });
+  });
+
+  for (const [program, flag] of [
+    ["server", "--http-addr"],
+    ["agent", "--metrics-addr"],
+  ] as const) {
+    test(`the ${program} listens to other machines only where it is told to`, async () => {
+      const said = async (...flags: string[]) => {
+        const main = join(import.meta.dirname, `../../src/${program}/main.ts`);
+        // What comes after the check of the address, and cannot be met: nothing is opened here.
+        const unmet = program === "server" ? ["--data", "/dev/null/data"] : [];
+        const child = Bun.spawn([process.execPath, main, flag, "0.0.0.0:1", ...unmet, ...flags], { stderr: "pipe" });
+        const text = await new Response(child.stderr).text();
+        expect(await child.exited).not.toBe(0);
+        return text;
+      };
+      expect(await said()).toContain("add --http.plain if that is meant");
+      expect(await said("--http.plain")).not.toContain("--http.plain");
+    });
+  }
+});
+
+function deployment(namespace: string, name: string) {
+  const labels = { app: name };
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { namespace, name },
+    spec: {
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: "app", image: "registry.test/app:1" }] } },
+    },
+  };
+}
