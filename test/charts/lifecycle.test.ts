@@ -16,13 +16,13 @@ const modes: Record<Chart, Record<string, { args: string[]; runs: string[] }>> =
   "lizardcd-server": {
     none: { args: set("persistence.storageClass=-"), runs: ["demo-lizardcd-server"] },
     etcd: { args: set("etcd.addresses={http://etcd:2379}", ephemeral), runs: ["demo-lizardcd-server"] },
-    consul: { args: set("consul.addresses={consul:8500}", ephemeral), runs: ["demo-lizardcd-server"] },
+    consul: { args: set("consul.addresses={http://consul:8500}", ephemeral), runs: ["demo-lizardcd-server"] },
     nacos: { args: set("nacos.addresses={nacos:8848}", ephemeral), runs: ["demo-lizardcd-server"] },
   },
   "lizardcd-agent": {
     none: { args: enrolled, runs: ["demo-lizardcd-agent"] },
     etcd: { args: [...enrolled, ...set("etcd.hosts={http://etcd:2379}")], runs: ["demo-lizardcd-agent"] },
-    consul: { args: [...enrolled, ...set("consul.host=consul:8500")], runs: ["demo-lizardcd-agent"] },
+    consul: { args: [...enrolled, ...set("consul.host=http://consul:8500")], runs: ["demo-lizardcd-agent"] },
     nacos: { args: [...enrolled, ...set("nacos.host=nacos:8848")], runs: ["demo-lizardcd-agent"] },
   },
   lizardcd: Object.fromEntries(

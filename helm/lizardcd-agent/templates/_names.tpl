@@ -62,7 +62,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $kind := $shared.kind | default "none" -}}
 {{- if ne $kind "none" -}}
 {{- $said = append $said (printf "global.registry.kind=%s" $kind) -}}
-{{- $bundled := dict "etcd" (printf "http://%s-etcd:2379" .Release.Name) "consul" (printf "%s-consul:8500" .Release.Name) "nacos" (printf "%s-nacos:8848" .Release.Name) -}}
+{{- $bundled := dict "etcd" (printf "http://%s-etcd:2379" .Release.Name) "consul" (printf "http://%s-consul:8500" .Release.Name) "nacos" (printf "%s-nacos:8848" .Release.Name) -}}
 {{- $address := $shared.address | default (get $bundled $kind) -}}
 {{- $found = append $found (dict "kind" $kind "address" (eq $kind "etcd" | ternary (list $address) $address)) -}}
 {{- end -}}
@@ -146,6 +146,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- else if eq $registry.kind "consul" }}
 {{- $_ := set $all "consul-host" $registry.address }}
+{{- if .Values.consul.existingSecret }}{{- $_ := set $all "consul-token-file" "/etc/lizardcd/consul/token" }}{{- end }}
+{{- if .Values.consul.caSecret }}{{- $_ := set $all "consul-ca" "/etc/lizardcd/consul-ca/ca.crt" }}{{- end }}
 {{- else if eq $registry.kind "nacos" }}
 {{- $_ := set $all "nacos-host" $registry.address }}
 {{- with .Values.nacos.namespaceId }}{{- $_ := set $all "nacos-namespace-id" . }}{{- end }}
@@ -165,6 +167,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.tls.existingSecret }}{{- $_ := set $mounts "tls" . }}{{- end }}
 {{- with .Values.etcd.existingSecret }}{{- $_ := set $mounts "etcd" . }}{{- end }}
 {{- with .Values.etcd.tlsSecret }}{{- $_ := set $mounts "etcd-tls" . }}{{- end }}
+{{- with .Values.consul.existingSecret }}{{- $_ := set $mounts "consul" . }}{{- end }}
+{{- with .Values.consul.caSecret }}{{- $_ := set $mounts "consul-ca" . }}{{- end }}
 {{- with .Values.nacos.existingSecret }}{{- $_ := set $mounts "nacos" . }}{{- end }}
 {{- $mounts | toJson -}}
 {{- end -}}

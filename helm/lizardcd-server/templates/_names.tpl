@@ -45,7 +45,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "lizardcd-server.shared" -}}
 {{- $registry := (.Values.global | default dict).registry | default dict -}}
 {{- $kind := $registry.kind | default "none" -}}
-{{- $bundled := dict "none" "" "etcd" (printf "http://%s-etcd:2379" .Release.Name) "consul" (printf "%s-consul:8500" .Release.Name) "nacos" (printf "%s-nacos:8848" .Release.Name) -}}
+{{- $bundled := dict "none" "" "etcd" (printf "http://%s-etcd:2379" .Release.Name) "consul" (printf "http://%s-consul:8500" .Release.Name) "nacos" (printf "%s-nacos:8848" .Release.Name) -}}
 {{- dict "kind" $kind "address" ($registry.address | default (get $bundled $kind)) | toJson -}}
 {{- end -}}
 
@@ -84,7 +84,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $_ := set $all "etcd-key" "/etc/lizardcd/etcd-tls/tls.key" }}
 {{- end }}
 {{- end }}
-{{- with $consul }}{{- $_ := set $all "consul-addr" . }}{{- end }}
+{{- if $consul }}
+{{- $_ := set $all "consul-addr" $consul }}
+{{- if .Values.consul.existingSecret }}{{- $_ := set $all "consul-token-file" "/etc/lizardcd/consul/token" }}{{- end }}
+{{- if .Values.consul.caSecret }}{{- $_ := set $all "consul-ca" "/etc/lizardcd/consul-ca/ca.crt" }}{{- end }}
+{{- end }}
 {{- if $nacos }}
 {{- $_ := set $all "nacos-addr" $nacos }}
 {{- with .Values.nacos.namespaceId }}{{- $_ := set $all "nacos-namespace-id" . }}{{- end }}
@@ -102,6 +106,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.agentTls.existingSecret }}{{- $_ := set $mounts "agent-tls" . }}{{- end }}
 {{- with .Values.etcd.existingSecret }}{{- $_ := set $mounts "etcd" . }}{{- end }}
 {{- with .Values.etcd.tlsSecret }}{{- $_ := set $mounts "etcd-tls" . }}{{- end }}
+{{- with .Values.consul.existingSecret }}{{- $_ := set $mounts "consul" . }}{{- end }}
+{{- with .Values.consul.caSecret }}{{- $_ := set $mounts "consul-ca" . }}{{- end }}
 {{- with .Values.nacos.existingSecret }}{{- $_ := set $mounts "nacos" . }}{{- end }}
 {{- $mounts | toJson -}}
 {{- end -}}
