@@ -1,5 +1,6 @@
 // The agent's own certificate: enrolled with a token, kept in a file, renewed at two thirds of its life while the agent
 // serves on. The key is made here and never leaves.
+import { createSecureContext } from "node:tls";
 import { experimental, type ServerCredentials } from "@grpc/grpc-js";
 import { operation } from "../contract/operation.ts";
 import { backoff, sleep } from "../process/backoff.ts";
@@ -57,13 +58,28 @@ export async function enrolledIdentity(options: EnrollOptions): Promise<Identity
 }
 
 /** A certificate that somebody else makes and renews: its three files are read again when they change. */
-export function fileIdentity(files: { certificate: string; key: string; ca: string }, read: (file: string) => string) {
-  const load = () => ({ certificate: read(files.certificate), key: read(files.key), ca: read(files.ca) });
+export function fileIdentity(
+  files: { certificate: string; key: string; ca: string },
+  read: (file: string) => string,
+  everyMs = 10_000,
+  log?: Log,
+): Identity {
+  const load = () => {
+    const next = { certificate: read(files.certificate), key: read(files.key), ca: read(files.ca) };
+    // A key that is not the certificate's is refused here, where the old pair still holds.
+    createSecureContext({ ca: next.ca, cert: next.certificate, key: next.key });
+    return next;
+  };
   const identity = fixedIdentity(load());
   const timer = setInterval(() => {
-    const next = load();
-    if (JSON.stringify(next) !== JSON.stringify(identity.current())) identity.set(next);
-  }, 10_000);
+    try {
+      const next = load();
+      if (JSON.stringify(next) !== JSON.stringify(identity.current())) identity.set(next);
+    } catch (cause) {
+      // Half written, most often: the next look finds them whole.
+      log?.warn("the certificate's files cannot be used, the old ones stay", { problem: (cause as Error).message });
+    }
+  }, everyMs);
   timer.unref();
   return {
     ...identity,

@@ -63,7 +63,8 @@ async function identityOf(
 ): Promise<Identity | undefined> {
   if (trust.from === "nowhere") return undefined;
   const serverCa = config.serverCa ? readFileSync(config.serverCa, "utf8") : undefined;
-  if (trust.from === "files") return fileIdentity(trust.files, (file) => readFileSync(file, "utf8"));
+  if (trust.from === "files")
+    return fileIdentity(trust.files, (file) => readFileSync(file, "utf8"), undefined, log("trust"));
   const store = trust.secret ? secretStore(kube, trust.secret, log("trust")) : undefined;
   return enrolledIdentity({ ...trust, store, serverCa, cluster: clusterName, log: log("trust"), signal });
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { client, endAll, eventually, login, onEnd, startTestServer, type TestServer } from "../../test/harness.ts";
 import { row, type StubAgent, startStubAgent } from "../../test/stub-agent.ts";
 import { failures } from "../contract/errors.ts";
+import { operations } from "../contract/operation.ts";
 
 let server: TestServer;
 let eu: StubAgent;
@@ -430,6 +431,34 @@ describe("announcing to the server", () => {
     expect(answer.status).toBe(400);
     expect(((await answer.json()) as { message: string }).message).toContain("lizardcd-agent..*");
   });
+});
+
+test("every operation of the contract that has a path is mounted", async () => {
+  const whole = await startTestServer({ trust: { lifeMs: 86_400_000 } });
+  for (const { id, http } of operations) {
+    if (!http) continue;
+    const path = http.path.replace(/\{(\w+)\}/g, (_, name: string) => ({ resource: "deployments" })[name] ?? "x");
+    const answer = await fetch(`${whole.url}${path}`, {
+      method: http.method,
+      headers: { accept: "application/json" },
+    });
+    const { code } = (await answer.json()) as { code: string };
+    // Who is nobody is told so; what is not mounted would answer that there is nothing.
+    expect([id, ["session.missing", "token.join_wrong", "request.invalid"].includes(code) ? "mounted" : code]).toEqual([
+      id,
+      "mounted",
+    ]);
+  }
+});
+
+test("a form that fails leads back to the page it stands on", async () => {
+  const answer = await server.client.page("/clusters/dead-1/namespaces/shop/deployments/web/restart", {
+    form: {},
+    headers: { referer: `${server.url}/workloads?cluster=dead-1` },
+  });
+  expect(answer.status).toBe(503);
+  expect(answer.body).toContain('href="/workloads?cluster=dead-1"');
+  expect(answer.body).not.toContain('href="/clusters/dead-1/namespaces/shop/deployments/web/restart"');
 });
 
 describe("the rest of the doors", () => {

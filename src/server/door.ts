@@ -41,7 +41,7 @@ export function contextOf(request: Request, settings: PageSettings, actor?: Acto
   return {
     lang: languageOf(request.headers.get("accept-language") ?? undefined, cookieOf(request, "lang")),
     theme: theme === "light" || theme === "dark" ? theme : undefined,
-    path: `${url.pathname}${url.search}`,
+    path: pathOf(request, url),
     user: actor && { username: actor.username, role: actor.role, firstPassword: actor.firstPassword },
     simulated: settings.simulated(),
     insecure: settings.insecure,
@@ -51,4 +51,12 @@ export function contextOf(request: Request, settings: PageSettings, actor?: Acto
     now: settings.clock(),
     version: settings.version,
   };
+}
+
+/** Where "again" and "back" lead: the page itself, or after a form the page that it stands on. */
+function pathOf({ method, headers }: Request, { pathname, search, host }: URL): string {
+  if (method === "GET") return `${pathname}${search}`;
+  const from = headers.get("referer") ?? "";
+  const page = URL.canParse(from) ? new URL(from) : undefined;
+  return page?.host === host ? `${page.pathname}${page.search}` : "/fleet";
 }

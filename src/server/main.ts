@@ -53,5 +53,5 @@ function givenCertificates({ tlsCa, tlsCert, tlsKey }: ServerConfig) {
   if (!tlsCa || !tlsCert || !tlsKey)
     throw new SettingInvalid("--tls.ca, --tls.cert and --tls.key go together: give all three");
   const file = (path: string) => readFileSync(path, "utf8");
-  return { ca: file(tlsCa), certificate: file(tlsCert), key: file(tlsKey) };
+  return () => ({ ca: file(tlsCa), certificate: file(tlsCert), key: file(tlsKey) });
 }

@@ -62,32 +62,37 @@ export interface TrustOptions {
   joinToken: string;
   /** Milliseconds an agent's certificate lives. */
   lifeMs: number;
-  /** An authority and a certificate of one's own, PEM; then nothing is signed here. */
-  given?: { ca: string } & Pair;
+  /** Reads an authority and a certificate of one's own, PEM; then nothing is signed here. Read again every 10 s. */
+  given?: () => { ca: string } & Pair;
   clock: () => number;
   log: Log;
 }
 
 const ownLifeMs = 90 * 86_400_000;
+const renewEveryMs = 12 * 3_600_000;
+const lookEveryMs = 10_000;
 const tokenVersion = "lz1";
 const pinLength = 32;
 
 export async function createTrust({ data, store, joinToken, lifeMs, given, clock, log }: TrustOptions): Promise<Trust> {
   const authority = given ? undefined : await openOwn(data, log);
-  let own: Pair = given ?? (await ownCertificate(authority!, data));
-  const ca = given?.ca ?? authority!.certificate;
+  let { ca, ...own } = given?.() ?? { ca: authority!.certificate, ...(await ownCertificate(authority!, data)) };
   /** Shared by all connections until the certificate is renewed. */
   let context: SecureContext | undefined;
   const revoked = new Set(await store.trust.revoked(clock()));
   const listeners: ((cluster: string) => void)[] = [];
-  const renewal = setInterval(() => void renewOwn(), 12 * 3_600_000);
+  const renewal = setInterval(() => void renewOwn(), authority ? renewEveryMs : lookEveryMs);
   renewal.unref();
 
   async function renewOwn(): Promise<void> {
-    if (!authority) return;
     try {
-      own = await ownCertificate(authority, data);
+      const next = given?.() ?? { ca, ...(await ownCertificate(authority!, data)) };
+      if (next.certificate === own.certificate && next.ca === ca) return;
+      // Refused here, where the old ones still hold.
+      createSecureContext({ ca: next.ca, cert: next.certificate, key: next.key });
+      ({ ca, ...own } = next);
       context = undefined;
+      log.info("the server's own certificate is a new one");
     } catch (cause) {
       log.error("the server's own certificate cannot be renewed", { problem: String(cause) });
     }
@@ -157,7 +162,9 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
   }
 
   return {
-    ca,
+    get ca() {
+      return ca;
+    },
     signs: authority !== undefined,
     credentials(key, onPeer) {
       context ??= createSecureContext({ ca, cert: own.certificate, key: own.key, minVersion: "TLSv1.3" });

@@ -1,10 +1,11 @@
 // Who may call whom: enrolment, mutual TLS, the tunnel, and what happens to those who are not who they say.
 import { afterEach, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
-import { EnrollmentFailed, enrolledIdentity, type Identity } from "../../src/agent/identity.ts";
+import { EnrollmentFailed, enrolledIdentity, fileIdentity, type Identity } from "../../src/agent/identity.ts";
 import { createKube } from "../../src/agent/kube.ts";
 import { accessFromKubeconfig } from "../../src/agent/kubeconfig.ts";
 import { startAgent } from "../../src/agent/server.ts";
@@ -142,6 +143,49 @@ describe("an enrolled agent", () => {
       (state) => state === "lost",
     );
     expect((await server.client.post("/agents/revocations", { cluster: "eu-1" })).status).toBe(404);
+  });
+});
+
+describe("certificates that somebody else makes", () => {
+  test("are trusted by the names they carry, and read again on both sides when they change", async () => {
+    const kept = await createAuthority();
+    const authority = openAuthority(kept);
+    let own = await authority.own(day);
+    const server = await startTestServer({
+      trust: { lifeMs: day, given: () => ({ ca: kept.certificate, certificate: own.certificate, key: own.key }) },
+    });
+    const folder = await temp();
+    const files = { ca: join(folder, "ca.crt"), certificate: join(folder, "tls.crt"), key: join(folder, "tls.key") };
+    const issue = async () => {
+      const { key, request } = await newRequest();
+      const { certificate } = await authority.sign(request, { cluster: "eu-1", namespaces: ["*"] }, day);
+      await Bun.write(files.ca, kept.certificate);
+      await Bun.write(files.certificate, certificate);
+      await Bun.write(files.key, key);
+      return certificate;
+    };
+    await issue();
+    const identity = fileIdentity(files, (file) => readFileSync(file, "utf8"), 50);
+    onEnd(() => identity.stop());
+    await agentFor(server, "eu-1", identity, "address");
+    await eventually(
+      () => clusterState(server, "eu-1"),
+      (state) => state === "ok",
+    );
+    const renewed = await issue();
+    own = await authority.own(day);
+    await eventually(
+      async () => (await identity.proof("x")).certificate,
+      (certificate) => certificate === renewed,
+    );
+    for (const { address } of endpoints(server)) server.pool.drop(address);
+    expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
+    const { body } = await server.client.post("/agents/certificates", {
+      token: server.joinToken,
+      cluster: "eu-1",
+      request: (await newRequest()).request,
+    });
+    expect(body.code).toBe("certificate.request_invalid");
   });
 });
 
