@@ -32,7 +32,8 @@ etcd:
 consul:
   ports: { http: 8500 }
   port: http
-  path: /v1/status/leader
+  # Answers only once there is a leader.
+  path: /v1/catalog/nodes
   user: 100
   command:
     - consul
