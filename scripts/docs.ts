@@ -19,8 +19,8 @@ const exits: Record<string, string> = {
   forbidden: "the user may not do this",
   notFound: "the object, cluster or path does not exist",
   unreachable: "the server, an agent or a cluster does not answer; what was heard from others is printed",
-  unhealthy: "kept for commands that wait until a workload is healthy; none does yet",
-  timedOut: "no answer within `--timeout`",
+  unhealthy: "the workload that was waited for failed, passed its deadline, or is held back",
+  timedOut: "no answer within `--timeout`, or not healthy within it",
   interrupted: "interrupted",
 };
 

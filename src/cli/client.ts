@@ -12,6 +12,8 @@ import { type Failure, FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { Lang } from "../words/words.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exit, Refused } from "./exit.ts";
+import type { Terminal } from "./terminal.ts";
+import { unreachable } from "./unreachable.ts";
 import { tell } from "./words.ts";
 
 export interface Answer {
@@ -24,36 +26,38 @@ export interface CallOptions {
   timeoutMs: number;
   lang: Lang;
   version: string;
+  /** Told what Ctrl-C would mean while a change is under way. */
+  terminal?: Pick<Terminal, "onInterrupt">;
 }
 
 /** @throws Refused with the server's failure; CommandFailed where it cannot be reached or is no server of ours. */
 export async function call(
-  { server, token }: Context,
+  context: Context,
   operation: Operation,
   input: Message,
   options: CallOptions,
 ): Promise<Answer> {
+  const { server, token } = context;
   const { path, body } = requestOf(operation, input);
-  const { lang, timeoutMs } = options;
+  const { lang, terminal = {} } = options;
   let status: number;
   let text: string;
+  if (operation.audited) terminal.onInterrupt = tell(lang, "server.outcomeUnknownNext");
   try {
-    const response = await fetch(server + path, {
+    const response = await request(context, path, options, {
       method: operation.http!.method,
       headers: {
-        accept: "application/json",
-        "user-agent": `lizardcd-cli/${options.version}`,
         ...(token ? { authorization: `Bearer ${token}` } : {}),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       body,
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
     });
     status = response.status;
     text = await response.text();
   } catch (cause) {
-    throw unreachable(server, operation, cause, options);
+    throw await unreachable(context, operation.audited, cause, options);
+  } finally {
+    terminal.onInterrupt = undefined;
   }
   const json = parse(text);
   if (status === 200 && json) return { json, message: read(operation.method.output, json) };
@@ -64,6 +68,22 @@ export async function call(
     tell(lang, "server.foreign", { server, status }),
     tell(lang, "server.unreachableNext"),
   );
+}
+
+/** Any path of the server; rejects as fetch does. */
+export function request(
+  { server, ca }: Pick<Context, "server" | "ca">,
+  path: string,
+  { version, timeoutMs }: Pick<CallOptions, "version" | "timeoutMs">,
+  init: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Response> {
+  return fetch(server + path, {
+    ...init,
+    headers: { accept: "application/json", "user-agent": `lizardcd-cli/${version}`, ...init.headers },
+    redirect: "manual",
+    signal: AbortSignal.timeout(timeoutMs),
+    ...(ca ? { tls: { ca } } : {}),
+  });
 }
 
 /** What travels where: the path's fields in the path, the others in the body or the query. */
@@ -81,25 +101,6 @@ export function requestOf(operation: Operation, input: Message): { path: string;
   if (http.body) return { path, body: JSON.stringify(left) };
   const query = search(Object.entries(left));
   return { path: query ? `${path}?${query}` : path };
-}
-
-function unreachable(server: string, operation: Operation, cause: unknown, { lang, timeoutMs }: CallOptions) {
-  const { name, message } = cause as Error;
-  if (name === "TimeoutError") {
-    return new CommandFailed(
-      exit.timedOut,
-      tell(lang, "server.timedOut", { server, seconds: timeoutMs / 1000 }),
-      tell(lang, operation.audited ? "server.outcomeUnknownNext" : "server.timedOutNext"),
-      { cause },
-    );
-  }
-  const problem = message.replace(/\. ?(Is the computer able to access the url\?|.*verbose.*)$/, "");
-  return new CommandFailed(
-    exit.unreachable,
-    tell(lang, "server.unreachable", { server, problem }),
-    tell(lang, "server.unreachableNext"),
-    { cause },
-  );
 }
 
 function parse(text: string): Record<string, unknown> | undefined {

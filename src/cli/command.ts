@@ -1,97 +1,13 @@
-// Commands, built from the contract: an operation's words, its fields as flags, and what was written as its input.
-import { type DescField, ScalarType } from "@bufbuild/protobuf";
-import { type Operation, operations } from "../contract/operation.ts";
+// What was written, as a command with its flags and as its operation's input.
+import type { Operation } from "../contract/operation.ts";
 import { type Given, inputOf } from "../contract/request.ts";
-import { ruleOf } from "../contract/rules.ts";
 import { type FlagShape, nearest, type Parsed, parseFlags, UsageInvalid } from "../process/flags.ts";
 import type { Lang } from "../words/words.ts";
+import { type Command, commandOf, commands, everywhere, type Field, resources } from "./catalogue.ts";
 import { CommandFailed, exit } from "./exit.ts";
-import { type CliCode, tell } from "./words.ts";
+import { tell } from "./words.ts";
 
-export interface Command {
-  /** "set image". */
-  words: string;
-  summary: string;
-  /** Missing on what needs no server. */
-  operation?: Operation;
-  positional: readonly Field[];
-  flags: readonly Field[];
-}
-
-export interface Field extends FlagShape {
-  /** The input's field; undefined for flags that only the command line has. */
-  field?: DescField;
-  required?: boolean;
-  help: (lang: Lang) => string;
-}
-
-const asText = (code: CliCode) => (lang: Lang) => tell(lang, code as "required");
-
-/** Flags of every command. */
-export const everywhere: readonly Field[] = [
-  { name: "server", short: "s", help: asText("flag.server") },
-  { name: "token", help: asText("flag.token") },
-  { name: "output", short: "o", help: asText("flag.output") },
-  { name: "no-headers", boolean: true, help: asText("flag.noHeaders") },
-  { name: "timeout", help: asText("flag.timeout") },
-  { name: "help", short: "h", boolean: true, help: asText("flag.help") },
-];
-
-/** Names and letters of flags, where the field's own name is not what one would type. */
-const spelling: Record<string, { name?: string; short?: string }> = {
-  cluster: { short: "c" },
-  namespace: { short: "n" },
-  label_selector: { short: "l" },
-  username: { short: "u" },
-  q: { name: "find", short: "q" },
-};
-
-export const commands: readonly Command[] = [
-  ...operations.filter(({ command, http }) => command !== "" && http).map(ofOperation),
-  { words: "version", summary: "", positional: [], flags: [] },
-];
-
-function ofOperation(operation: Operation): Command {
-  const fields = operation.method.input.fields.filter((field) => !ruleOf(field)?.secret).map(flagOf);
-  if (operation.id === "user.login") return login(operation, fields);
-  return {
-    words: operation.command,
-    summary: operation.summary,
-    operation,
-    positional: operation.arguments.map((name) => fields.find(({ field }) => field!.name === name)!),
-    flags: fields,
-  };
-}
-
-function login(operation: Operation, fields: Field[]): Command {
-  const username = fields.find(({ name }) => name === "username")!;
-  return {
-    words: operation.command,
-    summary: operation.summary,
-    operation,
-    positional: [{ name: "url", help: asText("flag.server") }],
-    flags: [
-      { ...username, required: false, help: asText("flag.username") },
-      { name: "password-stdin", boolean: true, help: asText("flag.passwordStdin") },
-    ],
-  };
-}
-
-function flagOf(field: DescField): Field {
-  const rule = ruleOf(field);
-  const { name, short } = spelling[field.name] ?? {};
-  return {
-    name: name ?? field.name.replaceAll("_", "-"),
-    short,
-    boolean: field.fieldKind === "scalar" && field.scalar === ScalarType.BOOL,
-    field,
-    required: rule?.required && field.name !== "resource",
-    help: (lang) =>
-      [rule?.means, rule?.in.length ? tell(lang, "oneOf", { values: rule.in.join(", ") }) : ""]
-        .filter(Boolean)
-        .join("; "),
-  };
-}
+export { type Command, commands, everywhere, type Field } from "./catalogue.ts";
 
 export interface Asked {
   /** Undefined for help about all commands. */
@@ -99,31 +15,44 @@ export interface Asked {
   flags: Map<string, string[]>;
   rest: string[];
   help: boolean;
+  /** One object as a row of its list: `get deploy web`. */
+  asRow?: boolean;
+}
+
+/** What a context says where a command names none. */
+export interface Defaults {
+  cluster?: string;
+  namespace?: string;
 }
 
 /** @throws CommandFailed (usage) */
 export function ask(argv: readonly string[], lang: Lang): Asked {
-  const shapes = new Map<string, Field>();
-  for (const flag of [...commands.flatMap(({ flags }) => flags), ...everywhere]) shapes.set(flag.name, flag);
-  const parsed = parse(argv, [...shapes.values(), { name: "version", boolean: true }], lang);
+  const parsed = parse(argv, allFlags(), lang);
   const flags = new Map<string, string[]>();
   for (const { name, value } of parsed.flags) flags.set(name, [...(flags.get(name) ?? []), value]);
   const help = flags.get("help")?.at(-1) === "true" || parsed.rest[0] === "help";
   const words = parsed.rest[0] === "help" ? parsed.rest.slice(1) : parsed.rest;
-  if (flags.has("version")) return { command: find("version"), flags, rest: [], help: false };
+  if (flags.has("version")) return { command: commandOf("version"), flags, rest: [], help: false };
   if (words.length === 0) return { flags, rest: [], help: true };
-  const { command, rest, given } = resolve(words, lang, help);
+  const { command, rest, given, asRow } = resolve(words, lang, help);
   for (const [name, value] of Object.entries(given)) if (!flags.has(name)) flags.set(name, [value]);
   const own = new Set([...(command?.flags ?? []), ...everywhere].map(({ name }) => name));
   for (const { name, written } of parsed.flags) {
     if (command && !own.has(name))
       throw usage(command, tell(lang, "command.foreign", { command: command.words, flag: written }), lang);
   }
-  return { command, flags, rest, help };
+  return { command, flags, rest, help, asRow };
+}
+
+/** The flags of all commands, each once. */
+export function allFlags(): FlagShape[] {
+  const shapes = new Map<string, Field>();
+  for (const flag of [...commands.flatMap(({ flags }) => flags), ...everywhere]) shapes.set(flag.name, flag);
+  return [...shapes.values(), { name: "version", boolean: true }];
 }
 
 /** @throws CommandFailed (usage) for arguments that lack or are too many, or values that the contract does not take. */
-export function inputFrom({ command, flags, rest }: Asked & { command: Command }, lang: Lang) {
+export function inputFrom({ command, flags, rest }: Asked & { command: Command }, lang: Lang, defaults: Defaults = {}) {
   const { operation, positional } = command;
   if (!operation) throw new Error(`${command.words} has no operation`);
   const given: Given = {};
@@ -132,11 +61,13 @@ export function inputFrom({ command, flags, rest }: Asked & { command: Command }
     if (!values || !field) continue;
     given[field.name] = field.fieldKind === "list" ? values.flatMap((value) => value.split(",")) : values.at(-1);
   }
-  if (rest.length > positional.length) {
-    throw usage(command, tell(lang, "command.extra", { word: JSON.stringify(rest[positional.length]) }), lang);
+  const words = takesResource(operation) ? joined(rest) : rest;
+  if (words.length > positional.length) {
+    throw usage(command, tell(lang, "command.extra", { word: JSON.stringify(words[positional.length]) }), lang);
   }
   for (const [index, { field }] of positional.entries())
-    if (rest[index] !== undefined) given[field!.name] = rest[index];
+    if (words[index] !== undefined && field) given[field.name] = words[index];
+  fromContext(given, operation, defaults, flags.get("all-namespaces")?.at(-1) === "true");
   shortForms(given, operation);
   for (const { name, field, required } of command.flags) {
     if (!required || given[field!.name] !== undefined) continue;
@@ -153,16 +84,27 @@ export function spelled(command: Command | undefined, jsonName: string): string 
   return command!.positional.some(({ name }) => name === flag.name) ? flag.name.toUpperCase() : `--${flag.name}`;
 }
 
-const resources: Record<string, string> = {
-  deployment: "deployments",
-  deploy: "deployments",
-  statefulset: "statefulsets",
-  sts: "statefulsets",
-  daemonset: "daemonsets",
-  ds: "daemonsets",
-};
+/** A length of time in milliseconds. @throws CommandFailed (usage) */
+export function timeoutOf({ flags }: Pick<Asked, "flags">, lang: Lang, standard = "30s"): number {
+  const value = flags.get("timeout")?.at(-1) ?? standard;
+  const [, number, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value) ?? [];
+  const ms = Number(number) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit as "s"];
+  if (ms > 0 && ms <= 86_400_000) return ms;
+  throw new CommandFailed(exit.usage, tell(lang, "timeout.wrong", { value: JSON.stringify(value) }));
+}
 
 const resourceOf = (word: string) => resources[word.toLowerCase()] ?? word;
+
+function takesResource({ method }: Operation): boolean {
+  return method.input.fields.some(({ name, fieldKind }) => name === "resource" && fieldKind === "scalar");
+}
+
+/** "deploy web" is "deploy/web". */
+function joined(words: readonly string[]): readonly string[] {
+  const [first = "", second, ...others] = words;
+  if (second === undefined || !Object.hasOwn(resources, first.toLowerCase())) return words;
+  return [`${first}/${second}`, ...others];
+}
 
 /** "deploy/web" is a resource and a name; without one it is a Deployment. */
 function shortForms(given: Given, { method }: Operation): void {
@@ -179,40 +121,53 @@ function shortForms(given: Given, { method }: Operation): void {
   given.resource ??= "deployments";
 }
 
-function find(words: string): Command | undefined {
-  return commands.find((command) => command.words === words);
+/** Only where workloads are looked at or changed: nobody's certificate is revoked because a context names a cluster. */
+function fromContext(given: Given, { noun, id }: Operation, defaults: Defaults, everywhere: boolean): void {
+  if (noun !== "workload" && noun !== "namespace" && id !== "fleet.listWorkloads") return;
+  if (noun !== "namespace" && !everywhere && given.namespace === undefined) given.namespace = defaults.namespace;
+  given.cluster ??= defaults.cluster;
+  // "-c '*'" is every cluster, whatever the context says.
+  if (Array.isArray(given.cluster) && given.cluster.includes("*")) given.cluster = undefined;
 }
 
-function resolve(
-  words: readonly string[],
-  lang: Lang,
-  help: boolean,
-): { command?: Command; rest: string[]; given: Record<string, string> } {
+interface Resolved {
+  command?: Command;
+  rest: string[];
+  given: Record<string, string>;
+  asRow?: boolean;
+}
+
+function resolve(words: readonly string[], lang: Lang, help: boolean): Resolved {
+  const ofKind = kindOf(words);
+  if (ofKind) return ofKind;
   for (let length = Math.min(2, words.length); length > 0; length--) {
-    const command = find(words.slice(0, length).join(" "));
+    const command = commandOf(words.slice(0, length).join(" "));
     if (command) return { command, rest: words.slice(length), given: {} };
-  }
-  // "get deploy" lists the workloads of that kind.
-  const resource = words[0] === "get" && words[1] ? resourceOf(words[1]) : undefined;
-  if (resource && Object.values(resources).includes(resource)) {
-    return { command: find("get workloads"), rest: words.slice(2), given: { resource } };
   }
   if (help) return { rest: [], given: {} };
   const written = words.slice(0, 2).join(" ");
-  const near =
-    nearest(
-      written,
-      commands.map((command) => command.words),
-    ) ??
-    nearest(
-      words[0]!,
-      commands.map((command) => command.words),
-    );
+  const known = commands.flatMap((command) => [command.words, ...(command.aliases ?? [])]);
+  const near = nearest(written, known) ?? nearest(words[0]!, known);
   throw new CommandFailed(
     exit.usage,
     tell(lang, "command.none", { words: JSON.stringify(written) }),
     near ? tell(lang, "command.near", { near }) : tell(lang, "command.help"),
   );
+}
+
+/** "get deploy" lists the workloads of that kind, "get deploy web" and "get deploy/web" show one as a row of that list. */
+function kindOf([first, second = "", ...rest]: readonly string[]): Resolved | undefined {
+  if (first === "describe" && second === "workloads") return { command: commandOf("describe"), rest, given: {} };
+  if (first !== "get") return undefined;
+  const [kind = "", name] = second.split("/");
+  const all = kind.split(",").map((one) => (Object.hasOwn(resources, one.toLowerCase()) ? resourceOf(one) : undefined));
+  if (all.includes(undefined)) return undefined;
+  const resource = all.join(",");
+  if (name === undefined && rest.length === 0) {
+    return { command: commandOf("get workloads"), rest: [], given: { resource } };
+  }
+  const one = name === undefined ? rest : [name, ...rest];
+  return { command: commandOf("get workload"), rest: [...one], given: { resource }, asRow: true };
 }
 
 function parse(argv: readonly string[], shapes: readonly FlagShape[], lang: Lang): Parsed {

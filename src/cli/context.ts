@@ -1,39 +1,88 @@
-// Which server, and with which token: flags, else the environment, else what login kept in a file of mode 0600.
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+// Which server, and with which token: flags, else the environment, else what was kept in a file of mode 0600, of which
+// the tool before this one kept another.
+import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Lang } from "../words/words.ts";
 import { CommandFailed, exit } from "./exit.ts";
+import type { Env } from "./terminal.ts";
 import { tell } from "./words.ts";
 
-export type Env = Record<string, string | undefined>;
-
-/** What login keeps. */
-export interface Session {
+/** One server as it is kept, under a name. */
+export interface Kept {
   server: string;
   username: string;
   /** Empty after signing out: the server stays known. */
   token: string;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch; 0 where it is not known. */
   expires: number;
+  /** PEM: who signed the server's certificate, where the system does not know. */
+  ca?: string;
+  /** What commands mean that name none. */
+  cluster?: string;
+  namespace?: string;
+}
+
+export interface Contexts {
+  current: string;
+  contexts: Record<string, Kept>;
+  /** What is wrong with the file, without being a reason to stop: one sentence each. */
+  warnings: string[];
 }
 
 export interface Context {
   server: string;
   /** Empty where nobody is signed in. */
   token: string;
+  ca?: string;
 }
 
-export function contextPath({ XDG_CONFIG_HOME, HOME }: Env): string {
-  return join(XDG_CONFIG_HOME || join(HOME || ".", ".config"), "lizardcd", "config.yaml");
+/** What the command line says of it. */
+export interface Named {
+  server?: string;
+  token?: string;
+  context?: string;
+  /** A file. */
+  serverCa?: string;
+}
+
+export const namedIn = (flags: ReadonlyMap<string, string[]>): Named => ({
+  server: flags.get("server")?.at(-1),
+  token: flags.get("token")?.at(-1),
+  context: flags.get("context")?.at(-1),
+  serverCa: flags.get("server-ca")?.at(-1),
+});
+
+export function contextPath({ XDG_CONFIG_HOME, HOME, APPDATA, USERPROFILE }: Env): string {
+  const folder = XDG_CONFIG_HOME || (!HOME && APPDATA) || join(HOME || USERPROFILE || ".", ".config");
+  return join(folder, "lizardcd", "config.yaml");
+}
+
+/** Where the tool before this one kept its server and token. */
+export function olderPath({ HOME, USERPROFILE }: Env): string {
+  return join(HOME || USERPROFILE || ".", ".lizardcd-cli.yaml");
 }
 
 /** A token is shown only to the server it was made by. */
-export function contextOf(flags: { server?: string; token?: string }, env: Env, lang: Lang): Context {
-  const kept = readSession(env, lang);
-  const named = flags.server || env.LIZARDCD_SERVER;
-  if (!named && !kept) throw new CommandFailed(exit.usage, tell(lang, "server.none"), tell(lang, "server.next"));
-  const server = named ? serverOf(named, lang) : kept!.server;
-  return { server, token: flags.token || env.LIZARDCD_TOKEN || (kept?.server === server ? kept.token : "") };
+export function contextOf(named: Named, env: Env, lang: Lang): Context {
+  const { current, contexts } = readContexts(env, lang);
+  const address = named.server || (named.context ? undefined : env.LIZARDCD_SERVER);
+  if (named.context && !contexts[named.context]) throw noContext(named.context, contexts, lang);
+  const own = contexts[named.context ?? current];
+  if (!address && !own) throw new CommandFailed(exit.usage, tell(lang, "server.none"), tell(lang, "server.next"));
+  const server = address ? serverOf(address, lang) : own!.server;
+  const kept = own?.server === server ? own : Object.values(contexts).find((one) => one.server === server);
+  const file = named.serverCa || env.LIZARDCD_SERVER_CA;
+  return {
+    server,
+    token: named.token || env.LIZARDCD_TOKEN || kept?.token || "",
+    ca: file ? readCa(file, lang) : kept?.ca,
+  };
+}
+
+export function noContext(name: string, contexts: Contexts["contexts"], lang: Lang): CommandFailed {
+  const names = Object.keys(contexts).join(", ");
+  const next = names ? tell(lang, "context.known", { names }) : tell(lang, "server.next");
+  return new CommandFailed(exit.usage, tell(lang, "context.none", { name: JSON.stringify(name) }), next);
 }
 
 /** "127.0.0.1:5117" and "http://127.0.0.1:5117/" are one server. */
@@ -46,29 +95,102 @@ export function serverOf(text: string, lang: Lang): string {
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
 }
 
-export function readSession(env: Env, lang: Lang): Session | undefined {
-  const path = contextPath(env);
+/** PEM. @throws CommandFailed (usage) */
+export function readCa(file: string, lang: Lang): string {
+  const wrong = (problem: string, cause?: unknown) =>
+    new CommandFailed(exit.usage, tell(lang, "ca.wrong", { file, problem }), tell(lang, "ca.next"), { cause });
+  let text: string;
   try {
-    const { server, username, token, expires } = (Bun.YAML.parse(readFileSync(path, "utf8")) ?? {}) as Partial<Session>;
-    if (!server) return undefined;
-    return { server, token: token ?? "", username: username ?? "", expires: expires ?? 0 };
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    throw wrong((cause as Error).message, cause);
+  }
+  if (!/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.test(text)) throw wrong(tell(lang, "ca.noPem"));
+  return text;
+}
+
+export function readContexts(env: Env, lang: Lang): Contexts {
+  const path = contextPath(env);
+  const text = read(path, lang);
+  if (text === undefined) return readOlder(env, lang);
+  const root = parse(text, path, lang) as { current?: string; contexts?: Record<string, Partial<Kept>> };
+  const contexts = Object.entries(root.contexts ?? {}).map(([name, kept]) => [
+    name,
+    {
+      ...kept,
+      server: kept.server ?? "",
+      username: kept.username ?? "",
+      token: kept.token ?? "",
+      expires: kept.expires ?? 0,
+    },
+  ]);
+  return { current: root.current ?? "", contexts: Object.fromEntries(contexts), warnings: guard(path, lang) };
+}
+
+/** Written whole or not at all. */
+export function writeContexts({ current, contexts }: Pick<Contexts, "current" | "contexts">, env: Env, lang: Lang) {
+  writePrivate(contextPath(env), { current, contexts }, lang);
+}
+
+export function writePrivate(path: string, content: object, lang: Lang): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const fresh = `${path}.${process.pid}`;
+    writeFileSync(fresh, `${Bun.YAML.stringify(content, null, 2)}\n`, { mode: 0o600 });
+    chmodSync(fresh, 0o600);
+    renameSync(fresh, path);
+  } catch (cause) {
+    throw failed("context.unwritable", path, cause, lang);
+  }
+}
+
+interface Older {
+  lizardcd?: { server?: { url?: string }; auth?: { access_token?: string; username?: string } };
+}
+
+/** The file of the tool before this one, as a context. */
+export function readOlder(env: Env, lang: Lang, path = olderPath(env)): Contexts {
+  const text = read(path, lang);
+  const none: Contexts = { current: "", contexts: {}, warnings: [] };
+  if (text === undefined) return none;
+  const { server, auth } = (parse(text, path, lang) as Older).lizardcd ?? {};
+  if (!server?.url) return none;
+  const kept = { server: serverOf(server.url, lang), username: auth?.username ?? "", token: auth?.access_token ?? "" };
+  return { current: "lzcli", contexts: { lzcli: { ...kept, expires: 0 } }, warnings: guard(path, lang) };
+}
+
+function read(path: string, lang: Lang): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw failed("context.unreadable", path, cause, lang);
   }
 }
 
-export function writeSession(session: Session, env: Env, lang: Lang): void {
-  const path = contextPath(env);
+function parse(text: string, path: string, lang: Lang): object {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const fresh = `${path}.${process.pid}`;
-    writeFileSync(fresh, `${Bun.YAML.stringify(session, null, 2)}\n`, { mode: 0o600 });
-    chmodSync(fresh, 0o600);
-    renameSync(fresh, path);
+    const root: unknown = Bun.YAML.parse(text) ?? {};
+    if (typeof root !== "object" || Array.isArray(root)) throw new Error(tell(lang, "context.noKeys"));
+    return root as object;
   } catch (cause) {
-    throw failed("context.unwritable", path, cause, lang);
+    throw failed("context.unreadable", path, cause, lang);
   }
+}
+
+/**
+ * As ssh does with its files: what somebody else owns or may write is not used, what others may read is told.
+ * @throws CommandFailed
+ */
+function guard(path: string, lang: Lang): string[] {
+  const me = process.getuid?.();
+  // Windows has no owner and mode in this sense.
+  if (me === undefined) return [];
+  const { uid, mode } = statSync(path);
+  const next = tell(lang, "context.ownNext", { path });
+  if (uid !== me && uid !== 0) throw new CommandFailed(exit.failed, tell(lang, "context.notOwn", { path, uid }), next);
+  if (mode & 0o022) throw new CommandFailed(exit.failed, tell(lang, "context.writable", { path }), next);
+  return mode & 0o044 ? [`${tell(lang, "context.readable", { path })} ${next}`] : [];
 }
 
 function failed(code: "context.unreadable" | "context.unwritable", path: string, cause: unknown, lang: Lang) {

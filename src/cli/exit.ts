@@ -11,6 +11,7 @@ export const exit = {
   unreachable: 6,
   unhealthy: 7,
   timedOut: 124,
+  interrupted: 130,
 } as const;
 
 export type Exit = (typeof exit)[keyof typeof exit];

@@ -1,6 +1,6 @@
 // Help, made from the commands: nothing of it is written twice.
 import type { Lang } from "../words/words.ts";
-import { type Command, commands, everywhere, type Field } from "./command.ts";
+import { type Command, commands, everywhere, type Field, summaryOf } from "./catalogue.ts";
 import { tell } from "./words.ts";
 
 export function helpText(command: Command | undefined, lang: Lang): string {
@@ -24,20 +24,17 @@ ${tell(lang, "more")}
 function ofCommand(command: Command, lang: Lang): string {
   const positional = new Set(command.positional.map(({ name }) => name));
   const own = command.flags.filter(({ name }) => !positional.has(name));
+  const also = command.aliases?.map((words) => `lizardcd ${words}`).join(", ");
   return `${summaryOf(command, lang)}
 
 ${tell(lang, "usage")} lizardcd ${usageOf(command)} [flags]
-
+${also ? `${tell(lang, "also", { words: also })}\n` : ""}
 ${own.length > 0 ? `${tell(lang, "flags")}\n${flagLines(own, lang)}\n` : ""}${tell(lang, "everywhere")}
 ${flagLines(everywhere, lang)}`;
 }
 
 function usageOf({ words, positional }: Command): string {
   return [words, ...positional.map(({ name }) => name.toUpperCase())].join(" ");
-}
-
-function summaryOf({ summary, words }: Command, lang: Lang): string {
-  return summary || (words === "version" ? tell(lang, "command.version") : "");
 }
 
 function flagLines(flags: readonly Field[], lang: Lang): string {

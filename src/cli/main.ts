@@ -1,7 +1,16 @@
 #!/usr/bin/env bun
-// The binary `lizardcd`.
+// The binary `lizardcd`, and `lzcli` where it is called by that name.
 import { build } from "../process/version.ts";
-import { run } from "./run.ts";
 import { processTerminal } from "./terminal.ts";
 
-process.exit(await run(process.argv.slice(2), { env: process.env, terminal: processTerminal(), version: build }));
+const argv = process.argv.slice(2);
+const terminal = processTerminal(process.env);
+
+process.exit(await main());
+
+async function main(): Promise<number> {
+  const world = { env: process.env, terminal, version: build };
+  // A link keeps its own name in argv0; the file it leads to does not know it.
+  if (/(^|[\\/])lzcli(\.exe)?$/i.test(process.argv0)) return (await import("./older.ts")).runOlder(argv, world);
+  return (await import("./run.ts")).run(argv, world);
+}

@@ -1,63 +1,132 @@
 // Text for a terminal or a pipe: tables by display width, and nothing in them that a terminal would obey.
 
+export type Tone = "good" | "busy" | "bad" | "quiet";
+
 export interface Column<Row> {
   head: string;
   value: (row: Row) => string;
   right?: boolean;
   /** Gives way first where a line is wider than the terminal. */
   flexible?: boolean;
+  /** Shown by `-o wide` alone. */
+  wide?: boolean;
+  /** How it is coloured, where colours are shown. */
+  tone?: (row: Row) => Tone | undefined;
 }
 
 export interface TableOptions {
   /** Of the terminal; undefined where the output is not one: nothing is cut. */
   columns?: number;
   headers?: boolean;
+  /** With the columns that are left out otherwise; nothing is cut. */
+  wide?: boolean;
+  color?: boolean;
+  /** Widths so far, of a table that goes on: its columns stay where they are, also those that are empty. */
+  layout?: number[];
 }
 
 const gap = 2;
 const narrowest = 8;
+const colors: Record<Tone, string> = { good: "32", busy: "33", bad: "31", quiet: "2" };
 
 /** Lines with their line breaks; columns that are empty in every row are left out. */
-export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], options: TableOptions = {}): string {
-  const { headers = true, columns: width } = options;
+export function table<Row>(rows: readonly Row[], all: readonly Column<Row>[], options: TableOptions = {}): string {
+  const { headers = true, wide = false, color, layout } = options;
+  const width = wide ? undefined : options.columns;
+  const columns = all.filter((column) => wide || !column.wide);
   const cells = rows.map((row) => columns.map((column) => clean(column.value(row))));
-  const used = columns.map((_, index) => cells.some((line) => line[index] !== ""));
+  const used = columns.map((_, index) => layout !== undefined || cells.some((line) => line[index] !== ""));
   const shown = columns.map((column, index) => ({ ...column, index })).filter(({ index }) => used[index]);
-  const lines = [...(headers ? [columns.map(({ head }) => head.toUpperCase())] : []), ...cells];
-  const widths = shown.map(({ index }) => Math.max(0, ...lines.map((line) => Bun.stringWidth(line[index]!))));
-  if (width !== undefined) fit(shown, widths, width);
+  const heads = columns.map(({ head }) => head.toUpperCase());
+  const lines = [...(headers ? [heads] : []), ...cells];
+  const widths = shown.map(({ index }) =>
+    Math.max(layout?.[index] ?? 0, ...lines.map((line) => Bun.stringWidth(line[index]!))),
+  );
+  if (layout) for (const [place, { index }] of shown.entries()) layout[index] = widths[place]!;
+  if (width !== undefined && !fit(shown, widths, width)) {
+    const named = cells.map((line) => shown.map(({ index }) => [headers ? heads[index]! : "", line[index]!] as const));
+    return named.map((one) => pairs(one, width)).join("\n");
+  }
   return lines
-    .map((line) =>
-      shown
-        .map(({ index, right }, place) => {
+    .map((line, at) => {
+      const row = rows[headers ? at - 1 : at];
+      return shown
+        .map(({ index, right, tone }, place) => {
           const text = cut(line[index]!, widths[place]!);
           const space = " ".repeat(Math.max(0, widths[place]! - Bun.stringWidth(text)));
-          if (right) return space + text;
-          return place === shown.length - 1 ? text : text + space;
+          const painted = color && row !== undefined ? paint(text, tone?.(row)) : text;
+          if (right) return space + painted;
+          return place === shown.length - 1 ? painted : painted + space;
         })
         .join(" ".repeat(gap))
-        .trimEnd(),
-    )
+        .trimEnd();
+    })
     .map((line) => `${line}\n`)
     .join("");
 }
 
-/** "name   value" lines; what is empty is left out. */
-export function pairs(all: readonly (readonly [name: string, value: string])[]): string {
+export function paint(text: string, tone: Tone | undefined): string {
+  return tone && text !== "" ? `\u001b[${colors[tone]}m${text}\u001b[0m` : text;
+}
+
+/** "name   value" lines; what is empty is left out, and what is longer than the width goes on below. */
+export function pairs(all: readonly (readonly [name: string, value: string])[], width?: number): string {
   const shown = all.filter(([, value]) => value !== "");
-  const width = Math.max(0, ...shown.map(([name]) => Bun.stringWidth(name)));
+  const longest = Math.max(0, ...shown.map(([name]) => Bun.stringWidth(name)));
+  const own = longest === 0 ? 0 : longest + gap;
+  // Where the names leave no room, each value begins below its name.
+  const below = width !== undefined && own > 0 && width - own < 2 * narrowest;
+  const indent = below ? 1 : own;
   return shown
-    .map(([name, value]) => `${name}${" ".repeat(width - Bun.stringWidth(name) + gap)}${clean(value)}\n`)
+    .map(([name, value]) => {
+      const text = clean(value);
+      if (width === undefined) return `${name}${" ".repeat(own - Bun.stringWidth(name))}${text}\n`;
+      const parts = wrap(text, Math.max(1, width - indent));
+      const rest = parts.map((part) => `${" ".repeat(indent)}${part}`);
+      if (below) return [...wrap(name, width), ...rest].map((line) => `${line}\n`).join("");
+      const first = `${name}${" ".repeat(own - Bun.stringWidth(name))}${parts[0]}`;
+      return [first, ...rest.slice(1)].map((line) => `${line}\n`).join("");
+    })
     .join("");
+}
+
+/** Lines of at most this width, broken between words where there are some; at least one line. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (Bun.stringWidth(longer) <= width) {
+      line = longer;
+      continue;
+    }
+    if (line !== "") lines.push(line);
+    line = "";
+    for (const { segment } of graphemes.segment(word)) {
+      if (line !== "" && Bun.stringWidth(line + segment) > width) {
+        lines.push(line);
+        line = "";
+      }
+      line += segment;
+    }
+  }
+  return [...lines, line];
 }
 
 /** JSON without anything that a terminal would obey: what JSON itself leaves unescaped is escaped too. */
 export function json(value: unknown): string {
-  const text = JSON.stringify(value, null, 2);
-  const escaped = text.replace(unprintable, (character) =>
-    character === "\n" ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  return `${escapeAll(JSON.stringify(value, null, 2), "\n")}\n`;
+}
+
+/** The same as a JSON string, which is a YAML string too. */
+export function quoted(text: string): string {
+  return escapeAll(JSON.stringify(text), "");
+}
+
+function escapeAll(text: string, except: string): string {
+  return text.replace(unprintable, (character) =>
+    character === except ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
-  return `${escaped}\n`;
 }
 
 // Control characters, and those that turn the direction of text or hide in it.
@@ -84,15 +153,17 @@ export function cut(text: string, width: number): string {
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
-function fit(columns: readonly { flexible?: boolean }[], widths: number[], width: number): void {
+/** Makes the flexible columns narrower; false where that is not enough. */
+function fit(columns: readonly { flexible?: boolean }[], widths: number[], width: number): boolean {
   const over = () => widths.reduce((sum, one) => sum + one, gap * (widths.length - 1)) - width;
   const flexible = widths.map((_, index) => index).filter((index) => columns[index]!.flexible);
   while (over() > 0) {
     const widest = flexible.filter((index) => widths[index]! > narrowest).sort((a, b) => widths[b]! - widths[a]!)[0];
-    if (widest === undefined) return;
+    if (widest === undefined) return false;
     const others = flexible.filter((index) => index !== widest).map((index) => widths[index]!);
     const least = Math.max(narrowest, ...others.filter((one) => one < widths[widest]!));
     widths[widest] = Math.max(least, widths[widest]! - over(), narrowest);
     if (widths[widest] === least && over() > 0 && least > narrowest) widths[widest]!--;
   }
+  return true;
 }

@@ -226,8 +226,9 @@ test("usage errors name the flag, send nothing and exit with 2", async () => {
     ["restart web --replicas 3", "restart takes no --replicas."],
     ["restart web --clustr eu-1", "unknown flag --clustr, did you mean --cluster?"],
     ["restrat web", "did you mean lizardcd restart?"],
-    ["get workloads -o yaml", '--output must be json, table or name, not "yaml".'],
-    ["get workloads --timeout soon", '--timeout must be a number of seconds, not "soon".'],
+    ["get workloads -o xml", '--output must be table, wide, json, yaml, name or jsonpath=TEMPLATE, not "xml".'],
+    ["get workloads -o jsonpath={.items", "is no JSONPath template"],
+    ["get workloads --timeout soon", '--timeout must be a length of time such as 30s or 5m, not "soon".'],
     ["get pod/web", "is not a command"],
   ];
   for (const [line, said] of cases) {
@@ -341,6 +342,6 @@ test("every operation with words has a command, and its help names each of its f
     }
   }
   expect((await cli("")).out).toContain("get workloads");
-  expect((await cli("version")).out).toBe("lizardcd 1.2.3\n");
+  expect((await cli("version --client")).out).toBe("Client: 1.2.3\n");
   expect((await cli("--version")).out).toBe("lizardcd 1.2.3\n");
 });

@@ -1,37 +1,70 @@
-// Signing in and out: the only commands that keep something.
+// Signing in and out, and the contexts in which that is kept.
 import { operation } from "../contract/operation.ts";
 import { inputOf } from "../contract/request.ts";
-import type { Session as Answered } from "../gen/lizardcd/v1/user_pb.ts";
-import type { Lang } from "../words/words.ts";
+import type { Session as Answered, User } from "../gen/lizardcd/v1/user_pb.ts";
+import { duration, type Lang } from "../words/words.ts";
 import { type CallOptions, call } from "./client.ts";
 import type { Asked } from "./command.ts";
-import { contextOf, type Env, readSession, serverOf, writeSession } from "./context.ts";
+import {
+  type Contexts,
+  contextOf,
+  type Kept,
+  namedIn,
+  noContext,
+  readCa,
+  readContexts,
+  serverOf,
+  writeContexts,
+} from "./context.ts";
 import { CommandFailed, exit, Refused } from "./exit.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Column, table } from "./output.ts";
+import type { Env, Terminal } from "./terminal.ts";
 import { tell } from "./words.ts";
 
 export async function login({ flags, rest }: Asked, env: Env, terminal: Terminal, options: CallOptions): Promise<void> {
   const { lang } = options;
-  const kept = readSession(env, lang);
-  const named = rest[0] ?? flags.get("server")?.at(-1) ?? env.LIZARDCD_SERVER;
-  const { server } = named ? { server: serverOf(named, lang) } : contextOf({}, env, lang);
-  const username =
-    flags.get("username")?.at(-1) ?? (kept?.server === server && kept.username ? kept.username : "admin");
+  const all = readContexts(env, lang);
+  const named = namedIn(flags);
+  const own = all.contexts[named.context ?? all.current];
+  const address = rest[0] ?? named.server ?? env.LIZARDCD_SERVER ?? own?.server;
+  if (!address) throw new CommandFailed(exit.usage, tell(lang, "server.none"), tell(lang, "server.next"));
+  const server = serverOf(address, lang);
+  const name = named.context ?? nameFor(server, all);
+  const before = all.contexts[name]?.server === server ? all.contexts[name] : undefined;
+  const file = named.serverCa ?? env.LIZARDCD_SERVER_CA;
+  const ca = file ? readCa(file, lang) : before?.ca;
   if (isPlain(server)) await terminal.err(`${tell(lang, "server.plain", { server })}\n`);
-  const password = await passwordFor({ username, server }, flags.has("password-stdin"), terminal, lang);
-  const sign = operation("user.login");
-  const { message } = await call({ server, token: "" }, sign, inputOf(sign, { username, password }), options);
-  const { accessToken, expiresIn, user } = message as Answered;
-  const expires = Date.now() + expiresIn * 1000;
-  writeSession({ server, username: user?.username ?? username, token: accessToken, expires }, env, lang);
-  await terminal.out(`${tell(lang, "login.done", { server, username: user?.username ?? username })}\n`);
-  if (user?.firstPassword) await terminal.err(`${tell(lang, "login.first", { server })}\n`);
+  const signed = named.token
+    ? await byToken(named.token)
+    : await byPassword(flags.get("username")?.at(-1) || before?.username || "admin");
+  const { token, expires, user } = signed;
+  const kept: Kept = { ...before, server, username: user.username, token, expires, ...(ca ? { ca } : {}) };
+  writeContexts({ current: name, contexts: { ...all.contexts, [name]: kept } }, env, lang);
+  await terminal.out(`${tell(lang, "login.done", { server, username: user.username })}\n`);
+  if (user.firstPassword) await terminal.err(`${tell(lang, "login.first", { server })}\n`);
+
+  async function byToken(token: string) {
+    const account = operation("user.account");
+    const { message } = await call({ server, token, ca }, account, inputOf(account, {}), options);
+    return { token, expires: 0, user: message as User };
+  }
+
+  async function byPassword(username: string) {
+    const password = await passwordFor({ username, server }, flags.has("password-stdin"), terminal, lang);
+    const sign = operation("user.login");
+    const { message } = await call({ server, token: "", ca }, sign, inputOf(sign, { username, password }), options);
+    const { accessToken, expiresIn, user } = message as Answered;
+    return {
+      token: accessToken,
+      expires: Date.now() + expiresIn * 1000,
+      user: { username: user?.username ?? username, firstPassword: user?.firstPassword ?? false },
+    };
+  }
 }
 
 export async function logout({ flags }: Asked, env: Env, terminal: Terminal, options: CallOptions): Promise<void> {
   const { lang } = options;
-  const context = contextOf({ server: flags.get("server")?.at(-1), token: flags.get("token")?.at(-1) }, env, lang);
-  const kept = readSession(env, lang);
+  const context = contextOf(namedIn(flags), env, lang);
   if (!context.token) {
     await terminal.out(`${tell(lang, "logout.none")}\n`);
     return;
@@ -43,8 +76,81 @@ export async function logout({ flags }: Asked, env: Env, terminal: Terminal, opt
     // A session that has ended already is what was wanted.
     if (!(cause instanceof Refused) || cause.status !== 401) throw cause;
   }
-  if (kept?.server === context.server) writeSession({ ...kept, token: "", expires: 0 }, env, lang);
+  const { current, contexts } = readContexts(env, lang);
+  const left = Object.entries(contexts).map(([name, kept]) => [
+    name,
+    kept.server === context.server && kept.token === context.token ? { ...kept, token: "", expires: 0 } : kept,
+  ]);
+  if (left.length > 0) writeContexts({ current, contexts: Object.fromEntries(left) }, env, lang);
   await terminal.out(`${tell(lang, "logout.done", { server: context.server })}\n`);
+}
+
+/** `context list`, `context use`, `context set`. */
+export async function context(
+  { command, flags, rest }: Asked,
+  env: Env,
+  terminal: Terminal,
+  { lang }: CallOptions,
+): Promise<void> {
+  const all = readContexts(env, lang);
+  if (command!.words === "context list") {
+    const options = { headers: flags.get("no-headers")?.at(-1) !== "true", columns: terminal.columns };
+    await terminal.out(table(Object.entries(all.contexts), columns(all, lang), options));
+    return;
+  }
+  const [name] = rest;
+  if (!name) {
+    throw new CommandFailed(exit.usage, tell(lang, "command.needs", { command: command!.words, argument: "NAME" }));
+  }
+  if (command!.words === "context use") {
+    if (!all.contexts[name]) throw noContext(name, all.contexts, lang);
+    writeContexts({ ...all, current: name }, env, lang);
+    await terminal.out(`${tell(lang, "context.used", { name, server: all.contexts[name].server })}\n`);
+    return;
+  }
+  const said = (flag: string) => flags.get(flag)?.at(-1);
+  const before = all.contexts[name];
+  const address = said("server");
+  if (!before && !address) throw new CommandFailed(exit.usage, tell(lang, "context.needsServer", { name }));
+  const server = address ? serverOf(address, lang) : before!.server;
+  const ca = said("ca") ?? said("server-ca");
+  const kept: Kept = {
+    // A token is for the server that made it.
+    ...(before?.server === server ? before : { username: "", token: "", expires: 0 }),
+    server,
+    ...(ca === undefined ? {} : { ca: ca && readCa(ca, lang) }),
+    ...Object.fromEntries(["cluster", "namespace"].flatMap((one) => (flags.has(one) ? [[one, said(one)]] : []))),
+  };
+  const current = all.current || name;
+  writeContexts({ current, contexts: { ...all.contexts, [name]: kept } }, env, lang);
+  await terminal.out(`${tell(lang, "context.set", { name, server })}\n`);
+}
+
+function columns({ current }: Contexts, lang: Lang): Column<[string, Kept]>[] {
+  return [
+    { head: tell(lang, "context.current"), value: ([name]) => (name === current ? "*" : "") },
+    { head: tell(lang, "context.name"), value: ([name]) => name, flexible: true },
+    { head: tell(lang, "context.server"), value: ([, { server }]) => server, flexible: true },
+    { head: tell(lang, "context.user"), value: ([, { username, token }]) => (token ? username : "") },
+    {
+      head: tell(lang, "context.ends"),
+      value: ([, { token, expires }]) => {
+        if (!token || !expires) return "";
+        const left = expires - Date.now();
+        return left > 0 ? duration(lang, left) : tell(lang, "context.ended");
+      },
+      right: true,
+    },
+    { head: tell(lang, "context.cluster"), value: ([, { cluster }]) => cluster ?? "" },
+    { head: tell(lang, "context.namespace"), value: ([, { namespace }]) => namespace ?? "" },
+  ];
+}
+
+/** The name it has already, else its host. */
+function nameFor(server: string, { contexts, current }: Contexts): string {
+  if (contexts[current]?.server === server) return current;
+  const known = Object.entries(contexts).find(([, kept]) => kept.server === server);
+  return known?.[0] ?? new URL(server).host;
 }
 
 async function passwordFor(
@@ -59,12 +165,12 @@ async function passwordFor(
   const password = fromInput
     ? (await terminal.readInput()).replace(/\r?\n$/, "")
     : await terminal.askSecret!(tell(lang, "login.password", who));
-  if (password === undefined) throw new CommandFailed(exit.failed, tell(lang, "login.cancelled"));
+  if (password === undefined) throw new CommandFailed(exit.interrupted, tell(lang, "login.cancelled"));
   if (password === "") throw new CommandFailed(exit.usage, tell(lang, "login.empty"));
   return password;
 }
 
-function isPlain(server: string): boolean {
+export function isPlain(server: string): boolean {
   const { protocol, hostname } = new URL(server);
   return protocol === "http:" && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }

@@ -4,9 +4,10 @@ import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
 import type { Reason } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { ClusterRow, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { NamespaceRow } from "../gen/lizardcd/v1/namespace_pb.ts";
-import type { Change, Pod, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { age, duration, type Lang, say, sentence, wordsFor } from "../words/words.ts";
+import type { Change, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
+import { age, duration, type Lang, say, sentence } from "../words/words.ts";
 import { type Column, clean, pairs, type TableOptions, table } from "./output.ts";
+import { labelText, picture, reasonOf, state, toneOf, wordOf } from "./picture.ts";
 import { tell } from "./words.ts";
 
 type Columns<Row> = (lang: Lang) => Column<Row>[];
@@ -18,13 +19,13 @@ interface View<Row = never> {
 }
 
 const where = ({ cluster, namespace, resource, name }: WorkloadRow) => `${cluster}/${namespace}/${resource}/${name}`;
-const state = (lang: Lang, code: string) => wordOf(lang, `state.${code}`) ?? code;
-const reasonOf = (lang: Lang, reason: Reason | undefined) => (reason ? sentence(lang, reason) : "");
 const images = ({ containers }: WorkloadRow) =>
   containers
     .filter(({ init }) => !init)
     .map(({ image }) => image)
     .join(",");
+
+const containers = ({ containers: all }: WorkloadRow) => all.map(({ name }) => name).join(",");
 
 const workloads: View<WorkloadRow> = {
   name: where,
@@ -32,9 +33,13 @@ const workloads: View<WorkloadRow> = {
     { head: say(lang, "cluster"), value: ({ cluster }) => cluster },
     { head: say(lang, "namespace"), value: ({ namespace }) => namespace },
     { head: say(lang, "name"), value: ({ resource, name }) => `${resource}/${name}`, flexible: true },
-    { head: say(lang, "health"), value: (row) => state(lang, row.state) },
+    { head: say(lang, "health"), value: (row) => state(lang, row.state), tone: (row) => toneOf(row.state) },
     { head: say(lang, "ready"), value: ({ ready, desired }) => `${ready}/${desired}`, right: true },
+    { head: tell(lang, "updated"), value: ({ updated }) => String(updated), right: true, wide: true },
+    { head: tell(lang, "available"), value: ({ available }) => String(available), right: true, wide: true },
     { head: say(lang, "changed"), value: ({ changedMs }) => age(lang, changedMs), right: true },
+    { head: tell(lang, "made"), value: ({ createdMs }) => age(lang, createdMs), right: true, wide: true },
+    { head: say(lang, "containers"), value: containers, wide: true },
     { head: say(lang, "image"), value: images, flexible: true },
     { head: tell(lang, "why"), value: ({ reason }) => reasonOf(lang, reason), flexible: true },
   ],
@@ -44,12 +49,14 @@ const clusters: View<ClusterRow> = {
   name: ({ name }) => name,
   columns: (lang) => [
     { head: say(lang, "cluster"), value: ({ name }) => name },
-    { head: say(lang, "health"), value: (row) => state(lang, row.state) },
+    { head: say(lang, "health"), value: (row) => state(lang, row.state), tone: (row) => toneOf(row.state) },
     { head: say(lang, "nav.workloads"), value: (row) => counts(lang, row), right: true },
     { head: say(lang, "pods"), value: ({ podsReady, podsDesired }) => `${podsReady}/${podsDesired}`, right: true },
     { head: "Kubernetes", value: ({ kubernetesVersion }) => kubernetesVersion },
     { head: say(lang, "seen"), value: ({ seenMs }) => age(lang, seenMs), right: true },
     { head: say(lang, "labels"), value: ({ labels }) => labelText(labels), flexible: true },
+    { head: say(lang, "nav.agents"), value: (row) => `${row.agentsAnswering}/${row.agents}`, right: true, wide: true },
+    { head: tell(lang, "version"), value: ({ agentVersion }) => agentVersion, wide: true },
     { head: tell(lang, "why"), value: ({ failure }) => (failure ? sentence(lang, failure) : ""), flexible: true },
   ],
 };
@@ -119,78 +126,27 @@ export function names(message: Message): string | undefined {
   return lines.join("");
 }
 
-export function text(message: Message, lang: Lang, options: TableOptions): string {
-  const rows = rowsOf(message);
+export function text(message: Message, lang: Lang, { asRow, ...options }: TableOptions & { asRow?: boolean }): string {
+  const row = asRow ? (message as Partial<Workload>).row : undefined;
+  const rows = row ? [row] : rowsOf(message);
   if (rows) {
     const columns = rows[0] ? (views[rows[0].$typeName]?.columns(lang) ?? plainColumns(rows, lang)) : [];
     return table(rows as never[], columns as Column<never>[], options);
   }
-  if (message.$typeName === "lizardcd.v1.Workload") return workload(message as Workload, lang, options);
-  return facts(message, lang);
+  if (message.$typeName === "lizardcd.v1.Workload") return picture(message as Workload, lang, options);
+  return facts(message, lang, options);
 }
 
 /** After a write: what was done to which object, and what it changed. */
 export function done(message: Message, verb: string, lang: Lang): string {
   const { row, changes = [], dryRun } = message as Partial<Workload>;
-  if (!row) return facts(message, lang);
+  if (!row) return facts(message, lang, {});
   const lines = changes.map((change) => `  ${changeText(change)}\n`).join("");
   if (dryRun) return lines ? `${tell(lang, "would.change")}\n${lines}` : `${tell(lang, "no.change")}\n`;
   const params = { name: `${row.namespace}/${row.name}`, cluster: row.cluster };
   const code = `done.${verb}`;
-  const head = code in wordsFor(lang) ? say(lang, code as "done.restart", params) : verb;
+  const head = wordOf(lang, code, params) ?? verb;
   return `${clean(head)}${lang === "en" ? "." : "。"}\n${lines}`;
-}
-
-function workload(message: Workload, lang: Lang, options: TableOptions): string {
-  const { row, labels, strategy, pods, conditions, autoscaler, changedBy, ageMs } = message;
-  if (!row) return "";
-  const hpa = autoscaler && say(lang, "autoscaler.owns", autoscaler);
-  const parts = [
-    pairs([
-      [say(lang, "name"), `${row.resource}/${row.name}`],
-      [say(lang, "namespace"), row.namespace],
-      [say(lang, "cluster"), row.cluster],
-      [say(lang, "health"), state(lang, row.state)],
-      [tell(lang, "why"), reasonOf(lang, row.reason)],
-      [say(lang, "ready"), `${row.ready}/${row.desired}`],
-      ...row.containers.map(({ name, image }) => [say(lang, "image"), `${name}: ${image}`] as const),
-      [say(lang, "strategy"), strategy],
-      [say(lang, "autoscaler"), hpa ?? ""],
-      [say(lang, "labels"), labelText(labels)],
-      [say(lang, "changed"), [age(lang, row.changedMs), changedBy].filter(Boolean).join(", ")],
-      [say(lang, "seen"), age(lang, ageMs)],
-    ]),
-    pods.length > 0 ? table(pods, podColumns(lang), options) : "",
-    conditions.length > 0
-      ? table(
-          conditions,
-          [
-            { head: say(lang, "conditions"), value: ({ type }) => type },
-            { head: say(lang, "state"), value: ({ status }) => status },
-            { head: say(lang, "changed"), value: ({ sinceMs }) => age(lang, sinceMs), right: true },
-            {
-              head: tell(lang, "why"),
-              value: ({ reason, message }) => [reason, message].filter(Boolean).join(": "),
-              flexible: true,
-            },
-          ],
-          options,
-        )
-      : "",
-  ];
-  return parts.filter(Boolean).join("\n");
-}
-
-function podColumns(lang: Lang): Column<Pod>[] {
-  return [
-    { head: say(lang, "pod"), value: ({ name }) => name, flexible: true },
-    { head: say(lang, "state"), value: (pod) => wordOf(lang, `pod.${pod.state}`) ?? pod.state },
-    { head: say(lang, "restarts"), value: ({ restarts }) => String(restarts), right: true },
-    { head: say(lang, "ageOf"), value: ({ createdMs }) => age(lang, createdMs), right: true },
-    { head: say(lang, "revision"), value: ({ revision }) => revision },
-    { head: say(lang, "node"), value: ({ node }) => node },
-    { head: tell(lang, "why"), value: ({ reason }) => reasonOf(lang, reason), flexible: true },
-  ];
 }
 
 /** Rows of a type without a view: a column for each of their plain fields. */
@@ -204,9 +160,12 @@ function plainColumns(rows: readonly Message[], lang: Lang): Column<Message>[] {
 }
 
 /** Any other message: its plain fields by name. */
-function facts(message: Message, lang: Lang): string {
+function facts(message: Message, lang: Lang, { columns }: TableOptions): string {
   const entries = Object.entries(message).filter(([name]) => !name.startsWith("$"));
-  return pairs(entries.map(([name, value]) => [titleOf(name, lang), plain(name, value, lang)] as const));
+  return pairs(
+    entries.map(([name, value]) => [titleOf(name, lang), plain(name, value, lang)] as const),
+    columns,
+  );
 }
 
 /** Fields that pages have a word for, too. */
@@ -241,17 +200,4 @@ function counts(lang: Lang, { states, workloads: total }: ClusterRow): string {
 
 function changeText({ path, before, after }: Change): string {
   return clean(`${path}: ${before || "–"} → ${after || "–"}`);
-}
-
-function labelText(labels: Record<string, string>): string {
-  return Object.entries(labels)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(",");
-}
-
-/** A page's word, where there is one without places. */
-function wordOf(lang: Lang, code: string): string | undefined {
-  const words: Partial<Record<string, string>> = wordsFor(lang);
-  const word = Object.hasOwn(words, code) ? words[code] : undefined;
-  return word?.includes("{") ? undefined : word;
 }

@@ -1,20 +1,34 @@
 // The process's own input and output, as commands use them; tests give their own.
+import { exit } from "./exit.ts";
 
 export interface Terminal {
   out(text: string): Promise<void>;
   err(text: string): Promise<void>;
   /** Width of the terminal that output goes to; undefined where it goes elsewhere. */
   columns?: number;
+  /** Height of the same. */
+  rows?: number;
+  /** Output goes to a terminal whose cursor can be moved: a picture may be drawn over. */
+  live?: boolean;
+  /** Output may be coloured. */
+  color?: boolean;
   /** Asks without showing what is typed; undefined where nobody can be asked. */
   askSecret?: (prompt: string) => Promise<string | undefined>;
   readInput(): Promise<string>;
+  /** What a person must know who presses Ctrl-C now; set while it holds. */
+  onInterrupt?: string;
 }
 
-export function processTerminal(): Terminal {
+export type Env = Record<string, string | undefined>;
+
+export const showCursor = "\u001b[?25h";
+export const hideCursor = "\u001b[?25l";
+
+export function processTerminal(env: Env): Terminal {
   // Whoever reads may have seen enough ("| head"): that is no failure.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(0);
+      if (error.code === "EPIPE") process.exit(exit.done);
       throw error;
     });
   }
@@ -23,13 +37,29 @@ export function processTerminal(): Terminal {
       if (text === "") resolve();
       else stream.write(text, () => resolve());
     });
-  return {
+  const { isTTY } = process.stdout;
+  const dumb = env.TERM === "dumb";
+  const terminal: Terminal = {
     out: write(process.stdout),
     err: write(process.stderr),
-    columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+    get columns() {
+      // A terminal that does not know its width says 0.
+      return (isTTY && process.stdout.columns) || undefined;
+    },
+    get rows() {
+      return (isTTY && process.stdout.rows) || undefined;
+    },
+    live: isTTY && !dumb,
+    color: isTTY && !dumb && !env.NO_COLOR,
     askSecret: process.stdin.isTTY ? askSecret : undefined,
     readInput: () => Bun.stdin.text(),
   };
+  process.on("SIGINT", () => {
+    process.stderr.write(`${terminal.live ? showCursor : ""}\n`);
+    if (terminal.onInterrupt) process.stderr.write(`lizardcd: ${terminal.onInterrupt}\n`);
+    process.exit(exit.interrupted);
+  });
+  return terminal;
 }
 
 /** Undefined where the person gives up (Ctrl-C, Ctrl-D). */

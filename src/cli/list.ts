@@ -1,0 +1,192 @@
+// An answer asked for whole, sorted, printed as wanted; and asked for again and again where it is watched.
+import type { Message } from "@bufbuild/protobuf";
+import type { Operation } from "../contract/operation.ts";
+import { ruleOf } from "../contract/rules.ts";
+import type { Lang } from "../words/words.ts";
+import { listOf } from "./catalogue.ts";
+import { type Answer, type CallOptions, call } from "./client.ts";
+import type { Context } from "./context.ts";
+import { CommandFailed, type Exit, exit, Refused } from "./exit.ts";
+import { type Format, parsed } from "./format.ts";
+import { find } from "./jsonpath.ts";
+import { clean } from "./output.ts";
+import { done, names, rowsOf, text, unansweredIn, wholeSets } from "./show.ts";
+import type { Terminal } from "./terminal.ts";
+import { tell } from "./words.ts";
+
+export interface Wanted {
+  operation: Operation;
+  words: string;
+  format: Format;
+  headers: boolean;
+  sortBy?: string;
+  /** One page was asked for. */
+  limited: boolean;
+  asRow?: boolean;
+}
+
+type Out = { terminal: Terminal };
+
+/** All pages of a set, unless a limit was named. */
+export async function wholeAnswer(
+  context: Context,
+  input: Message,
+  { operation, limited, sortBy }: Wanted,
+  options: CallOptions,
+): Promise<Answer> {
+  const whole = wholeSets.has(operation.method.output.typeName) && !limited;
+  const limit = operation.method.input.fields.find(({ name }) => name === "limit");
+  const first = { ...input, ...(whole && limit ? { limit: Number(ruleOf(limit)?.max ?? 0) } : {}) };
+  const answer = await call(context, operation, first as Message, options);
+  let token = nextOf(answer);
+  while (whole && token) {
+    const page = await call(context, operation, { ...first, continue: token } as unknown as Message, options);
+    (answer.json.items as unknown[]).push(...(page.json.items as unknown[]));
+    (answer.message as unknown as { items: unknown[] }).items.push(
+      ...((page.message as unknown as { items: unknown[] }).items ?? []),
+    );
+    token = nextOf(page);
+  }
+  if (whole) answer.json.continue = "";
+  if (sortBy) sort(answer, operation, sortBy, options.lang);
+  return answer;
+}
+
+export async function printed(
+  { json, message }: Answer,
+  { operation, words, format, headers, asRow, limited }: Wanted,
+  { terminal }: Out,
+  lang: Lang,
+): Promise<Exit> {
+  const { columns, color } = terminal;
+  const options = { columns, color, headers, wide: format.as === "wide" };
+  if (format.as === "value") await terminal.out(format.write(json));
+  else if (format.as === "name") await terminal.out(namesIn(message, words, lang));
+  else if (operation.audited) await terminal.out(done(message, operation.verb, lang));
+  else {
+    await terminal.out(text(message, lang, { ...options, asRow }));
+    if (rowsOf(message)?.length === 0) await terminal.err(`${tell(lang, "list.none")}\n`);
+  }
+  const left = nextOf({ message });
+  if (limited && left) await terminal.err(`${tell(lang, "list.more", { token: left })}\n`);
+  return tellUnanswered(message, { terminal }, lang);
+}
+
+const everyMs = 2_000;
+
+/** Prints the list, then each row as it changes; goes on until it is interrupted. Rows that go are told. */
+export async function watched(
+  context: Context,
+  input: Message,
+  wanted: Wanted,
+  { terminal }: Out,
+  options: CallOptions,
+): Promise<Exit> {
+  const { operation, format, words } = wanted;
+  const { lang } = options;
+  const key = listOf(operation)!;
+  let shown = new Map<string, string>();
+  let lost = "";
+  const layout: number[] = [];
+  for (let first = true; ; first = false) {
+    const began = performance.now();
+    try {
+      const answer = await wholeAnswer(context, input, wanted, options);
+      lost = "";
+      const { next, changed, gone } = differences(answer, key, shown);
+      if (first || changed.length > 0) await print(only(answer, key, changed), first);
+      for (const name of gone) await terminal.err(`${clean(name)}: ${tell(lang, "list.gone")}\n`);
+      if (first) await tellUnanswered(answer.message, { terminal }, lang);
+      shown = next;
+    } catch (error) {
+      // A server that is away for a moment comes back; the first question is answered or fails.
+      if (first || !passes(error)) throw error;
+      if (lost !== error.message)
+        await terminal.err(`${tell(lang, "watch.lost", { problem: clean(error.message) })}\n`);
+      lost = error.message;
+    }
+    await Bun.sleep(Math.max(everyMs, 4 * (performance.now() - began)));
+  }
+
+  async function print({ json, message }: Answer, first: boolean): Promise<void> {
+    if (format.as === "value") {
+      for (const row of json[key] as unknown[]) await terminal.out(format.write(row));
+    } else if (format.as === "name") await terminal.out(namesIn(message, words, lang));
+    else {
+      const { columns, color } = terminal;
+      const headers = first && wanted.headers;
+      await terminal.out(text(message, lang, { columns, color, headers, wide: format.as === "wide", layout }));
+    }
+  }
+}
+
+function passes(error: unknown): error is CommandFailed | Refused {
+  if (error instanceof CommandFailed) return error.exit === exit.unreachable || error.exit === exit.timedOut;
+  return error instanceof Refused && error.status >= 500;
+}
+
+/** Ages move by themselves: they are no change. */
+function differences({ json, message }: Answer, key: string, shown: ReadonlyMap<string, string>) {
+  const rows = rowsOf(message) ?? [];
+  const next = new Map<string, string>();
+  const changed: number[] = [];
+  for (const [index, row] of rows.entries()) {
+    const name = names({ $typeName: "", items: [row] } as unknown as Message)?.trimEnd() ?? String(index);
+    const word = JSON.stringify((json[key] as unknown[])[index], (field, value) =>
+      /(Ms|^outstanding)$/.test(field) ? undefined : value,
+    );
+    next.set(name, word);
+    if (shown.get(name) !== word) changed.push(index);
+  }
+  return { next, changed, gone: [...shown.keys()].filter((name) => !next.has(name)) };
+}
+
+function only({ json, message }: Answer, key: string, indexes: readonly number[]): Answer {
+  const pick = (all: unknown) => indexes.map((index) => (all as unknown[])[index]);
+  return {
+    json: { ...json, [key]: pick(json[key]) },
+    message: { ...message, [key]: pick((message as unknown as Record<string, unknown>)[key]) } as Message,
+  };
+}
+
+function sort({ json, message }: Answer, operation: Operation, field: string, lang: Lang): void {
+  const key = listOf(operation)!;
+  const path = field.replace(/^\{|\}$/g, "");
+  // A template that cannot be read is refused as such.
+  parsed(`{${path.startsWith(".") ? path : `.${path}`}}`, lang);
+  const own = find(path);
+  const wrapped = find(`.row.${path.replace(/^\./, "")}`);
+  const rows = json[key] as unknown[];
+  const values = rows.map((row) => own(row)[0] ?? wrapped(row)[0]);
+  if (rows.length > 0 && values.every((value) => value === undefined)) {
+    throw new CommandFailed(exit.usage, tell(lang, "sort.none", { field: JSON.stringify(field) }));
+  }
+  const order = [...rows.keys()].sort((a, b) => compare(values[a], values[b]) || a - b);
+  const all = message as unknown as Record<string, unknown[]>;
+  json[key] = order.map((index) => rows[index]);
+  all[key] = order.map((index) => all[key]![index]);
+}
+
+function compare(a: unknown, b: unknown): number {
+  if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  return String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0;
+}
+
+function namesIn(message: Message, words: string, lang: Lang): string {
+  const lines = names(message);
+  if (lines !== undefined) return lines;
+  throw new CommandFailed(exit.usage, tell(lang, "output.noName", { command: words }));
+}
+
+async function tellUnanswered(message: Message, { terminal }: Out, lang: Lang): Promise<Exit> {
+  const unanswered = unansweredIn(message);
+  for (const { cluster, message: problem } of unanswered) {
+    await terminal.err(`lizardcd: ${clean(tell(lang, "list.unanswered", { cluster, message: problem }))}\n`);
+  }
+  return unanswered.length > 0 ? exit.unreachable : exit.done;
+}
+
+function nextOf({ message }: Pick<Answer, "message">): string {
+  return (message as { continue?: string }).continue ?? "";
+}

@@ -1,0 +1,79 @@
+// Why a server cannot be reached, as far as a second look tells: it is away, slow, not trusted, or speaks otherwise.
+import { connect } from "node:tls";
+import type { CallOptions } from "./client.ts";
+import type { Context } from "./context.ts";
+import { CommandFailed, exit } from "./exit.ts";
+import { tell } from "./words.ts";
+
+const lookMs = 3_000;
+
+/** @param writes true where a change may have been made. */
+export async function unreachable(
+  { server }: Pick<Context, "server">,
+  writes: boolean,
+  cause: unknown,
+  { lang, timeoutMs }: Pick<CallOptions, "lang" | "timeoutMs">,
+): Promise<CommandFailed> {
+  const { name, message, code = "" } = cause as Error & { code?: string };
+  const fail = (problem: string, next: string) =>
+    new CommandFailed(exit.unreachable, tell(lang, "server.unreachable", { server, problem }), next, { cause });
+  if (name === "TimeoutError") {
+    return new CommandFailed(
+      exit.timedOut,
+      tell(lang, "server.timedOut", { server, seconds: timeoutMs / 1000 }),
+      tell(lang, writes ? "server.outcomeUnknownNext" : "server.timedOutNext"),
+      { cause },
+    );
+  }
+  const url = new URL(server);
+  if (/CERT|SELF_SIGNED|ISSUER|UNABLE_TO_VERIFY|ALTNAME/.test(code)) {
+    const shown = await certificateOf(url);
+    const problem = tell(lang, "certificate.unknown", { problem: reasonOf(code, message) });
+    if (!shown) return fail(problem, tell(lang, "certificate.next"));
+    return fail(`${problem}; ${tell(lang, "certificate.shown", shown)}`, tell(lang, "certificate.next"));
+  }
+  if (url.protocol === "https:" && (await speaksHttp(url))) {
+    return fail(tell(lang, "server.isPlain"), tell(lang, "server.isPlainNext", { server: `http://${url.host}` }));
+  }
+  if (url.protocol === "http:" && code !== "ECONNREFUSED" && (await certificateOf(url))) {
+    return fail(tell(lang, "server.isTls"), tell(lang, "server.isPlainNext", { server: `https://${url.host}` }));
+  }
+  return fail(reasonOf(code, message), tell(lang, "server.unreachableNext"));
+}
+
+function reasonOf(code: string, message: string): string {
+  const said = message
+    .replace(/\.? ?(Is the computer able to access the url\?|For more information.*|Was there a typo.*)$/, "")
+    .replace(/ fetching ".*"$/, "");
+  return said === code || said === "" ? code : said.replace(`${code}: `, `${code}, `);
+}
+
+/** What it shows, trusted or not; undefined where it speaks no TLS. */
+function certificateOf({ hostname, port }: URL) {
+  return new Promise<{ fingerprint: string; subject: string; until: string } | undefined>((resolve) => {
+    const host = hostname.replace(/^\[|\]$/g, "");
+    const servername = /^[\d.:]+$|:/.test(host) ? undefined : host;
+    const socket = connect({ host, port: Number(port) || 443, servername, rejectUnauthorized: false }, () => {
+      const { fingerprint256, subject, valid_to } = socket.getPeerCertificate();
+      const name = [subject?.CN].flat()[0] ?? "";
+      finish(fingerprint256 ? { fingerprint: fingerprint256, subject: name, until: valid_to } : undefined);
+    });
+    const timer = setTimeout(() => finish(undefined), lookMs);
+    const finish = (found: Parameters<typeof resolve>[0]) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(found);
+    };
+    socket.on("error", () => finish(undefined));
+  });
+}
+
+async function speaksHttp({ host }: URL): Promise<boolean> {
+  try {
+    await fetch(`http://${host}/healthz`, { redirect: "manual", signal: AbortSignal.timeout(lookMs) });
+    return true;
+  } catch {
+    // Whatever is there, it answers neither way: what the first try said counts.
+    return false;
+  }
+}
