@@ -1,0 +1,145 @@
+// One behaviour suite for the store; SQLite in memory and in a file run it.
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SQL } from "bun";
+import type { StoredAudit } from "./audit.ts";
+import { openStore, type Store } from "./store.ts";
+
+const ends: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function file(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "lizardcd-store-"));
+  ends.push(() => rm(folder, { recursive: true, force: true }));
+  return join(folder, "lizardcd.db");
+}
+
+async function opened(path: string): Promise<Store> {
+  const store = await openStore(path);
+  let open = true;
+  const { close } = store;
+  store.close = async () => {
+    if (open) await close();
+    open = false;
+  };
+  ends.push(() => store.close());
+  return store;
+}
+
+const entry = (more: Partial<StoredAudit> = {}): StoredAudit => ({
+  id: Bun.randomUUIDv7(),
+  at: Date.now(),
+  actor: "ada",
+  operation: "workload.restart",
+  cluster: "eu-1",
+  namespace: "shop",
+  resource: "deployments",
+  name: "web",
+  outcome: "unknown",
+  failure: "",
+  request: "{}",
+  changes: "",
+  requestId: "r1",
+  door: "json",
+  tookMs: 0,
+  ...more,
+});
+
+const ada = { username: "ada", password: "hash", role: "admin", firstPassword: true } as const;
+
+for (const [name, path] of Object.entries({ "in memory": async () => ":memory:", "in a file": file })) {
+  describe(`a store ${name}`, () => {
+    test("keeps users, one for each name, and their first password as such until it is changed", async () => {
+      const store = await opened(await path());
+      const { id } = await store.users.add(ada);
+      expect(await store.users.byName("ada")).toEqual({ id, ...ada });
+      expect(await store.users.byId(id)).toEqual({ id, ...ada });
+      await expect(store.users.add(ada)).rejects.toThrow();
+      await store.users.setPassword(id, "other");
+      expect(await store.users.byName("ada")).toMatchObject({ password: "other", firstPassword: false });
+      expect(await store.users.count()).toBe(1);
+      expect(await store.users.byName("nobody' OR '1'='1")).toBeUndefined();
+    });
+
+    test("keeps sessions until they end or expire", async () => {
+      const store = await opened(await path());
+      const { id: userId } = await store.users.add(ada);
+      const session = (id: string, expiresAt: number) => ({ id, userId, door: "json", createdAt: 1, expiresAt });
+      for (const one of [session("a", 100), session("b", 200), session("c", 300)]) await store.sessions.add(one);
+      await store.sessions.end("c");
+      expect(await store.sessions.alive(150)).toEqual([session("b", 200)]);
+      expect(await store.sessions.alive(200)).toEqual([]);
+    });
+
+    test("opens an audit entry as unknown, closes it, and lists newest first, filtered and page by page", async () => {
+      const store = await opened(await path());
+      const entries = Array.from({ length: 5 }, (_, n) => entry({ name: `web-${n}`, actor: n % 2 ? "bob" : "ada" }));
+      for (const one of entries) await store.audit.open(one);
+      await store.audit.close(entries[4]!.id, { outcome: "done", failure: "", changes: "[]", tookMs: 7 });
+      const names = async (filter: object) => (await store.audit.list({ limit: 10, ...filter })).map((one) => one.name);
+      expect(await names({})).toEqual(["web-4", "web-3", "web-2", "web-1", "web-0"]);
+      expect(await names({ limit: 2 })).toEqual(["web-4", "web-3"]);
+      expect(await names({ before: entries[3]!.id, limit: 2 })).toEqual(["web-2", "web-1"]);
+      expect(await names({ actor: "bob" })).toEqual(["web-3", "web-1"]);
+      expect(await names({ outcome: "done" })).toEqual(["web-4"]);
+      expect(await names({ q: "b-2" })).toEqual(["web-2"]);
+      expect(await names({ q: "%" })).toEqual([]);
+      expect((await store.audit.list({ limit: 1 }))[0]).toMatchObject({ outcome: "done", tookMs: 7, changes: "[]" });
+    });
+
+    test("lets an invitation be used once, and a revoked certificate stay revoked until it ends", async () => {
+      const store = await opened(await path());
+      await store.trust.invite({ id: "i", hash: "h", cluster: "eu-1", namespaces: ["*"], expiresAt: 100 });
+      expect(await store.trust.invitation("i")).toMatchObject({
+        cluster: "eu-1",
+        namespaces: ["*"],
+        usedAt: undefined,
+      });
+      const used = await Promise.all(Array.from({ length: 5 }, () => store.trust.use("i", 50)));
+      expect(used.filter(Boolean)).toHaveLength(1);
+      const certificate = (serial: string, cluster: string) => ({
+        serial,
+        cluster,
+        namespaces: ["*"],
+        issuedAt: 1,
+        notAfter: 1_000,
+      });
+      for (const one of [certificate("A", "eu-1"), certificate("B", "eu-1"), certificate("C", "us-1")]) {
+        await store.trust.addCertificate(one);
+      }
+      expect(await store.trust.revoke("eu-1", "B", 10)).toEqual(["B"]);
+      expect(await store.trust.revoke("eu-1", "", 11)).toEqual(["A"]);
+      expect(await store.trust.revoke("eu-1", "", 12)).toEqual([]);
+      expect((await store.trust.revoked(500)).toSorted()).toEqual(["A", "B"]);
+      expect(await store.trust.revoked(1_000)).toEqual([]);
+    });
+  });
+}
+
+describe("a store in a file", () => {
+  test("has at the next start what it had at the last, and runs no migration twice", async () => {
+    const path = await file();
+    const first = await opened(path);
+    await first.users.add(ada);
+    await first.close();
+    const second = await opened(path);
+    expect(await second.users.byName("ada")).toMatchObject({ role: "admin" });
+  });
+
+  test("of a newer version is refused, and nothing in it is changed", async () => {
+    const path = await file();
+    await (await opened(path)).close();
+    const sql = new SQL({ adapter: "sqlite", filename: path });
+    await sql`INSERT INTO migrations (name, at) VALUES ('9999 from the future', 1)`;
+    await sql.close();
+    await expect(openStore(path)).rejects.toThrow("written by a newer version");
+  });
+
+  test("that cannot be opened is named", async () => {
+    await expect(openStore("/nowhere/at/all.db")).rejects.toThrow("/nowhere/at/all.db cannot be opened");
+  });
+});
