@@ -1,15 +1,13 @@
 // The agents: what registries say of each key beside what it last answered, and how one is enrolled or cut off.
 import { href } from "../contract/operation.ts";
-import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
-import type { AgentRow, InstanceRow, ListAgentsRequest, ListAgentsResponse } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { duration, say, sentence, stopped } from "../words/words.ts";
+import type { AgentRow, ListAgentsRequest, ListAgentsResponse } from "../gen/lizardcd/v1/fleet_pb.ts";
+import { say } from "../words/words.ts";
+import { agentId, agentRow } from "./agent-row.ts";
 import { Enroll, type EnrollOptions } from "./enroll.tsx";
-import { objectId } from "./id.ts";
 import { page } from "./layout.tsx";
-import { Age, Callout, Empty, Ico, Mark, type PageContext, Stream, stamp, stateOf } from "./parts.tsx";
-import { html, partial } from "./render.ts";
+import { Callout, Empty, type PageContext, Stream, stamp } from "./parts.tsx";
+import { html, inner, join, type Markup, partial, rendered } from "./render.ts";
 import { RevokeDialog, RevokeForm } from "./revoke.tsx";
-import { clusterWord } from "./tile.tsx";
 
 export interface AgentsOptions extends EnrollOptions {
   /** The cluster whose certificates have just been revoked, for browsers without scripts. */
@@ -77,7 +75,7 @@ export function agentsLiveAll(
 ): string {
   const props = { ctx, response, cluster, revokes: mayRevoke(ctx, options) };
   return (
-    partial("agents", "innerMorph", html(<Rows {...props} />)) +
+    partial("agents", "innerMorph", rowsMarkup(props)) +
     partial("agents-count", "outerMorph", html(<Count ctx={ctx} response={response} />))
   );
 }
@@ -95,8 +93,8 @@ export function agentsUpdate(
     partial("agents-count", "outerMorph", html(<Count ctx={ctx} response={response} />)) +
     changed
       .map((row) => {
-        const first = revokes && heads.has(row);
-        return partial(rowId(row), "outerMorph", html(<Row ctx={ctx} row={row} revokes={first} fresh />));
+        const shown = agentRow(ctx, row, { revokes: revokes && heads.has(row), fresh: true });
+        return partial(agentId(row), "outerMorph", shown);
       })
       .join("")
   );
@@ -120,12 +118,6 @@ export function agentAges(ctx: PageContext, rows: readonly AgentRow[]): string {
 }
 
 const day = 86_400_000;
-/** A certificate that ends sooner is a worry: renewal begins long before. */
-const soonMs = 7 * day;
-
-function rowId({ key }: AgentRow): string {
-  return objectId("agent", key);
-}
 
 function mayRevoke({ user }: PageContext, { enrolls }: EnrollOptions): boolean {
   return enrolls === "yes" && user?.role !== "readonly";
@@ -167,168 +159,28 @@ function Table(props: TableProps) {
           </th>
         </tr>
       </thead>
-      <tbody id="agents">
-        <Rows {...props} />
-      </tbody>
+      <tbody id="agents" dangerouslySetInnerHTML={inner(rowsMarkup(props))} />
     </table>
   );
 }
 
-function Rows({ ctx, response, cluster, revokes }: TableProps) {
-  const heads = firstOfClusters(response);
-  if (response.items.length === 0) {
+function rowsMarkup({ ctx, response, cluster, revokes }: TableProps): Markup {
+  const { items } = response;
+  if (items.length === 0) {
     const none = cluster === "" ? say(ctx.lang, "agents.none") : say(ctx.lang, "agents.noneOf", { cluster });
-    return (
+    return rendered(
       <tr class="none">
         <td colSpan={9}>
           <Empty title={none} />
         </td>
-      </tr>
+      </tr>,
     );
   }
-  return (
-    <>
-      {response.items.map((row) => (
-        <Row key={row.key} ctx={ctx} row={row} revokes={revokes && heads.has(row)} />
-      ))}
-    </>
-  );
+  const heads = firstOfClusters(response);
+  return join(...items.map((row) => agentRow(ctx, row, { revokes: revokes && heads.has(row) })));
 }
 
 /** Certificates are revoked by cluster: the first of its rows offers it. */
 function firstOfClusters({ items }: ListAgentsResponse): Set<AgentRow> {
   return new Set(items.filter(({ cluster }, index) => cluster !== items[index - 1]?.cluster));
-}
-
-function Row({ ctx, row, revokes, fresh }: { ctx: PageContext; row: AgentRow; revokes: boolean; fresh?: boolean }) {
-  const { lang } = ctx;
-  const state = stateOf(row.state);
-  const lost = state === "lost" || state === "unknown";
-  return (
-    <tr id={rowId(row)} class={fresh ? "fresh" : undefined} data-k={state} data-c={`agent ${row.key}`}>
-      <td>
-        <Mark state={state} />
-        <span class="word">{clusterWord(ctx, state)}</span>
-      </td>
-      <th scope="row">
-        <Key row={row} />
-        {row.failure && <p class="hint">{stopped(lang, whyOf(ctx, row.failure))}</p>}
-      </th>
-      <td data-l={say(lang, "instances")}>
-        <Instances ctx={ctx} row={row} />
-      </td>
-      <td class="mono" data-l={say(lang, "registries")}>
-        {row.sources.join(", ")}
-      </td>
-      <td data-l={say(lang, "announced")}>
-        <Age ctx={ctx} ms={row.announcedMs} />
-      </td>
-      <td data-l={say(lang, "seen")}>
-        <Age ctx={ctx} ms={row.seenMs} lost={lost} />
-      </td>
-      <td class="mono" data-l={say(lang, "version")}>
-        {row.version}
-      </td>
-      <td data-l={say(lang, "certificate")}>
-        <Certificate ctx={ctx} row={row} />
-      </td>
-      <td>
-        {revokes && (
-          <a
-            class="btn btn-xs btn-ghost"
-            href={`${href("fleet.listAgents", { cluster: row.cluster })}#cut-off`}
-            data-revoke={row.cluster}
-            aria-label={say(lang, "revoke.what", { cluster: row.cluster })}
-          >
-            {say(lang, "revoke")}
-          </a>
-        )}
-      </td>
-    </tr>
-  );
-}
-
-// The key stands above it already.
-function whyOf({ lang }: PageContext, failure: Failure): string {
-  const { problem } = failure.params;
-  if (problem && failure.code === "agent.unavailable") return say(lang, "agent.silent", { problem });
-  if (problem && failure.code === "agent.untrusted") return say(lang, "agent.untrusted", { problem });
-  return sentence(lang, failure);
-}
-
-// The key as it stands in the registry; what tells one from another stands out.
-function Key({ row: { key, namespace, cluster } }: { row: AgentRow }) {
-  const tail = `${namespace}.${cluster}`;
-  if (!key.endsWith(tail)) return <span class="mono">{key}</span>;
-  return (
-    <a class="mono lk" href={href("agent.info", { cluster })} title={key}>
-      <i>{key.slice(0, -tail.length)}</i>
-      {namespace}
-      <i>.</i>
-      <b>{cluster}</b>
-    </a>
-  );
-}
-
-function Instances({ ctx, row }: { ctx: PageContext; row: AgentRow }) {
-  const { lang } = ctx;
-  const total = row.instances.length;
-  if (total === 0) return <span class="dim">{say(lang, "instances.none")}</span>;
-  const n = row.state === "lost" ? 0 : row.instances.filter(({ answering }) => answering).length;
-  return (
-    <details class="inst" id={`${rowId(row)}-i`}>
-      <summary>
-        <span class="chev">
-          <Ico name="chev" />
-        </span>
-        <span class={n < total && row.state === "ok" ? "text-warn font-medium" : undefined}>
-          {row.state === "unknown"
-            ? say(lang, "instances.unknown", { total })
-            : say(lang, "instances.some", { n, total })}
-        </span>
-      </summary>
-      <ul>
-        {row.instances.map((instance) => (
-          <Instance key={instance.address} ctx={ctx} instance={instance} lost={row.state === "lost"} />
-        ))}
-      </ul>
-    </details>
-  );
-}
-
-function Instance({ ctx, instance, lost }: { ctx: PageContext; instance: InstanceRow; lost: boolean }) {
-  const { lang } = ctx;
-  const { address, answering, outstanding, seenMs, sources } = instance;
-  const state = lost || !answering ? "lost" : seenMs < 0 ? "unknown" : "ok";
-  const word = state === "ok" ? say(lang, "instance.ok") : say(lang, "instance.out");
-  return (
-    <li>
-      <Mark state={state} label={state === "unknown" ? clusterWord(ctx, state) : word} />
-      <span class={address === "tunnel" ? undefined : "mono"} title={sources.join(", ")}>
-        {address === "tunnel" ? say(lang, "instance.tunnel") : address}
-      </span>
-      <Age ctx={ctx} ms={seenMs} lost={state !== "ok"} />
-      {outstanding > 0 && <span class="dim">{say(lang, "instance.calls", { n: outstanding })}</span>}
-    </li>
-  );
-}
-
-function Certificate({ ctx, row: { certificateMs, seenMs } }: { ctx: PageContext; row: AgentRow }) {
-  const { lang } = ctx;
-  if (certificateMs > 0) {
-    const time = duration(lang, certificateMs);
-    const soon = certificateMs < soonMs;
-    return (
-      <span class={soon ? "tag" : undefined} data-s={soon ? "warn" : undefined}>
-        {soon && <Mark state="degraded" />}
-        {say(lang, "certificate.ends", { time })}
-      </span>
-    );
-  }
-  if (seenMs < 0) return null;
-  return (
-    <span class="dim" title={say(lang, "certificate.noneLong")}>
-      {say(lang, "certificate.none")}
-    </span>
-  );
 }

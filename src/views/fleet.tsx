@@ -184,7 +184,7 @@ function AttentionRow({ ctx, attention, fleet }: { ctx: PageContext; attention: 
         <span class="since hint text-right">
           {seenMs < 0 ? say(lang, "never") : <Since ctx={ctx} ms={seenMs} bare />}
         </span>
-        <a class="do btn btn-xs" href={agents} aria-label={say(lang, "agents.of.cluster", { cluster })}>
+        <a class="do btn btn-xs" href={agents} aria-label={say(lang, "open.what", { what: cluster })}>
           {say(lang, "open")}
         </a>
       </li>

@@ -178,7 +178,7 @@ function Registries({ ctx }: { ctx: PageContext }) {
           </table>
           <ul>
             <li>
-              <a href={href("fleet.listRegistries")}>{say(lang, "registries")}</a>
+              <a href={href("fleet.listRegistries")}>{say(lang, "registries.show")}</a>
             </li>
           </ul>
         </div>

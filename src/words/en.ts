@@ -32,6 +32,7 @@ export const en = {
   "plaintext.rest": "Whoever can read the network between this server and them can read what is sent.",
   "registries.some": "{n} of {total} registr{total|y|ies}",
   "registries.answer": "answer",
+  "registries.show": "Show the registries",
 
   keys: "Keyboard shortcuts",
   "keys.find": "find, filter",

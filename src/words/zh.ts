@@ -33,6 +33,7 @@ export const zh: Words = {
   "plaintext.rest": "任何能窃听服务器与 Agent 之间网络的人，都能看到通信内容。",
   "registries.some": "{n} / {total} 个注册中心",
   "registries.answer": "应答",
+  "registries.show": "查看注册中心",
 
   keys: "键盘快捷键",
   "keys.find": "查找、筛选",
