@@ -5,7 +5,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sharedCluster } from "../testbed/kubernetes.ts";
 import { markedProcesses } from "../testbed/marked.ts";
+import { describePart } from "../testbed/part.ts";
 import { freePorts } from "../testbed/processes.ts";
 import { until } from "../testbed/wait.ts";
 
@@ -53,7 +55,11 @@ async function ready({ printed }: Started): Promise<string> {
   return /Password\s+(\S+)/.exec(printed())![1]!;
 }
 
-async function fleet(url: string, password: string): Promise<{ name: string; state: string; simulated: boolean }[]> {
+async function fleet(
+  url: string,
+  password: string,
+  count = 3,
+): Promise<{ name: string; state: string; simulated: boolean }[]> {
   const headers = { accept: "application/json", "content-type": "application/json" };
   const body = JSON.stringify({ username: "admin", password });
   const login = await fetch(`${url}/login`, { method: "POST", headers, body });
@@ -65,9 +71,9 @@ async function fleet(url: string, password: string): Promise<{ name: string; sta
     async () => {
       const answer = await fetch(`${url}/fleet`, { headers: authorized });
       ({ clusters } = (await answer.json()) as { clusters: typeof clusters });
-      return clusters.length === 3 && clusters.every(({ state }) => state === "ok" || state === "degraded");
+      return clusters.length === count && clusters.every(({ state }) => state === "ok" || state === "degraded");
     },
-    { what: "three clusters to answer", timeout: 60_000 },
+    { what: `${count} clusters to answer`, timeout: 60_000 },
   );
   return clusters;
 }
@@ -141,3 +147,16 @@ test("a port in use, a wrong flag, a folder that cannot be and a kubeconfig that
   }
   other.close();
 }, 180_000);
+
+describePart("kubernetes", "npm start with a kubeconfig", () => {
+  test("serves that cluster alone, the real one, with nothing simulated", async () => {
+    const cluster = await sharedCluster();
+    const kubeconfig = await cluster.kubeconfig("client-certificate");
+    const started = await start("real", ["--kubeconfig", kubeconfig]);
+    const clusters = await fleet(started.url, await ready(started), 1);
+    expect(clusters[0]).toMatchObject({ simulated: false, state: "ok" });
+    started.npm.kill("SIGTERM");
+    await started.exited;
+    await until(() => left().length === 0, { what: "every process to end", timeout: 20_000 });
+  });
+});
