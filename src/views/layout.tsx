@@ -61,7 +61,8 @@ function Document({ ctx, title, nav, bare, children }: PageOptions & { ctx: Page
         <title>{`${title} · Lizardcd`}</title>
         <link rel="icon" href={assetHref("/assets/favicon.svg")} type="image/svg+xml" />
         <link rel="stylesheet" href={assetHref("/assets/app.css")} />
-        <script src={assetHref("/assets/htmx.js")} defer />
+        {/* Not deferred: deferred it may begin before its extension has come, and the page would never be live. */}
+        <script src={assetHref("/assets/htmx.js")} />
         <script src={assetHref("/assets/hx-sse.js")} defer />
         <script src={assetHref("/assets/client.js")} defer />
       </head>

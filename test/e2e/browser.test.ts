@@ -255,6 +255,19 @@ describePart("chromium", "in the browser", () => {
     for (const check of same) await check();
   });
 
+  test("a script that is late does not keep the page from being live", async () => {
+    for (const late of ["hx-sse", "htmx", "client"]) {
+      const page = await open();
+      await page.route(`**/assets/${late}.js*`, async (route) => {
+        await Bun.sleep(1_000);
+        await route.continue();
+      });
+      const stream = page.waitForRequest(/\/fleet\/live/);
+      await page.goto("/fleet");
+      await stream;
+    }
+  });
+
   test("the keyboard is enough", async () => {
     const page = await open();
     await page.goto("/fleet");
