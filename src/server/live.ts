@@ -5,10 +5,11 @@ import {
   type ListFleetWorkloadsRequest,
   type ListFleetWorkloadsResponse,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
+import type { WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import { fleetLiveAll, fleetUpdate } from "../views/fleet.tsx";
 import type { PageContext } from "../views/parts.tsx";
 import { agesEvent, workloadsLiveAll, workloadsLiveCounts, workloadsLiveRow } from "../views/workloads.tsx";
-import { listAcross, questionsOf } from "./across.ts";
+import { listAcross, type Question, questionsOf } from "./across.ts";
 import type { Audit } from "./audit.ts";
 import { type FleetDeps, fleetOf } from "./clusters.ts";
 import type { Message } from "./sse.ts";
@@ -79,6 +80,8 @@ export async function* workloadsStream(
     .sort((a, b) => Number(clusters.has(b.entry.cluster)) - Number(clusters.has(a.entry.cluster)))
     .slice(0, mostWatched);
   const subscriptions = watched.map((question) => deps.watches.subscribe(question));
+  // Watches that begin with this page tell it all its rows once more: what says nothing new is not sent again.
+  let beginning = subscriptions.filter(({ synced }) => !synced).length;
   const all = gather(subscriptions, signal);
   try {
     yield workloadsLiveAll(context(), response, request);
@@ -87,9 +90,13 @@ export async function* workloadsStream(
         change.type === "beat" ? [[change.cluster, change.ageMs] as [string, number]] : [],
       );
       if (ages.length > 0) yield { event: "ages", data: agesEvent(context(), ages) };
-      const synced = changes.some((change) => change.type === "synced" || change.type === "broken");
+      const whole = changes.filter(({ type }) => type === "synced").length;
+      const begun = Math.min(beginning, whole);
+      beginning -= begun;
+      const missed = begun > 0 && beginning === 0 && isMissing(shown, watched, subscriptions);
+      const again = whole > begun || missed || changes.some(({ type }) => type === "broken");
       const moved = changes.filter((change) => isNews(change, shown, request));
-      if (synced || moved.some(({ type }) => type === "removed") || moved.some((change) => isNew(change, shown))) {
+      if (again || moved.some(({ type }) => type === "removed") || moved.some((change) => isNew(change, shown))) {
         response = await list();
         shown.clear();
         for (const { row } of response.items) shown.set(`${row!.cluster}/${rowKey(row!)}`, row!);
@@ -117,10 +124,15 @@ export async function* workloadsStream(
 }
 
 /** Rows on the page that changed, or that are new and match what the page shows. */
-function isNews(change: RowChange, shown: ReadonlyMap<string, unknown>, request: ListFleetWorkloadsRequest): boolean {
+function isNews(
+  change: RowChange,
+  shown: ReadonlyMap<string, WorkloadRow>,
+  request: ListFleetWorkloadsRequest,
+): boolean {
   if (change.type !== "upsert" && change.type !== "removed") return false;
   const row = change.type === "upsert" ? change.live.row : change.row;
-  if (shown.has(`${row.cluster}/${rowKey(row)}`)) return true;
+  const before = shown.get(`${row.cluster}/${rowKey(row)}`);
+  if (before) return change.type === "removed" || factsOf(row) !== factsOf(before);
   // A new row is shown where the page is not a later one; whether its labels match only the agent can say.
   if (change.type === "removed" || request.continue || request.labelSelector) return false;
   const text = `${row.namespace} ${row.name} ${row.containers.map(({ image }) => image).join(" ")}`;
@@ -129,6 +141,23 @@ function isNews(change: RowChange, shown: ReadonlyMap<string, unknown>, request:
     (request.resource.length === 0 || request.resource.includes(row.resource)) &&
     (request.q === "" || text.includes(request.q))
   );
+}
+
+/** All that a row says but its ages, which grow by themselves. */
+function factsOf(row: WorkloadRow): string {
+  return JSON.stringify({ ...row, changedMs: 0, createdMs: 0, reason: row.reason && { ...row.reason, sinceMs: 0 } });
+}
+
+/** True where a row of the page went before the watches began. */
+function isMissing(
+  shown: ReadonlyMap<string, WorkloadRow>,
+  watched: readonly Question[],
+  subscriptions: readonly Subscription[],
+): boolean {
+  const clusters = new Set(watched.map(({ entry }) => entry.cluster));
+  const alive = new Set(subscriptions.flatMap((one) => one.rows().map(({ row }) => `${row.cluster}/${rowKey(row)}`)));
+  for (const [id, { cluster }] of shown) if (clusters.has(cluster) && !alive.has(id)) return true;
+  return false;
 }
 
 function isNew(change: RowChange, shown: ReadonlyMap<string, unknown>): boolean {
