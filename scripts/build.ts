@@ -69,6 +69,9 @@ function protoInside(): BunPlugin {
 }
 
 async function commit(root: string): Promise<string> {
+  // Where the source came without its history, whoever builds may say it: an image, for one.
+  if (process.env.LIZARDCD_COMMIT !== undefined) return process.env.LIZARDCD_COMMIT;
+  if (!Bun.which("git")) return "";
   const { stdout, exitCode } = Bun.spawnSync(["git", "-C", root, "rev-parse", "--short", "HEAD"]);
   return exitCode === 0 ? stdout.toString().trim() : "";
 }
