@@ -64,10 +64,11 @@ export function processTerminal(env: Env): Terminal {
 
 /** Undefined where the person gives up (Ctrl-C, Ctrl-D). */
 function askSecret(prompt: string): Promise<string | undefined> {
-  process.stderr.write(prompt);
   const { stdin } = process;
+  // First the silence, then the question: somebody may type faster.
   stdin.setRawMode(true);
   stdin.setEncoding("utf8");
+  process.stderr.write(prompt);
   return new Promise((resolve) => {
     let typed = "";
     const finish = (secret: string | undefined) => {

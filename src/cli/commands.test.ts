@@ -1,0 +1,159 @@
+import { afterAll, beforeEach, expect, test } from "bun:test";
+import { failure, startFake, workloadRow } from "./testserver.ts";
+import { areFar } from "./version.ts";
+
+const fake = startFake();
+afterAll(() => fake.stop());
+
+const rows = [
+  workloadRow("web", { ready: 2 }),
+  workloadRow("cart", { ready: 0, state: "failed" }),
+  workloadRow("部署", { ready: 1 }),
+];
+beforeEach(() => {
+  fake.answers["GET /workloads"] = () => Response.json({ items: rows.map((row) => ({ row })) });
+  fake.answers["GET /openapi.json"] = () => Response.json({ info: { version: "1.2.0" } });
+  fake.answers["GET /clusters/eu-1/namespaces/shop/deployments/web"] = () =>
+    Response.json({
+      row: workloadRow("web", { reason: { code: "rollout.paused", params: {}, message: "" } }),
+      pods: [{ name: "web-1", state: "ok", restarts: 3, revision: "5d8", node: "n1" }],
+      revisions: [
+        { revision: "5d8", current: true, ready: 3, desired: 3, pods: 3, containers: [{ image: "r/web:1" }] },
+      ],
+      conditions: [{ type: "Available", status: "True", reason: "MinimumReplicasAvailable" }],
+      events: [{ type: "Warning", reason: "BackOff", message: "restarting", object: "Pod/web-1", count: 7 }],
+    });
+});
+
+const names = async (words: string) =>
+  (await fake.cli(`${words} -o jsonpath={.items[*].row.name}`)).out.trim().split(" ");
+
+test("rows are sorted by a field's value, by its name or its path", async () => {
+  expect(await names("get deploy --sort-by name")).toEqual(["cart", "web", "部署"]);
+  expect(await names("get deploy --sort-by .row.ready")).toEqual(["cart", "部署", "web"]);
+  expect(await names("get deploy --sort-by {.row.ready}")).toEqual(["cart", "部署", "web"]);
+  expect((await fake.cli("get deploy --sort-by colour")).code).toBe(2);
+});
+
+test("a table has no more columns than asked for, and one row for one object", async () => {
+  const wide = await fake.cli("get deploy -o wide");
+  expect(wide.out.split("\n")[0]).toMatch(/UPDATED +AVAILABLE/);
+  expect((await fake.cli("get deploy")).out).not.toContain("UPDATED");
+  for (const words of ["get deploy web", "get deploy/web", "get deployments web"]) {
+    const { out } = await fake.cli(`${words} -c eu-1 -n shop --no-headers`);
+    expect(out).toMatch(/^eu-1 +shop +deployments\/web .*\n$/);
+  }
+  expect((await fake.cli("get deploy,sts")).code).toBe(0);
+  expect(fake.seen.at(-1)!.path).toContain("resource=deployments&resource=statefulsets");
+});
+
+test("YAML and JSON say the same", async () => {
+  const json = JSON.parse((await fake.cli("get deploy -o json")).out);
+  expect(Bun.YAML.parse((await fake.cli("get deploy -o yaml")).out)).toEqual(json);
+});
+
+test("describe shows state, reason, rollout, pods, conditions and events", async () => {
+  for (const words of [
+    "describe deploy/web",
+    "describe deploy web",
+    "describe workloads deploy/web",
+    "get workload web",
+  ]) {
+    const { code, out } = await fake.cli(`${words} -c eu-1 -n shop`);
+    expect([words, code]).toEqual([words, 0]);
+    for (const said of ["Healthy", "rollout is paused", "r/web:1", "web-1", "Available", "BackOff", "7"]) {
+      expect(out).toContain(said);
+    }
+  }
+});
+
+test("a terminal of 20 columns gets no line that is wider, whatever is shown", async () => {
+  const terminal = { columns: 20 };
+  for (const words of ["get deploy", "describe web -c eu-1 -n shop", "get deploy --no-headers"]) {
+    const { code, out } = await fake.cli(words, { terminal });
+    expect(code).toBe(0);
+    for (const line of out.split("\n")) expect([line, Bun.stringWidth(line) <= 20]).toEqual([line, true]);
+    expect(out.replaceAll(/\s/g, "")).toContain("deployments/web");
+  }
+});
+
+test("colours are shown where they may be, and change no width", async () => {
+  const plain = await fake.cli("get deploy");
+  const coloured = await fake.cli("get deploy", { terminal: { color: true } });
+  expect(plain.out).not.toContain("\u001b");
+  expect(coloured.out).toContain("\u001b[31mFailed\u001b[0m");
+  expect(Bun.stripANSI(coloured.out)).toBe(plain.out);
+});
+
+test("watching prints the list, then what changes and what goes", async () => {
+  let asked = 0;
+  const stop = new Error("seen enough");
+  fake.answers["GET /workloads"] = () => {
+    asked++;
+    if (asked === 2) return failure(503, "agent.unavailable", { key: "k", problem: "gone" });
+    const changed = asked < 3 ? rows : [{ ...rows[0]!, ready: 3 }, rows[1]!];
+    return Response.json({ items: changed.map((row) => ({ row: { ...row, changedMs: asked * 1000 } })) });
+  };
+  let [out, err] = ["", ""];
+  const watch = fake.cli("get deploy -w", {
+    terminal: {
+      out: async (text) => {
+        out += text;
+      },
+      err: async (text) => {
+        err += text;
+        if (text.includes("gone\n")) throw stop;
+      },
+    },
+  });
+  expect(await watch.catch((error) => error)).toBe(stop);
+  expect(out.match(/deployments\/\S+ +\S+ +\d\/\d/g)?.map((line) => line.replace(/ +/g, " "))).toEqual([
+    "deployments/web Healthy 2/3",
+    "deployments/cart Failed 0/3",
+    "deployments/部署 Healthy 1/3",
+    "deployments/web Healthy 3/3",
+  ]);
+  expect(err).toContain("trying again");
+  expect(err).toContain("eu-1/shop/deployments/部署: gone");
+}, 30_000);
+
+test("open prints the page's address, and opens nothing where there is no terminal", async () => {
+  expect(await fake.cli("open sts/db -c eu-1 -n shop")).toEqual({
+    code: 0,
+    out: `${fake.url}/clusters/eu-1/namespaces/shop/statefulsets/db\n`,
+    err: "",
+  });
+  expect((await fake.cli("open")).out).toBe(`${fake.url}/fleet\n`);
+  expect((await fake.cli("open web -c eu-1")).code).toBe(2);
+  const broken = await fake.cli("open", { terminal: { live: true }, env: { BROWSER: "/nowhere/browser" } });
+  expect([broken.code, broken.err]).toEqual([0, expect.stringContaining("No browser could be started")]);
+});
+
+test("version says both versions, and warns where they are far apart", async () => {
+  expect(await fake.cli("version")).toEqual({
+    code: 0,
+    out: `Client: 1.2.3\nServer: 1.2.0 (${fake.url})\n`,
+    err: "",
+  });
+  fake.answers["GET /openapi.json"] = () => Response.json({ info: { version: "3.0.0" } });
+  expect((await fake.cli("version")).err).toContain("far apart");
+  expect(JSON.parse((await fake.cli("version -o json")).out)).toEqual({ client: "1.2.3", server: "3.0.0" });
+  const away = await fake.cli("version", { env: { LIZARDCD_SERVER: "http://127.0.0.1:1" } });
+  expect(away).toMatchObject({ code: 0, out: "Client: 1.2.3\n", err: expect.stringContaining("127.0.0.1:1") });
+  expect(areFar("0.1.0", "0.2.0")).toBe(true);
+  expect(areFar("1.2.0", "1.3.4 (abc)")).toBe(false);
+  expect(areFar("1.2.0", "1.4.0")).toBe(true);
+});
+
+test("a server that does not know an operation may be of another version, and says so", async () => {
+  const { code, err } = await fake.cli("registries");
+  expect([code, err]).toEqual([5, expect.stringContaining("lizardcd version shows both")]);
+});
+
+test("other words for the same command", async () => {
+  fake.answers["GET /fleet"] = () => Response.json({ clusters: [{ name: "eu-1", state: "ok" }] });
+  expect((await fake.cli("clusters -o name")).out).toBe("eu-1\n");
+  expect((await fake.cli("get clusters --help")).out).toContain("lizardcd clusters");
+  await fake.cli("rollout restart deploy/web -c eu-1 -n shop");
+  expect(fake.seen.at(-1)!.path).toBe("/clusters/eu-1/namespaces/shop/deployments/web/restart");
+});

@@ -1,0 +1,107 @@
+import { afterAll, beforeEach, expect, test } from "bun:test";
+import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { startFake, workloadRow } from "./testserver.ts";
+
+const fake = startFake();
+const file = join(fake.home, ".config/lizardcd/config.yaml");
+const older = join(fake.home, ".lizardcd-cli.yaml");
+const bare = { LIZARDCD_SERVER: undefined, LIZARDCD_TOKEN: undefined };
+const root = process.getuid?.() === 0;
+
+afterAll(() => fake.stop());
+beforeEach(() => {
+  fake.seen.length = 0;
+  rmSync(dirname(file), { recursive: true, force: true });
+  rmSync(older, { force: true });
+  fake.answers["GET /workloads"] = () => Response.json({ items: [{ row: workloadRow("web") }] });
+  fake.answers["GET /account"] = ({ token }) =>
+    Response.json({ username: token === "Bearer a" ? "ada" : "bob", role: "admin" });
+  fake.answers["POST /login"] = () => Response.json({ accessToken: "tok", expiresIn: 3600, user: { username: "eva" } });
+});
+
+function write(text: string, mode = 0o600) {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+  chmodSync(file, mode);
+}
+
+test("several servers are kept by name, each with its own token, and one is current", async () => {
+  const other = fake.url.replace("127.0.0.1", "localhost");
+  expect((await fake.cli(`login ${fake.url} --token a`, { env: bare })).code).toBe(0);
+  expect((await fake.cli(`login ${other} --token b --context second`, { env: bare })).code).toBe(0);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const listed = await fake.cli("context list", { env: bare });
+  expect(listed.out).toMatch(/^CURRENT +NAME +SERVER +USER\n +127\.0\.0\.1:\d+ .* ada\n\* +second .* bob\n$/);
+  await fake.cli("get workloads", { env: bare });
+  expect(fake.seen.at(-1)!.token).toBe("Bearer b");
+  await fake.cli(`context use ${new URL(fake.url).host}`, { env: bare });
+  await fake.cli("get workloads", { env: bare });
+  expect(fake.seen.at(-1)!.token).toBe("Bearer a");
+  await fake.cli("get workloads --context second", { env: bare });
+  expect(fake.seen.at(-1)!.token).toBe("Bearer b");
+  const none = await fake.cli("context use third", { env: bare });
+  expect([none.code, none.err]).toEqual([2, expect.stringContaining("second")]);
+});
+
+test("a context's cluster and namespace are what commands mean that name none", async () => {
+  await fake.cli(`context set home --server ${fake.url} -c eu-1 -n shop`, { env: bare });
+  const asked = async (words: string) => {
+    await fake.cli(words, { env: bare });
+    const { pathname, searchParams } = new URL(fake.seen.at(-1)!.path, fake.url);
+    return [pathname, searchParams.getAll("cluster"), searchParams.getAll("namespace")];
+  };
+  expect(await asked("get deploy")).toEqual(["/workloads", ["eu-1"], ["shop"]]);
+  expect(await asked("get deploy -A")).toEqual(["/workloads", ["eu-1"], []]);
+  expect(await asked("get deploy -c * -n other")).toEqual(["/workloads", [], ["other"]]);
+  expect(await asked("restart web")).toEqual(["/clusters/eu-1/namespaces/shop/deployments/web/restart", [], []]);
+  // What is not about workloads is never narrowed, and nothing is revoked by a default.
+  expect(await asked("agents list")).toEqual(["/agents", [], []]);
+  fake.seen.length = 0;
+  expect((await fake.cli("agents revoke", { env: bare })).code).toBe(2);
+  expect(fake.seen).toEqual([]);
+});
+
+test("a new address for a context takes its token away", async () => {
+  await fake.cli(`login ${fake.url} --token a --context one`, { env: bare });
+  await fake.cli("context set one --server https://elsewhere.example.com", { env: bare });
+  expect(readFileSync(file, "utf8")).not.toContain("token: a");
+});
+
+test("the earlier tool's file is read where ours is missing, and left as it is", async () => {
+  const text = `lizardcd:\n  server:\n    url: ${fake.url}\n  auth:\n    access_token: old-token\n    username: ada\n`;
+  writeFileSync(older, text, { mode: 0o600 });
+  expect((await fake.cli("get workloads", { env: bare })).code).toBe(0);
+  expect(fake.seen.at(-1)!.token).toBe("Bearer old-token");
+  await fake.cli(`login ${fake.url} -u eva --password-stdin`, { env: bare, input: "x" });
+  await fake.cli("get workloads", { env: bare });
+  expect(fake.seen.at(-1)!.token).toBe("Bearer tok");
+  expect(readFileSync(older, "utf8")).toBe(text);
+});
+
+test("a file that others may read is told, one that they may write or own is not used", async () => {
+  const text = `current: a\ncontexts:\n  a: { server: "${fake.url}", token: t }\n`;
+  write(text, 0o644);
+  const read = await fake.cli("get workloads", { env: bare });
+  expect([read.code, read.err]).toEqual([0, expect.stringContaining(`chmod 600 ${file}`)]);
+  fake.seen.length = 0;
+  write(text, 0o620);
+  const written = await fake.cli("get workloads", { env: bare });
+  expect([written.code, written.err]).toEqual([1, expect.stringContaining("can be written by others")]);
+  if (root) {
+    write(text);
+    chownSync(file, 12345, 12345);
+    const foreign = await fake.cli("get workloads", { env: bare });
+    expect([foreign.code, foreign.err]).toEqual([1, expect.stringContaining("another user (12345)")]);
+  }
+  expect(fake.seen).toEqual([]);
+});
+
+test("a CA must be one", async () => {
+  const wrong = join(fake.home, "wrong.pem");
+  writeFileSync(wrong, "nothing");
+  for (const words of [`get workloads --server-ca ${wrong}`, `context set x --server https://a --ca ${wrong}`]) {
+    const { code, err } = await fake.cli(words);
+    expect([code, err]).toEqual([2, expect.stringContaining("wrong.pem is no CA")]);
+  }
+});
