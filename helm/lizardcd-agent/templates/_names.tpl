@@ -133,6 +133,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $_ := set $all "tls.key" "/etc/lizardcd/tls/tls.key" }}
 {{- end }}
 {{- if .Values.server }}{{- $_ := set $all "reach" .Values.reach }}{{- end }}
+{{- if .Values.rbac.readOnly }}{{- $_ := set $all "read-only" true }}{{- end }}
 {{- with .Values.announceAddress }}{{- $_ := set $all "announce-addr" . }}{{- end }}
 {{- with .Values.servicePrefix }}{{- $_ := set $all "service-prefix" . }}{{- end }}
 {{- if eq $registry.kind "etcd" }}
