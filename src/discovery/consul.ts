@@ -155,7 +155,7 @@ async function keep(
   };
   try {
     // What forgets one of them forgets all; one alone that somebody takes away is missed by the next beat.
-    await Promise.all([beat(), unchanged(services[0]!.id, options, either)]);
+    await Promise.all([beat(), ...services.slice(0, 1).map(({ id }) => unchanged(id, options, either))]);
   } finally {
     over.abort();
   }

@@ -197,7 +197,10 @@ async function session(
     const names = await namesOf(connection, options);
     const ours = new Set(names.filter((name) => name.startsWith(keyPrefix(options.prefix))));
     const vanished = [...services.keys()].filter((name) => !ours.has(name));
-    await each([...ours], subscribe);
+    await each(
+      [...ours].filter((name) => !services.has(name)),
+      subscribe,
+    );
     await each(vanished, unsubscribe);
     return names.length;
   }
