@@ -5,6 +5,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Client, login } from "../harness.ts";
 import type { RealCluster } from "../testbed/cluster.ts";
+import { startConsul } from "../testbed/consul.ts";
+import { startEtcd } from "../testbed/etcd.ts";
 import { sharedCluster } from "../testbed/kubernetes.ts";
 import { describePart } from "../testbed/part.ts";
 import { type ProcessGroup, processGroup } from "../testbed/processes.ts";
@@ -15,9 +17,9 @@ import { type Pod, runPod } from "./pod.ts";
 const shops = ["charts-shop", "charts-pay", "charts-bank"] as const;
 const [shop, pay, bank] = shops;
 /** Each in a Deployment of its own name in each of them. */
-const clusters = ["local", "wide", "narrow", "given", "look", "moved"];
+const clusters = ["local", "wide", "narrow", "given", "look", "moved", "by-etcd", "by-consul"];
 
-describePart(["kubernetes", "helm"], "what the charts install", ({ helm }) => {
+describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install", ({ helm }) => {
   let cluster: RealCluster;
   let group: ProcessGroup;
   let namespace: string;
@@ -37,7 +39,7 @@ describePart(["kubernetes", "helm"], "what the charts install", ({ helm }) => {
     );
     server = await runPod({ cluster, group, namespace, controller: "statefulsets/whole-server" });
     url = `http://127.0.0.1:${server.ports.http}`;
-    client = await login(url, "admin", readFileSync(join(server.folder("/data"), "first-password"), "utf8").trim());
+    client = await signIn(server, url);
   });
   afterAll(() => group?.stop());
 
@@ -199,6 +201,34 @@ describePart(["kubernetes", "helm"], "what the charts install", ({ helm }) => {
     });
   });
 
+  for (const kind of ["etcd", "consul"] as const) {
+    test.concurrent(`the server finds the agent in ${kind}, and calls it at the address that it listens on`, async () => {
+      const registry = await (kind === "etcd" ? startEtcd() : startConsul());
+      const name = `by-${kind}`;
+      const address = `global.registry.kind=${kind},global.registry.address=${registry.endpoint}`;
+      await release(helm, cluster, "lizardcd", namespace, name).install(
+        ...["--set", `lizardcd-server.persistence.enabled=false,${address}`],
+      );
+      const one = await runPod({ cluster, group, namespace, controller: `statefulsets/${name}-server` });
+      const here = `http://127.0.0.1:${one.ports.http}`;
+      const addresses = { [`http://${name}-server:5117`]: here };
+      const other = await runPod({ cluster, group, namespace, controller: `deployments/${name}-agent`, addresses });
+      const admin = await signIn(one, here);
+      const found = await until(
+        async () => {
+          const [row] = (await admin.get("/agents")).body.items as { state: string; sources: string[] }[];
+          return row?.state === "ok" && row;
+        },
+        { what: `the agent to answer through ${kind}` },
+      );
+      expect(found.sources.join()).toContain(kind);
+      const path = `/clusters/local/namespaces/${shop}/deployments/${name}/restart`;
+      expect((await admin.post(path, {})).status).toBe(200);
+      for (const pod of [other, one]) await pod.process.stop();
+      await registry.stop();
+    });
+  }
+
   for (const [program, flag] of [
     ["server", "--http-addr"],
     ["agent", "--metrics-addr"],
@@ -218,6 +248,10 @@ describePart(["kubernetes", "helm"], "what the charts install", ({ helm }) => {
     });
   }
 });
+
+function signIn(server: Pod, url: string): Promise<Client> {
+  return login(url, "admin", readFileSync(join(server.folder("/data"), "first-password"), "utf8").trim());
+}
 
 function deployment(namespace: string, name: string) {
   const labels = { app: name };
