@@ -29,6 +29,8 @@ const env = {
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
+/** Tests that failed among the others and passed alone: each is named at the end. */
+const secondTries: string[] = [];
 
 const filters = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
 process.exit(await run().finally(() => group.stop()));
@@ -44,19 +46,13 @@ async function run(): Promise<number> {
     await check("reference pages are fresh", () => command([process.execPath, "scripts/docs.ts", "--check"]));
   }
   await buildParts(files);
-  await test(
-    "unit",
-    files.filter((file) => file.startsWith("src")),
-  );
-  await test(
-    "system",
-    files.filter((file) => file.startsWith("test")),
-  );
+  for (const [name, shard] of shards(files)) await test(name, shard);
   if (files.length === 0) fail(`no test file matches ${filters.join(", ") || "src/ and test/"}`);
   if (process.platform === "linux") await check("no process is left behind", nothingIsLeft);
 
   console.log(`\n${Math.round((performance.now() - started) / 1000)} s`);
   for (const failure of failures) console.log(`failed: ${failure}`);
+  for (const again of secondTries) console.log(`passed at the second try only: ${again}`);
   for (const [part, reason] of missingParts()) console.log(`skipped, not on this machine: ${part} (${reason})`);
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
   console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
@@ -128,11 +124,47 @@ async function buildParts(files: string[]) {
   }
 }
 
-/** Runs test files in one process of Bun, which ends with this one, and adds what its report counts. */
+/** One process of Bun for each: what one leaves in its memory, or a crash, is no other's. */
+function shards(files: string[]): Map<string, string[]> {
+  const shards = new Map<string, string[]>();
+  for (const file of files) {
+    const [top, folder] = file.split("/");
+    const name = top === "src" ? "unit" : file.split("/").length > 2 ? folder! : "house";
+    shards.set(name, [...(shards.get(name) ?? []), file]);
+  }
+  return shards;
+}
+
+/** What one file's tests came to. */
+interface Outcome {
+  passed: number;
+  skipped: number;
+  /** Titles; "" where the file itself failed. */
+  failed: string[];
+}
+
+/** Files that failed are run once more, alone: a machine that was too busy for them is told from what is broken. */
 async function test(name: string, files: string[]) {
-  if (files.length === 0) return;
   console.log(`\n${name} tests`);
-  const report = join(work, `${name}.xml`);
+  const outcomes = await runFiles(name, files);
+  const again = files.filter((file) => outcomes.get(file)!.failed.length > 0);
+  for (const file of again) {
+    const second = (await runFiles(`${name}-again`, [file])).get(file)!;
+    if (second.failed.length === 0) {
+      for (const title of outcomes.get(file)!.failed) secondTries.push(`${file}: ${title || "the file"}`);
+    }
+    outcomes.set(file, second);
+  }
+  for (const [file, { passed, skipped, failed }] of outcomes) {
+    total.passed += passed;
+    total.skipped += skipped;
+    for (const title of failed)
+      fail(title ? `${file}: ${title}` : `${file}: it ran no test, or its process ended early`);
+  }
+}
+
+async function runFiles(name: string, files: string[]): Promise<Map<string, Outcome>> {
+  const report = join(work, `${name}-${crypto.randomUUID()}.xml`);
   const running = await group.start({
     name,
     command: [
@@ -147,25 +179,31 @@ async function test(name: string, files: string[]) {
     env,
     output: "inherit",
   });
-  const deadline = setTimeout(() => void running.stop("SIGKILL"), 30 * 60_000);
+  const deadline = setTimeout(() => void running.stop("SIGKILL"), 20 * 60_000);
   const ended = await running.exited;
   clearTimeout(deadline);
-  count(name, files, ended, existsSync(report) ? readFileSync(report, "utf8") : undefined);
+  return outcomesOf(files, ended, existsSync(report) ? readFileSync(report, "utf8") : "");
 }
 
-function count(name: string, files: string[], ended: string, report: string | undefined) {
-  if (!report) return fail(`the ${name} tests ended with ${ended} before they reported`);
-  const all = Number(/<testsuites[^>]* tests="(\d+)"/.exec(report)?.[1] ?? 0);
-  const failed = [...report.matchAll(/<testcase name="([^"]*)" [^>]*file="([^"]*)"[^>]*>\s*<(failure|error)\b/g)];
-  const skipped = [...report.matchAll(/<skipped\b/g)].length;
-  total.passed += all - failed.length - skipped;
-  total.skipped += skipped;
-  for (const [, title, file] of failed) fail(`${file}: ${plainText(title!)}`);
-  // A file that cannot be loaded is not in the report.
-  const reported = new Set([...report.matchAll(/<testsuite name="[^"]*" file="([^"]*)"/g)].map(([, file]) => file));
-  const unreported = files.filter((file) => !reported.has(file));
-  for (const file of unreported) fail(`${file}: ran no test`);
-  if (ended !== "0" && failed.length + unreported.length === 0) fail(`the ${name} tests ended with ${ended}`);
+function outcomesOf(files: string[], ended: string, report: string): Map<string, Outcome> {
+  const outcomes = new Map<string, Outcome>(files.map((file) => [file, { passed: 0, skipped: 0, failed: [] }]));
+  for (const [, title, file, rest] of report.matchAll(
+    /<testcase name="([^"]*)" [^>]*?file="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g,
+  )) {
+    const outcome = outcomes.get(file!.replace(/^\.\//, ""));
+    if (!outcome) continue;
+    if (/<(failure|error)\b/.test(rest ?? "")) outcome.failed.push(plainText(title!));
+    else if (/<skipped\b/.test(rest ?? "")) outcome.skipped++;
+    else outcome.passed++;
+  }
+  // A file that cannot be loaded, or whose process died, is not in the report.
+  for (const outcome of outcomes.values()) {
+    if (outcome.passed + outcome.skipped + outcome.failed.length === 0) outcome.failed.push("");
+  }
+  const some = [...outcomes.values()].some(({ failed }) => failed.length > 0);
+  // An error between tests belongs to no test: the last file is held for it.
+  if (ended !== "0" && !some) outcomes.get(files.at(-1)!)!.failed.push("");
+  return outcomes;
 }
 
 function plainText(text: string): string {
