@@ -22,7 +22,7 @@ discoverySuite("etcd", async () => {
   const hosts = [etcd.endpoint];
   return {
     prefix,
-    announcer: () => etcdAnnouncer({ hosts, leaseSeconds: 2 }),
+    announcer: () => etcdAnnouncer({ hosts, leaseSeconds: 5 }),
     source: () => etcdSource({ hosts, prefix, timeoutMs: 900 }),
     async abandon({ keys, via }) {
       const lease = client.lease(2, { autoKeepAlive: false });
@@ -57,7 +57,7 @@ test("the key is <key>/<lease id in decimal> and its value host:port, as install
 test("a lease that was revoked behind the agent's back is granted again, and the key put again", async () => {
   const registration = registrationOf({ prefix: "revoked." }, ["*.k1"]);
   const stop = new AbortController();
-  const announcing = etcdAnnouncer({ hosts: [etcd.endpoint], leaseSeconds: 2 }).announce(registration, stop.signal);
+  const announcing = etcdAnnouncer({ hosts: [etcd.endpoint], leaseSeconds: 5 }).announce(registration, stop.signal);
   const watcher = watched({ source: () => etcdSource({ hosts: [etcd.endpoint], prefix: "revoked." }) });
   await watcher.until("it", (keys) => keys.size === 1);
   const { kvs } = await client.getAll().prefix("revoked.").exec();
@@ -74,7 +74,7 @@ test("after etcd was killed and started again, agents are there again and watche
   const registration = registrationOf({ prefix: "killed." }, ["*.k1"]);
   const stop = new AbortController();
   const hosts = ["http://127.0.0.1:1", etcd.endpoint];
-  const announcing = etcdAnnouncer({ hosts, leaseSeconds: 2 }).announce(registration, stop.signal);
+  const announcing = etcdAnnouncer({ hosts, leaseSeconds: 5 }).announce(registration, stop.signal);
   const watcher = watched({ source: () => etcdSource({ hosts, prefix: "killed.", timeoutMs: 900 }) });
   await watcher.until("it", (keys) => keys.size === 1);
   const before = watcher.changes.length;

@@ -38,7 +38,8 @@ export function fileOf(path: string, table: Table, readFile: Given["readFile"]):
       for (const one of [key.flag, ...(key.file ?? [])]) {
         if (typeof one === "string") {
           const leaf = leaves.get(one.toLowerCase());
-          if (leaf && leaf.value !== null) {
+          // The old files leave what they do not use empty.
+          if (leaf && leaf.value !== null && leaf.value !== "") {
             return { value: leaf.value, source: `file ${path}`, where: where(leaf.written) };
           }
           continue;
