@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { announceToServer } from "../discovery/server.ts";
 import { fatal, lifetime, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
+import { keepMemorySmall } from "../process/memory.ts";
 import { version } from "../process/version.ts";
 import { type AgentConfig, agentConfig } from "./config.ts";
 import { enrolledIdentity, fileIdentity, type Identity } from "./identity.ts";
@@ -48,6 +49,7 @@ async function main(): Promise<void> {
     metrics,
     log: log("agent"),
   });
+  keepMemorySmall();
   log("agent").info("agent started", { version, apiServer: kube.server, metrics: scrape.url });
   await stopped(signal);
   log("agent").info("agent stops", { reason: String(signal.reason?.message ?? signal.reason) });

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fatal, lifetime, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
+import { keepMemorySmall } from "../process/memory.ts";
 import { SettingInvalid } from "../process/settings.ts";
 import { version } from "../process/version.ts";
 import { type ServerConfig, serverConfig } from "./config.ts";
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
     publicUrl: config.publicUrl,
     log,
   });
+  keepMemorySmall();
   log("server").info("server serves", { url: server.url, metrics: server.metricsUrl, version });
   await stopped(signal);
   log("server").info("server stops", { reason: String(signal.reason?.message ?? signal.reason) });

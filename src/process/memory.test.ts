@@ -1,0 +1,39 @@
+import { expect, test } from "bun:test";
+import { eventually } from "../../test/harness.ts";
+import { keepMemorySmall } from "./memory.ts";
+
+const mb = 1024 * 1024;
+
+test("memory that has grown by a quarter is collected, and once more when it rests", async () => {
+  const world = { held: 100 * mb, looks: 0, collections: 0 };
+  const stop = keepMemorySmall({
+    resident() {
+      world.looks++;
+      return world.held;
+    },
+    collect() {
+      world.collections++;
+      world.held = 140 * mb;
+    },
+    everyMs: 1,
+  });
+  /** Several looks later. */
+  const later = async () => {
+    const { looks } = world;
+    await eventually(
+      () => world.looks,
+      (now) => now > looks + 5,
+    );
+    return world.collections;
+  };
+  world.held = 120 * mb;
+  expect(await later()).toBe(0);
+  world.held = 300 * mb;
+  expect(await later()).toBe(2);
+  // What is in use now is where growth begins.
+  world.held = 170 * mb;
+  expect(await later()).toBe(2);
+  world.held = 180 * mb;
+  expect(await later()).toBe(4);
+  stop();
+});
