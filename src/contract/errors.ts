@@ -137,6 +137,11 @@ export const failures = {
     http: 503,
     message: "agent {key} does not answer: {problem}",
   },
+  "agent.answer_too_large": {
+    grpc: grpcCode.exhausted,
+    http: 502,
+    message: "the answer of {cluster} is larger than {limit}: ask for less at once, one namespace or one kind",
+  },
   "agent.key_invalid": { grpc: grpcCode.invalid, http: 400, message: "key {key} is not one of ours: {problem}" },
   "cluster.unreachable": {
     grpc: grpcCode.unavailable,

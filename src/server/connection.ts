@@ -21,24 +21,54 @@ export interface Connection {
   client: grpc.Client;
   /** What its certificate said, once it has shown one. */
   peer?: Peer;
+  /** Dialled over plain TCP, where nobody but a call finds out that the other host has gone. */
+  readonly silentLoss: boolean;
   /** Calls under way. */
   outstanding: number;
   usedAt: number;
+  /** When something last came over it, however little. */
+  heardAt: number;
+  /** True once it was cut: its calls then end in an error of their own. */
+  cut: boolean;
+  /** Ends the calls under way. */
+  readonly cancels: Set<() => void>;
 }
 
 export interface Connections {
   /** Opens or shares the connection to an address; `release` when the call has ended. */
   acquire(address: string, key: AgentKey, plain?: boolean): Connection;
   release(connection: Connection): void;
-  /** Closes the connections of an address: their calls fail, the next one dials anew. */
+  /** Closes the connections of an address: calls under way may end, the next one dials anew. */
   drop(address: string): void;
+  /** The same at once: calls under way end here, for a peer that is trusted no longer. */
+  cut(address: string): void;
   /** Closes one connection: another one to the same address may be well. */
   end(connection: Connection): void;
+  /** A call met its deadline that began then: where no pings tell and nothing came since, the next one dials anew. */
+  silentSince(connection: Connection, began: number): void;
   /** Told when an open connection breaks. */
   onBroken(tell: (connection: Connection) => void): void;
   readonly open: number;
   close(): void;
 }
+
+/** The largest answer that is read, bytes: what an agent may cost in memory at once. */
+export const mostAnswerBytes = 16 * 1024 * 1024;
+
+// A lost host is to be known within 5 s, also where nobody calls. Ours alone speak TLS or dial in, and they answer any
+// number of pings; a busy one has two seconds for it.
+const quick = {
+  "grpc.keepalive_time_ms": 2_500,
+  "grpc.keepalive_timeout_ms": 2_000,
+  "grpc.keepalive_permit_without_calls": 1,
+};
+// Over plain TCP it may be an agent of the existing system, which hangs up (GOAWAY, too_many_pings) on whoever pings more
+// often than every five minutes. There a call that hears nothing until its deadline finds out.
+const rare = {
+  "grpc.keepalive_time_ms": 310_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc.keepalive_permit_without_calls": 0,
+};
 
 export function connections({ trust, most, idleMs, now }: ConnectionOptions): Connections {
   const open = new Map<string, Connection>();
@@ -51,7 +81,17 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
     let connection = open.get(id);
     if (!connection) {
       if (open.size >= most) closeLeastRecent();
-      const made: Connection = { id, address, client: undefined as never, outstanding: 0, usedAt: now() };
+      const made: Connection = {
+        id,
+        address,
+        client: undefined as never,
+        silentLoss: plain && !address.startsWith("unix:"),
+        outstanding: 0,
+        usedAt: now(),
+        heardAt: now(),
+        cut: false,
+        cancels: new Set(),
+      };
       made.client = dial(made, key, plain);
       open.set(id, made);
       watchState(made);
@@ -68,10 +108,8 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
     };
     const credentials = trust && !plain ? trust.credentials(key, onPeer) : grpc.credentials.createInsecure();
     return new grpc.Client(connection.address, credentials, {
-      "grpc.max_receive_message_length": 16 * 1024 * 1024,
-      "grpc.keepalive_time_ms": 20_000,
-      "grpc.keepalive_timeout_ms": 4_000,
-      "grpc.keepalive_permit_without_calls": 0,
+      "grpc.max_receive_message_length": mostAnswerBytes,
+      ...(connection.silentLoss ? rare : quick),
       "grpc.initial_reconnect_backoff_ms": 200,
       "grpc.max_reconnect_backoff_ms": 2_000,
       // Channels share sockets by default, so a closed client would keep its socket alive through another.
@@ -122,9 +160,25 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
     for (const connection of open.values()) if (connection.address === address) end(connection);
   }
 
+  function cut(address: string): void {
+    for (const connection of open.values()) {
+      if (connection.address !== address) continue;
+      connection.cut = true;
+      end(connection);
+      for (const cancel of connection.cancels) cancel();
+    }
+  }
+
   function end(connection: Connection): void {
     if (open.get(connection.id) === connection) open.delete(connection.id);
     connection.client.close();
+  }
+
+  function silentSince(connection: Connection, began: number): void {
+    if (!connection.silentLoss || connection.heardAt >= began) return;
+    // While it is being made, calls wait for it that would end with it; the ones that were sent go on.
+    const state = connection.client.getChannel().getConnectivityState(false);
+    if (state === grpc.connectivityState.READY) end(connection);
   }
 
   return {
@@ -134,7 +188,9 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
       connection.usedAt = now();
     },
     drop,
+    cut,
     end,
+    silentSince,
     onBroken: (tell) => void broken.push(tell),
     get open() {
       return open.size;
@@ -142,6 +198,43 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
     close() {
       clearInterval(sweep);
       for (const connection of [...open.values()]) end(connection);
+    },
+  };
+}
+
+/** One call on a connection. */
+export interface Leg {
+  /** Aborted when the caller leaves, the connection is cut, or nothing could be sent in time. */
+  signal: AbortSignal;
+  /** True where it was given up before anything could be sent. */
+  readonly unsent: boolean;
+  end(): void;
+}
+
+/** @param connectedBy milliseconds since the epoch: what is not connected by then is given up. */
+export function begin(connection: Connection, caller: AbortSignal | undefined, connectedBy?: number): Leg {
+  const stop = new AbortController();
+  const cancel = () => stop.abort();
+  let unsent = false;
+  const look = () => {
+    // Whatever was connected once and is no longer has been ended, and says so by itself.
+    const state = connection.client.getChannel().getConnectivityState(false);
+    unsent = state === grpc.connectivityState.CONNECTING || state === grpc.connectivityState.TRANSIENT_FAILURE;
+    if (unsent) cancel();
+  };
+  const timer = connectedBy === undefined ? undefined : setTimeout(look, connectedBy - Date.now());
+  connection.cancels.add(cancel);
+  caller?.addEventListener("abort", cancel, { once: true });
+  if (caller?.aborted) cancel();
+  return {
+    signal: stop.signal,
+    get unsent() {
+      return unsent;
+    },
+    end() {
+      clearTimeout(timer);
+      connection.cancels.delete(cancel);
+      caller?.removeEventListener("abort", cancel);
     },
   };
 }

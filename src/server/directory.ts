@@ -166,7 +166,10 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     instances.add(id);
     endpoint.sources.set(state.name, instances);
     // What announces itself anew has just been alive.
-    if (isNew) endpoint.ejectedUntil = 0;
+    if (isNew) {
+      endpoint.ejectedUntil = 0;
+      endpoint.failures = 0;
+    }
     const joined = !entry.endpoints.has(address);
     entry.endpoints.set(address, endpoint);
     if (isNew || joined) tell({ entry });

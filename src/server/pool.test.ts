@@ -1,5 +1,6 @@
 // The pool against real gRPC servers that serve the agent's contract from a stub.
 import { afterEach, describe, expect, test } from "bun:test";
+import { createServer, type Socket } from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import { Failed } from "../contract/errors.ts";
 import { type Handlers, serve } from "../contract/grpc.ts";
@@ -118,6 +119,18 @@ async function stubAgent(name: string, { delayMs = 0, port = 0 } = {}) {
   };
 }
 
+/** Takes connections and says nothing; no HTTP/2 ever begins. */
+async function silence(): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  ends.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return `127.0.0.1:${(server.address() as { port: number }).port}`;
+}
+
 const web = { cluster: "c", namespace: "shop", resource: "deployments", name: "web" };
 
 async function failure(promise: Promise<unknown>): Promise<Failed> {
@@ -210,6 +223,38 @@ describe("several sources and instances", () => {
     dead.stop();
     await Promise.all(Array.from({ length: 10 }, () => pool.on(web).workload.restart(web)));
     expect(alive.calls).toBe(10);
+  });
+});
+
+describe("an instance that failed", () => {
+  test("is left alone while another answers, and taken back by a question of our own", async () => {
+    const { pool, directory, announce } = await world();
+    const first = await stubAgent("first");
+    const other = await stubAgent("other");
+    await announce("*", "c", first.address);
+    await announce("*", "c", other.address);
+    first.stop();
+    expect((await pool.on(web).workload.get(web)).row!.name).toBe("other");
+    const again = await stubAgent("again", { port: first.port });
+    const endpoint = directory.endpoint(again.address)!;
+    expect(endpoint.failures).toBe(1);
+    while (endpoint.failures > 0) {
+      expect((await pool.on(web).workload.get(web)).row!.name).toBe("other");
+      await Bun.sleep(20);
+    }
+    expect(again.calls).toBe(0);
+    expect((await pool.on(web).workload.get(web)).row!.name).toBe("again");
+  });
+
+  test("before a write could be sent costs half of its time, and the write is made once by the other", async () => {
+    const { pool, announce } = await world({ timeoutMs: 1_000 });
+    const deaf = await silence();
+    const other = await stubAgent("other");
+    await announce("*", "c", deaf);
+    expect((await failure(pool.on(web).workload.restart(web))).message).toContain("nothing was sent");
+    await announce("*", "c", other.address);
+    expect((await pool.on(web).workload.restart(web)).row!.name).toBe("other");
+    expect(other.calls).toBe(1);
   });
 });
 

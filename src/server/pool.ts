@@ -3,12 +3,13 @@
 import { create, type DescService, toBinary } from "@bufbuild/protobuf";
 import { Failed, grpcCode } from "../contract/errors.ts";
 import { type CallOptions, type Peer, stub, WireFailed } from "../contract/grpc.ts";
-import { agentServices, type Operation, operations } from "../contract/operation.ts";
+import { agentServices, type Operation, operation as operationOf, operations } from "../contract/operation.ts";
 import { formatKey } from "../discovery/discovery.ts";
-import type { Connections } from "./connection.ts";
+import { begin, type Connection, type Connections } from "./connection.ts";
 import type { AgentEntry, Directory, Endpoint } from "./directory.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { createSharing } from "./share.ts";
+import { fromWire, outcomeUnknown, shortened, unconnected, wasSent } from "./wire.ts";
 
 /** What an agent serves, by noun: `pool.on(input).workload.restart(input)`. */
 export type Peers = { [N in keyof typeof agentServices]: Peer<(typeof agentServices)[N]> };
@@ -47,6 +48,7 @@ export interface PoolOptions {
 
 const ejectMs = 1_000;
 const mostEjectMs = 15_000;
+const probeMs = 3_000;
 /** Each cluster's own limits. */
 const gateOptions = { concurrency: 64, queue: 256, failures: 5, closedMs: 1_000, mostMs: 8_000 };
 
@@ -135,46 +137,55 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     const gate = gateOf(entry);
     let problem = "no instance is announced";
     let untrusted: string | undefined;
+    if (entry.endpoints.size > 1) probeFailed(entry);
     while (Date.now() < call.deadline) {
       const endpoint = pick(entry, tried);
       if (!endpoint) break;
       tried.add(endpoint);
-      const mayMoveOn = !operation.audited && pick(entry, tried) !== undefined;
+      const other = pick(entry, tried) !== undefined;
       const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
+      const began = now();
       endpoint.outstanding++;
+      // Half of the time is left for the other instance: a read's in any case, a write's while nothing was sent.
+      const leg = begin(connection, call.signal, other && operation.audited ? half(call.deadline) : undefined);
       try {
         const method = methodOf(connection.client, operation);
-        const answer = await method(input, { ...call, deadline: mayMoveOn ? half(call.deadline) : call.deadline });
-        answered(endpoint);
+        const deadline = other && !operation.audited ? half(call.deadline) : call.deadline;
+        const answer = await method(input, { ...call, signal: leg.signal, deadline });
+        answered(endpoint, connection);
         endpoint.certificateEnd = connection.peer?.end;
         gate.heard(true);
         return answer;
       } catch (cause) {
         if (!(cause instanceof WireFailed)) {
-          answered(endpoint);
+          answered(endpoint, connection);
           gate.heard(true);
           throw cause;
         }
         const slow = cause.code === grpcCode.deadline;
-        if (slow && mayMoveOn) {
+        if (slow) connections.silentSince(connection, began);
+        const unsent = leg.unsent || !wasSent(cause);
+        if (slow && other && (!operation.audited || unsent)) {
           eject(endpoint);
           continue;
         }
-        if (cause.code !== grpcCode.unavailable) {
+        if (cause.code !== grpcCode.unavailable && !leg.unsent && !connection.cut) {
           if (slow) gate.heard(false);
+          if (slow && operation.audited && unsent) throw unconnected(entry, cause);
           throw fromWire(entry, operation, cause);
         }
         eject(endpoint);
         connections.end(connection);
         untrusted = connection.peer?.problem;
-        if (allowPlain && connection.peer === undefined && !wasSent(cause)) {
+        if (allowPlain && connection.peer === undefined && unsent) {
           // TLS first, then without; the next call after a failure begins with TLS again.
           if (endpoint.plain === undefined) tried.delete(endpoint);
           endpoint.plain = endpoint.plain === undefined ? true : undefined;
         }
         problem = shortened(cause.message);
-        if (operation.audited && untrusted === undefined && wasSent(cause)) throw outcomeUnknown(entry, cause);
+        if (operation.audited && untrusted === undefined && !unsent) throw outcomeUnknown(entry, cause);
       } finally {
+        leg.end();
         endpoint.outstanding--;
         connections.release(connection);
       }
@@ -207,39 +218,69 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     }
     const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
     endpoint.outstanding++;
+    const leg = begin(connection, call.signal);
     try {
-      for await (const message of methodOf(connection.client, operation)(
-        input,
-        call,
-      ) as unknown as AsyncIterable<unknown>) {
-        answered(endpoint);
+      for await (const message of methodOf(connection.client, operation)(input, {
+        ...call,
+        signal: leg.signal,
+      }) as unknown as AsyncIterable<unknown>) {
+        answered(endpoint, connection);
         yield message;
       }
     } catch (cause) {
       if (!(cause instanceof WireFailed)) throw cause;
+      if (connection.cut) {
+        const problem = "the connection was cut, since its certificate was revoked";
+        throw new Failed("agent.untrusted", { key: entry.key, problem }, { object: entry.cluster, cause });
+      }
       if (cause.code === grpcCode.unavailable) {
         eject(endpoint);
         connections.end(connection);
       }
       throw fromWire(entry, operation, cause);
     } finally {
+      leg.end();
       endpoint.outstanding--;
       connections.release(connection);
     }
   }
 
-  /** Least outstanding calls among those that answer; else the one that has been out longest. */
+  /** Least outstanding calls among those that answer; else the one that has been left out longest. */
   function pick(entry: AgentEntry, tried: Set<Endpoint>): Endpoint | undefined {
-    const time = now();
     let best: Endpoint | undefined;
     let longest: Endpoint | undefined;
     for (const endpoint of entry.endpoints.values()) {
       if (tried.has(endpoint)) continue;
-      if (endpoint.ejectedUntil > time) {
+      if (endpoint.failures > 0) {
         if (!longest || endpoint.ejectedUntil < longest.ejectedUntil) longest = endpoint;
       } else if (!best || endpoint.outstanding < best.outstanding) best = endpoint;
     }
     return best ?? longest;
+  }
+
+  /** One that failed is asked beside the calls, once its time is over: no call pays for finding out that it is back. */
+  function probeFailed(entry: AgentEntry): void {
+    for (const endpoint of entry.endpoints.values()) {
+      if (endpoint.failures > 0 && endpoint.ejectedUntil <= now()) void probe(entry, endpoint);
+    }
+  }
+
+  async function probe(entry: AgentEntry, endpoint: Endpoint): Promise<void> {
+    endpoint.ejectedUntil = now() + 2 * probeMs;
+    const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
+    try {
+      const ask = methodOf(connection.client, operationOf("agent.info"));
+      await ask({ cluster: entry.cluster }, { deadline: Date.now() + probeMs, actor: "server" });
+      answered(endpoint, connection);
+    } catch (cause) {
+      if (cause instanceof WireFailed) {
+        endpoint.ejectedUntil = 0;
+        eject(endpoint);
+        connections.end(connection);
+      } else answered(endpoint, connection);
+    } finally {
+      connections.release(connection);
+    }
   }
 
   function methodOf(client: object, operation: Operation): (input: object, call?: CallOptions) => Promise<unknown> {
@@ -257,13 +298,16 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     return made[operation.verb]!;
   }
 
-  function answered(endpoint: Endpoint): void {
+  function answered(endpoint: Endpoint, connection: Connection): void {
     endpoint.seenAt = now();
+    connection.heardAt = endpoint.seenAt;
     endpoint.failures = 0;
     endpoint.ejectedUntil = 0;
   }
 
   function eject(endpoint: Endpoint): void {
+    // All calls under way end with the connection: that is one failure.
+    if (endpoint.ejectedUntil > now()) return;
     const out = Math.min(mostEjectMs, ejectMs * 2 ** Math.min(endpoint.failures, 6));
     endpoint.failures++;
     endpoint.ejectedUntil = now() + out;
@@ -282,25 +326,6 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
   };
 }
 
-function fromWire(entry: AgentEntry, operation: Operation, cause: WireFailed): Failed {
-  const about = { object: entry.cluster, cause };
-  switch (cause.code) {
-    case grpcCode.cancelled:
-      return new Failed("request.cancelled", {}, about);
-    case grpcCode.deadline:
-      if (operation.audited) return outcomeUnknown(entry, cause);
-      return new Failed("request.timed_out", { cluster: entry.cluster }, about);
-    case grpcCode.exhausted:
-      return new Failed("request.busy", { cluster: entry.cluster }, about);
-    default:
-      return new Failed("agent.unavailable", { key: entry.key, problem: shortened(cause.message) }, about);
-  }
-}
-
-function outcomeUnknown(entry: AgentEntry, cause: WireFailed): Failed {
-  return new Failed("request.outcome_unknown", { cluster: entry.cluster }, { object: entry.cluster, cause });
-}
-
 /** The same question is the same bytes; what may be read can depend on who asks, where an agent impersonates. */
 function bytesOf({ method }: Operation, input: object): string {
   return Buffer.from(toBinary(method.input, create(method.input, input as never))).toString("latin1");
@@ -309,13 +334,4 @@ function bytesOf({ method }: Operation, input: object): string {
 /** Half of the time that is left: the other half is for another instance. */
 function half(deadline: number): number {
   return Date.now() + (deadline - Date.now()) / 2;
-}
-
-/** grpc-js says so when no connection was ready: nothing left this process. */
-function wasSent(cause: WireFailed): boolean {
-  return !/^No connection established/.test(cause.message);
-}
-
-function shortened(message: string): string {
-  return message.length > 160 ? `${message.slice(0, 157)}…` : message;
 }

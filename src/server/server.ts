@@ -100,7 +100,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const directory = createDirectory({ prefix, forgetMs, onDropped: open.drop, now, log: log("registries") });
     trust?.onRevoked((cluster) => {
       for (const entry of directory.entries()) {
-        if (entry.cluster === cluster) for (const address of entry.endpoints.keys()) open.drop(address);
+        if (entry.cluster === cluster) for (const address of entry.endpoints.keys()) open.cut(address);
       }
       summaries.refresh(cluster);
     });

@@ -434,6 +434,7 @@ export const sentences: { readonly [C in SentenceCode]: string } = {
   "permission.denied": "{actor} 无权执行 {operation}：需要权限 {permission}",
   "agent.none": "{where} 没有 Agent：是否有 Agent 以 {key} 登记？",
   "agent.unavailable": "Agent {key} 无应答：{problem}",
+  "agent.answer_too_large": "{cluster} 的应答超过 {limit}：请缩小范围，例如只查一个命名空间或一种资源",
   "agent.key_invalid": "键 {key} 不属于本系统：{problem}",
   "cluster.unreachable": "{cluster} 的 API server 不应答其 Agent：{problem}",
   "cluster.refused": "{cluster} 的 API server 拒绝了 Agent：{problem}",

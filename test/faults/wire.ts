@@ -9,6 +9,8 @@ export interface Wire {
   goDark(): void;
   /** Passes what was held back, and what comes. */
   heal(): void;
+  /** What is connected passes nothing any more, for good; new connections do: the host has come back as another. */
+  lose(): void;
   /** How many connections have been made over it. */
   readonly made: number;
 }
@@ -19,24 +21,26 @@ export async function startWire(target: string): Promise<Wire> {
   let dark = false;
   const held: (() => void)[] = [];
   let made = 0;
+  let lost = 0;
   const pass = (step: () => void) => {
     if (dark) held.push(step);
     else step();
   };
-  const link = (from: Socket, to: Socket) => {
-    from.on("data", (bytes) => pass(() => to.write(bytes)));
-    from.on("close", () => pass(() => to.destroy()));
+  const link = (from: Socket, to: Socket, number: number) => {
+    const alive = (step: () => void) => pass(() => number > lost && step());
+    from.on("data", (bytes) => alive(() => to.write(bytes)));
+    from.on("close", () => alive(() => to.destroy()));
     from.on("error", () => from.destroy());
   };
   const server = createServer((near) => {
-    made++;
+    const number = ++made;
     sockets.add(near);
     pass(() => {
       const [host, port] = target.split(":") as [string, string];
       const far = connect(Number(port), host);
       sockets.add(far);
-      link(near, far);
-      link(far, near);
+      link(near, far, number);
+      link(far, near, number);
     });
     near.on("error", () => near.destroy());
   });
@@ -53,6 +57,9 @@ export async function startWire(target: string): Promise<Wire> {
     heal() {
       dark = false;
       for (const step of held.splice(0)) step();
+    },
+    lose() {
+      lost = made;
     },
     get made() {
       return made;
