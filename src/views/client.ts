@@ -133,6 +133,8 @@ document.addEventListener("htmx:after:swap", () => {
   tick();
   toasts();
   mark(cursor);
+  // A row that was replaced under a resting pointer keeps its actions.
+  equip(document.querySelector<HTMLTableRowElement>("#rows > tr:hover"));
 });
 
 document.addEventListener("htmx:after:request", (event) => {
