@@ -19,6 +19,8 @@ export interface Identity {
   proof(text: string): Promise<{ certificate: string; proof: string }>;
   /** When it ends, milliseconds UTC. */
   readonly end: number;
+  /** Looks at once whether the files it came from have changed. */
+  lookAgain?(): void;
   stop(): void;
 }
 
@@ -71,7 +73,7 @@ export function fileIdentity(
     return next;
   };
   const identity = fixedIdentity(load());
-  const timer = setInterval(() => {
+  const look = () => {
     try {
       const next = load();
       if (JSON.stringify(next) !== JSON.stringify(identity.current())) identity.set(next);
@@ -79,13 +81,15 @@ export function fileIdentity(
       // Half written, most often: the next look finds them whole.
       log?.warn("the certificate's files cannot be used, the old ones stay", { problem: (cause as Error).message });
     }
-  }, everyMs);
+  };
+  const timer = setInterval(look, everyMs);
   timer.unref();
   return {
     ...identity,
     get end() {
       return identity.end;
     },
+    lookAgain: look,
     stop: () => clearInterval(timer),
   };
 }

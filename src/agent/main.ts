@@ -2,10 +2,12 @@
 
 import { readFileSync } from "node:fs";
 import { announceToServer } from "../discovery/server.ts";
-import { fatal, lifetime, stopped } from "../process/lifetime.ts";
+import { checkAll } from "../process/check.ts";
+import { fatal, lifetime, onHangup, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
 import { keepMemorySmall } from "../process/memory.ts";
 import { version } from "../process/version.ts";
+import { agentChecks } from "./check.ts";
 import { type AgentConfig, agentConfig } from "./config.ts";
 import { enrolledIdentity, fileIdentity, type Identity } from "./identity.ts";
 import { secretStore } from "./identity-secret.ts";
@@ -24,6 +26,7 @@ try {
 
 async function main(): Promise<void> {
   const config = await agentConfig();
+  if (config.check) return checkAll(agentChecks(config, createKube(config.access)));
   const signal = lifetime({ endWithStdin: config.endWithStdin });
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
   const metrics = createMetrics();
@@ -51,6 +54,11 @@ async function main(): Promise<void> {
   });
   keepMemorySmall();
   log("agent").info("agent started", { version, apiServer: kube.server, metrics: scrape.url });
+  onHangup(log("agent"), async () => {
+    const { logLevel, logEncoding } = await agentConfig();
+    await startLog({ level: logLevel, encoding: logEncoding });
+    identity?.lookAgain?.();
+  });
   await stopped(signal);
   log("agent").info("agent stops", { reason: String(signal.reason?.message ?? signal.reason) });
   await agent.stop();

@@ -30,6 +30,23 @@ export function lifetime({ endWithStdin = false }: LifetimeOptions = {}): AbortS
   return stop.signal;
 }
 
+interface HangupLog {
+  info(sentence: string): void;
+  error(sentence: string, fields: Record<string, unknown>): void;
+}
+
+/** On SIGHUP. What cannot be read anew is logged, and what holds stays as it is. */
+export function onHangup(log: HangupLog, reload: () => Promise<void>): void {
+  process.on("SIGHUP", async () => {
+    try {
+      await reload();
+      log.info("log level and certificates read again");
+    } catch (cause) {
+      log.error("the settings cannot be read again, the old ones hold", { problem: sentenceOf(cause) });
+    }
+  });
+}
+
 /** Resolves when the signal aborts. */
 export function stopped(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -55,5 +72,6 @@ function sentenceOf(error: unknown): string {
   if (code === "EACCES" || code === "EROFS" || code === "EPERM") {
     return `${path ?? syscall ?? "something"} cannot be used: permission denied (${error.message})`;
   }
+  if (code === "ENOSPC") return `no space is left on the disk of ${path ?? "the data folder"} (${error.message})`;
   return error.message || error.name;
 }

@@ -26,6 +26,11 @@ export const common = {
     default: "plain",
     help: "how it is logged, to standard error: for people or for collectors",
   },
+  check: {
+    flag: "check",
+    type: "boolean",
+    help: "look whether all that is needed is there and answers, say what is wrong, and end",
+  },
   endWithStdin: {
     flag: "end-with-stdin",
     type: "boolean",

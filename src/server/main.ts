@@ -1,10 +1,12 @@
 // The server's composition root.
 import { readFileSync } from "node:fs";
-import { fatal, lifetime, stopped } from "../process/lifetime.ts";
+import { checkAll } from "../process/check.ts";
+import { fatal, lifetime, onHangup, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
 import { keepMemorySmall } from "../process/memory.ts";
 import { SettingInvalid } from "../process/settings.ts";
 import { version } from "../process/version.ts";
+import { serverChecks } from "./check.ts";
 import { type ServerConfig, serverConfig } from "./config.ts";
 import { openDataFolder } from "./data.ts";
 import { startServer } from "./server.ts";
@@ -19,6 +21,7 @@ try {
 
 async function main(): Promise<void> {
   const config = serverConfig();
+  if (config.check) return checkAll(serverChecks(config));
   // Secrets and the store are for their owner alone.
   process.umask(0o077);
   const signal = lifetime({ endWithStdin: config.endWithStdin });
@@ -45,6 +48,11 @@ async function main(): Promise<void> {
   });
   keepMemorySmall();
   log("server").info("server serves", { url: server.url, metrics: server.metricsUrl, version });
+  onHangup(log("server"), async () => {
+    const { logLevel, logEncoding } = serverConfig();
+    await startLog({ level: logLevel, encoding: logEncoding });
+    server.lookAgain();
+  });
   await stopped(signal);
   log("server").info("server stops", { reason: String(signal.reason?.message ?? signal.reason) });
   await server.stop();

@@ -1,0 +1,97 @@
+// `lizardcd-agent --check`: everything that a start would need, without starting and without announcing anything.
+import { existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { consulSource } from "../discovery/consul.ts";
+import type { Source } from "../discovery/discovery.ts";
+import { etcdSource } from "../discovery/etcd.ts";
+import { nacosSource } from "../discovery/nacos.ts";
+import {
+  answering,
+  answeringRegistry,
+  type Check,
+  certificatePair,
+  freeAddress,
+  writableFolder,
+} from "../process/check.ts";
+import type { AgentConfig } from "./config.ts";
+import type { Kube } from "./kube.ts";
+import { registryOf } from "./registry.ts";
+import type { AgentSettings } from "./settings.ts";
+
+export function agentChecks(config: AgentConfig, kube: Kube): Check[] {
+  const { server, serverCa, trust } = config;
+  const registry = registryOf(config);
+  return [
+    { what: "settings", look: async () => `cluster ${config.clusterName}` },
+    apiServer(kube),
+    freeAddress("grpc-addr", config.grpcAddr),
+    freeAddress("metrics-addr", config.metricsAddr),
+    ...trustChecks(trust),
+    ...(server
+      ? [answering("the server", `${server.replace(/\/$/, "")}/healthz`, serverCa && readFileSync(serverCa, "utf8"))]
+      : []),
+    ...(registry ? [answeringRegistry(sources[registry](config))] : []),
+  ];
+}
+
+function apiServer(kube: Kube): Check {
+  return {
+    what: `the API server ${kube.server}`,
+    async look(signal) {
+      const { gitVersion } = await kube.get<{ gitVersion: string }>("/version", {}, { signal });
+      // Whoever it is, the API server must know them: /version answers strangers too.
+      await kube.post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {
+        apiVersion: "authorization.k8s.io/v1",
+        kind: "SelfSubjectRulesReview",
+        spec: { namespace: kube.namespace || "default" },
+      });
+      return gitVersion;
+    },
+  };
+}
+
+function trustChecks(trust: AgentConfig["trust"]): Check[] {
+  if (trust.from === "files") {
+    const { certificate: cert, key, ca } = trust.files;
+    return [certificatePair("the certificate", { cert, key, ca })];
+  }
+  if (trust.from !== "server" || !trust.file) return [];
+  const { file, token } = trust;
+  return [
+    writableFolder("the identity's folder", dirname(file)),
+    {
+      what: `the identity ${file}`,
+      async look() {
+        if (existsSync(file)) return undefined;
+        if (token) return "will be enrolled at the first start";
+        throw new Error("there is none yet, and no --token to enroll with");
+      },
+    },
+  ];
+}
+
+const sources: Record<NonNullable<ReturnType<typeof registryOf>>, (values: AgentSettings) => Source> = {
+  etcdHost: ({ etcdHost, etcdUsername, etcdPassword, etcdCa, etcdCert, etcdKey, servicePrefix }) =>
+    etcdSource({
+      hosts: etcdHost,
+      username: etcdUsername,
+      password: etcdPassword,
+      tls: { ca: file(etcdCa), cert: file(etcdCert), key: file(etcdKey) },
+      prefix: servicePrefix,
+    }),
+  consulHost: ({ consulHost = "", consulToken, consulCa, servicePrefix }) =>
+    consulSource({ hosts: [consulHost], token: consulToken, ca: file(consulCa), prefix: servicePrefix }),
+  nacosHost: ({ nacosHost, nacosNamespaceId, nacosGroup, nacosUsername, nacosPassword, servicePrefix }) =>
+    nacosSource({
+      hosts: nacosHost,
+      namespaceId: nacosNamespaceId,
+      group: nacosGroup,
+      username: nacosUsername,
+      password: nacosPassword,
+      prefix: servicePrefix,
+    }),
+};
+
+function file(path: string | undefined): Buffer | undefined {
+  return path ? readFileSync(path) : undefined;
+}
