@@ -125,7 +125,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const metrics = createMetrics({ pool, summaries, watches });
     const embedded = options.embedded && embeddedRegistry({ prefix, leaseMs: options.embedded.leaseMs, now });
     const tunnels =
-      options.embedded && (await createTunnels({ prefix, admit: admission(trust, joinToken), log: log("tunnel") }));
+      options.embedded &&
+      (await createTunnels({ prefix, admit: admission(trust, joinToken), data: data.path, log: log("tunnel") }));
     const app = () =>
       createApp({
         pool,

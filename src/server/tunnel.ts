@@ -1,7 +1,7 @@
 // Agents that dial in: each WebSocket becomes a unix socket, which the pool calls like any other address. What flows over
 // it is the same mutual TLS and gRPC.
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,6 +43,8 @@ export interface TunnelOptions {
   prefix: string;
   /** Who it is, or why not. @throws Failed */
   admit(hello: Hello, challenge: string): AgentIdentity | "anyone";
+  /** Where sockets go when the system's folder for temporary files cannot be written. */
+  data: string;
   log: Log;
 }
 
@@ -59,9 +61,8 @@ interface Tunnel {
 
 const patienceMs = 10_000;
 
-export async function createTunnels({ prefix, admit, log }: TunnelOptions): Promise<Tunnels> {
-  // Short, since a unix socket's path may have 107 bytes; only this user may enter.
-  const folder = await mkdtemp(join(tmpdir(), "lizardcd-"));
+export async function createTunnels({ prefix, admit, data, log }: TunnelOptions): Promise<Tunnels> {
+  const folder = await socketFolder(data);
   const entries = createEntries();
   const tunnels = new Map<object, Tunnel>();
   let number = 0;
@@ -184,4 +185,21 @@ function helloIn(text: string): Hello {
     Array.isArray(keys) && keys.length > 0 && keys.length <= 1_000 && keys.every((key) => typeof key === "string");
   if (typeof instance !== "string" || !strings) throw new Error("not a hello");
   return said as Hello;
+}
+
+/** Short, since a unix socket's path may have 107 bytes; only this user may enter. @throws Error in words */
+async function socketFolder(data: string): Promise<string> {
+  try {
+    return await mkdtemp(join(tmpdir(), "lizardcd-"));
+  } catch (cause) {
+    // A read-only root: what was left there by a run that was killed goes first.
+    const folder = join(data, "tunnels");
+    if (join(folder, "1000000000.sock").length > 107) {
+      const problem = `${tmpdir()} cannot be written, and ${data} is too long for sockets`;
+      throw new Error(`${problem}: name a folder for temporary files with TMPDIR`, { cause });
+    }
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { mode: 0o700 });
+    return folder;
+  }
 }
