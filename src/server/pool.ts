@@ -49,6 +49,7 @@ export interface PoolOptions {
 const ejectMs = 1_000;
 const mostEjectMs = 15_000;
 const probeMs = 3_000;
+const cutProblem = "its certificate was revoked, and the connection to it cut";
 /** Each cluster's own limits. */
 const gateOptions = { concurrency: 64, queue: 256, failures: 5, closedMs: 1_000, mostMs: 8_000 };
 
@@ -176,14 +177,16 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         }
         eject(endpoint);
         connections.end(connection);
-        untrusted = connection.peer?.problem;
+        untrusted = connection.cut ? cutProblem : connection.peer?.problem;
         if (allowPlain && connection.peer === undefined && unsent) {
           // TLS first, then without; the next call after a failure begins with TLS again.
           if (endpoint.plain === undefined) tried.delete(endpoint);
           endpoint.plain = endpoint.plain === undefined ? true : undefined;
         }
         problem = shortened(cause.message);
-        if (operation.audited && untrusted === undefined && !unsent) throw outcomeUnknown(entry, cause);
+        // Who is not trusted is told nothing; who was until now may have acted on it.
+        if (operation.audited && !unsent && (untrusted === undefined || connection.cut))
+          throw outcomeUnknown(entry, cause);
       } finally {
         leg.end();
         endpoint.outstanding--;
@@ -230,8 +233,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     } catch (cause) {
       if (!(cause instanceof WireFailed)) throw cause;
       if (connection.cut) {
-        const problem = "the connection was cut, since its certificate was revoked";
-        throw new Failed("agent.untrusted", { key: entry.key, problem }, { object: entry.cluster, cause });
+        throw new Failed("agent.untrusted", { key: entry.key, problem: cutProblem }, { object: entry.cluster, cause });
       }
       if (cause.code === grpcCode.unavailable) {
         eject(endpoint);

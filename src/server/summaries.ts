@@ -1,7 +1,8 @@
 // What the fleet pages know: every agent is asked for its summary in turn, at bounded concurrency, and the last answer of
 // each is kept. No page request makes a call for it.
+import { toBinary } from "@bufbuild/protobuf";
 import { Failed, toFailure } from "../contract/errors.ts";
-import type { SummaryResponse } from "../gen/lizardcd/v1/agent_pb.ts";
+import { type SummaryResponse, SummaryResponseSchema } from "../gen/lizardcd/v1/agent_pb.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { Log } from "../process/log.ts";
 import type { AgentEntry, GoneEntry } from "./directory.ts";
@@ -49,6 +50,9 @@ export interface SummariesOptions {
 }
 
 const tickMs = 200;
+
+/** One of ours has 2 KB. The last of every agent is kept: what one may cost is bounded here, whoever it is. */
+const mostSummaryBytes = 16 * 1024;
 
 export function createSummaries({
   pool,
@@ -166,6 +170,10 @@ export function createSummaries({
     try {
       const call = { deadline: Date.now() + timeoutMs, signal, actor: "server" };
       const summary = await pool.peers(entry).agent.summary({ cluster: entry.cluster }, call);
+      if (toBinary(SummaryResponseSchema, summary).length > mostSummaryBytes) {
+        const limit = `${mostSummaryBytes / 1024} KiB`;
+        throw new Failed("agent.answer_too_large", { cluster: one.cluster, limit }, { object: one.cluster });
+      }
       one.summary = summary;
       one.seenAt = now();
       one.failure = undefined;

@@ -8,6 +8,7 @@ const names = "小写字母、数字";
 const phrases: readonly [RegExp, string][] = [
   [/it is no longer announced/, "已不再登记"],
   [/it is no longer announced, since (\d+) s/, "已于 $1 秒前停止登记"],
+  [/it did not answer (\d+) times in a row, and is asked again in (\d+) s/, "已连续 $1 次无应答，$2 秒后再问"],
   [/no instance is announced/, "没有登记的实例"],
   [/cluster (\S+), namespace (\S+)/, "集群 $1 的命名空间 $2"],
   [/cluster (\S+)/, "集群 $1"],
@@ -26,6 +27,8 @@ const phrases: readonly [RegExp, string][] = [
   [/the first list is under way/, "正在读取首个列表"],
 
   [/its certificate is revoked/, "其证书已吊销"],
+  [/its certificate was revoked, and the connection to it cut/, "其证书已被吊销，连接已切断"],
+  [/no connection to it could be made in time, and nothing was sent/, "未能及时建立连接，什么都没有发送"],
   [/its certificate names no agent/, "其证书未指明 Agent"],
   [/its certificate is for (.+)/, "其证书属于 $1"],
   [/it is for (.+), not for (.+)/, "它属于 $1，而不是 $2"],
