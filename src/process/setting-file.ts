@@ -49,8 +49,9 @@ export function fileOf(path: string, table: Table, readFile: Given["readFile"]):
         const host = leaves.get(one.host.toLowerCase())?.value ?? "127.0.0.1";
         return { value: `${host}:${port.value}`, source: `file ${path}`, where: where(port.written) };
       }
-      const leaf = key.type === "secret" ? leaves.get(`${key.flag}-file`) : undefined;
-      return leaf && fromFile(String(leaf.value), where(leaf.written), `file ${path}`);
+      const named = secretFiles(key).find((one) => leaves.get(one.toLowerCase())?.value);
+      const leaf = named && leaves.get(named.toLowerCase());
+      return leaf ? fromFile(String(leaf.value), where(leaf.written), `file ${path}`) : undefined;
     },
   };
 }
@@ -85,9 +86,16 @@ function walk(node: Record<string, unknown>, above: string, visit: (path: string
 function pathsOf(key: Key): string[] {
   return [
     key.flag,
-    ...(key.type === "secret" ? [`${key.flag}-file`] : []),
+    ...secretFiles(key),
     ...(key.file ?? []).flatMap((one) => (typeof one === "string" ? [one] : [one.host, one.port])),
   ];
+}
+
+/** Keys that name the file of a secret: "join-token-file", "Auth.AccessSecretFile". */
+export function secretFiles({ type, flag, file = [] }: Key): string[] {
+  if (type !== "secret") return [];
+  const older = file.flatMap((one) => (typeof one === "string" ? [`${one}File`] : []));
+  return [`${flag}-file`, `${flag}File`, ...older];
 }
 
 export function reasonOf(cause: unknown): string {

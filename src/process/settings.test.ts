@@ -152,6 +152,13 @@ test("a secret may lie in a file, named by flag or environment", () => {
   expect(read(agentSettings, "--join-token-file token").values.joinToken).toBe("s3cret-from-file");
   const env = { LIZARDCD_JOIN_TOKEN_FILE: "token" };
   expect(read(agentSettings, "", env).values.joinToken).toBe("s3cret-from-file");
+  for (const key of ["join-token-file: token", "join-tokenFile: token"]) {
+    files["secret.yaml"] = key;
+    expect([key, read(agentSettings, "-f secret.yaml").values.joinToken]).toEqual([key, "s3cret-from-file"]);
+  }
+  files["secret.yaml"] = "Auth: { AccessSecretFile: token }";
+  const { values, sources } = read(serverSettings, "-f secret.yaml");
+  expect([values.accessSecret, sources.accessSecret]).toEqual(["s3cret-from-file", "file secret.yaml"]);
   expect(problem(() => read(agentSettings, "--join-token-file away"))).toBe(
     "--join-token-file: away cannot be read: there is no such file",
   );
