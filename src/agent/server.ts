@@ -151,6 +151,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       await announcing.stop();
       stopping.abort(new Failed("request.cancelled", {}));
       await drained(server);
+      await announcer.close?.();
       kube.close();
     },
   };

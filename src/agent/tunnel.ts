@@ -2,7 +2,17 @@
 import type { Duplex } from "node:stream";
 import type { Announcer } from "../discovery/discovery.ts";
 import { backoff, sleep } from "../process/backoff.ts";
-import { beat, beatMs, type Challenge, createStreams, type Hello, tunnelPath, type Welcome } from "../tunnel/frame.ts";
+import {
+  beat,
+  beatMs,
+  type Challenge,
+  createStreams,
+  type Hello,
+  leaving,
+  type Streams,
+  tunnelPath,
+  type Welcome,
+} from "../tunnel/frame.ts";
 
 export interface TunnelOptions {
   /** "https://lizardcd.example.com". */
@@ -18,11 +28,16 @@ export interface TunnelOptions {
 }
 
 const patienceMs = 10_000;
+/** How long a server may take to send no new calls, and those under way to end. */
+const leaveMs = 2_000;
+const drainMs = 10_000;
 /** Above this many bytes waiting to leave, streams wait. */
 const highWater = 1024 * 1024;
 
 /** Announcing is being connected: the keys hold as long as the tunnel is open. */
 export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: TunnelOptions): Announcer {
+  /** Those that are left: each hangs up by itself when its calls have ended. */
+  const left = new Set<Left>();
   const url = `${server.replace(/^http/, "ws").replace(/\/+$/, "")}${tunnelPath}`;
 
   return {
@@ -41,6 +56,9 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
         told = problem;
         await sleep(wait.next(), signal);
       }
+    },
+    async close() {
+      await Promise.all([...left].map((line) => line.hangUp()));
     },
   };
 
@@ -64,7 +82,22 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
         if (quiet > (open ? 3 * beatMs : patienceMs)) return end("the server has fallen silent");
         if (open) socket.send(beat);
       }, beatMs);
-      const leave = () => end("stopped");
+      const leave = () => {
+        if (!open) return end("stopped");
+        // From its answer on the server sends no new calls here; those under way are answered first.
+        socket.send(leaving);
+        setTimeout(() => resolve("stopped"), leaveMs);
+        const line: Left = {
+          async hangUp() {
+            while (socket.readyState === WebSocket.OPEN && socket.bufferedAmount > 0) await sleep(5);
+            end("stopped");
+          },
+        };
+        left.add(line);
+        void drain(streams, socket)
+          .then(line.hangUp)
+          .then(() => left.delete(line));
+      };
       signal.addEventListener("abort", leave, { once: true });
 
       function end(problem: string): void {
@@ -89,6 +122,7 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
           return;
         }
         if (data === beat) return;
+        if (data === leaving) return resolve("stopped");
         const said = JSON.parse(data) as Challenge | Welcome;
         if ("refused" in said) return end(said.refused);
         if ("welcome" in said) {
@@ -104,6 +138,16 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
       socket.onclose = ({ reason }) => end(reason || `${server} closed the tunnel`);
     });
   }
+}
+
+interface Left {
+  /** Closes it when what was written has gone out. */
+  hangUp(): Promise<void>;
+}
+
+async function drain(streams: Streams, socket: WebSocket): Promise<void> {
+  const end = performance.now() + drainMs;
+  while (streams.count > 0 && socket.readyState === WebSocket.OPEN && performance.now() < end) await sleep(20);
 }
 
 /** Waits while too much is waiting to leave. */

@@ -41,6 +41,8 @@ export interface Announcer {
    * that is away: it tries again with backoff and tells `onState`.
    */
   announce(registration: Registration, signal: AbortSignal, onState?: (state: AnnounceState) => void): Promise<void>;
+  /** Where calls come by way of the announcement: ends that way, once what is under way has gone out. */
+  close?(): Promise<void>;
 }
 
 export type AnnounceState = { announced: true } | { announced: false; problem: string };

@@ -17,6 +17,7 @@ import {
   type Challenge,
   createStreams,
   type Hello,
+  leaving,
   type Streams,
   type Welcome,
 } from "../tunnel/frame.ts";
@@ -84,6 +85,9 @@ export async function createTunnels({ prefix, admit, data, log }: TunnelOptions)
         tunnel.streams?.arrived(data);
       } else if (data === beat) {
         tunnel.socket.send(beat);
+      } else if (data === leaving) {
+        withdraw(tunnel);
+        tunnel.socket.send(leaving);
       } else if (!tunnel.server) {
         welcome(tunnel, helloIn(data));
       }
@@ -128,15 +132,21 @@ export async function createTunnels({ prefix, admit, data, log }: TunnelOptions)
     closed(id);
   }
 
+  /** Calls under way go on. */
+  function withdraw(tunnel: Tunnel): void {
+    for (const key of tunnel.keys.splice(0)) entries.remove(key, tunnel.instance);
+  }
+
   function closed(id: object): void {
     const tunnel = tunnels.get(id);
     if (!tunnel) return;
     tunnels.delete(id);
-    for (const key of tunnel.keys) entries.remove(key, tunnel.instance);
+    const keys = tunnel.keys.join(",");
+    withdraw(tunnel);
     for (const wake of tunnel.waiting.splice(0)) wake();
     tunnel.streams?.close(new Error("the tunnel has closed"));
     tunnel.server?.close();
-    if (tunnel.server) log.info("agent hung up", { keys: tunnel.keys.join(","), instance: tunnel.instance });
+    if (tunnel.server) log.info("agent hung up", { keys, instance: tunnel.instance });
   }
 
   function checkAll(): void {

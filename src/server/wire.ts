@@ -34,9 +34,9 @@ export function unconnected(entry: AgentEntry, cause: WireFailed): Failed {
   return new Failed("agent.unavailable", { key: entry.key, problem }, { object: entry.cluster, cause });
 }
 
-/** grpc-js says so when no connection was ready, and a server that is about to leave when it did not look at the call. */
+/** grpc-js says so when no connection was ready, and a peer that is about to leave when it did not look at the call. */
 export function wasSent({ message }: WireFailed): boolean {
-  return !/^No connection established|^Stream refused by server|Waiting for LB pick|waiting for name resolution/.test(
+  return !/^No connection established|^Channel closed before|^Stream refused by server|Waiting for LB pick|waiting for name resolution/.test(
     message,
   );
 }

@@ -138,3 +138,5 @@ export const tunnelPath = "/tunnel";
 /** The agent says so much every so many milliseconds, and who hears nothing for three of them takes the other for gone. */
 export const beatMs = 1_500;
 export const beat = "beat";
+/** Said by an agent that will hang up once its calls have ended, and by the server when it sends no new ones. */
+export const leaving = "leaving";
