@@ -20,7 +20,7 @@ export async function startBrowserWorld(): Promise<BrowserWorld> {
   const server = await startTestServer();
   const [browser, well, ill, edge] = await Promise.all([
     startBrowser(),
-    startSimulated(server, "eu-1", { seed: calm, speed: 4, labels: { env: "prod", region: "eu" } }),
+    startSimulated(server, "eu-1", { seed: calm, speed: 2, labels: { env: "prod", region: "eu" } }),
     startSimulated(server, "us-1", {
       seed: { ...stormy, traffic: undefined },
       // Its progress deadline is a minute.

@@ -77,11 +77,12 @@ describePart("chromium", "in the browser", () => {
     const pods = () => page.locator("#workload table tbody th").allTextContents();
     const before = await pods();
     expect(before).toHaveLength(3);
+    const states = await shownStates(page);
     await page.locator("[data-key=r]").click();
     await toast(page, "Restarting shop/cart in eu-1").waitFor();
-    await state(page, "run");
     await eventually(pods, (now) => now.length === 3 && now.every((name) => !before.includes(name)));
     await state(page, "ok");
+    expect(await states()).toEqual(["ok", "run", "ok"]);
     await same();
     expect(page.url()).toBe(`${world.server.url}${cart}`);
     await page.goBack(kept);
@@ -328,6 +329,8 @@ describePart("chromium", "in the browser", () => {
     const page = await open();
     await page.goto("/workloads?q=catalog&cluster=eu-1");
     await row(page, "catalog").hover();
+    // Also when the row is replaced meanwhile.
+    await page.waitForTimeout(500);
     await row(page, "catalog").getByRole("button", { name: "Restart: catalog" }).click();
     await toast(page, "Restarting shop/catalog in eu-1").waitFor();
     await page.locator("#rows tr.fresh, #rows tr[data-k=run]", { hasText: "catalog" }).first().waitFor();
@@ -365,6 +368,21 @@ describePart("chromium", "in the browser", () => {
     expect(await page.locator(".tile").count()).toBe(0);
   });
 });
+
+/** Every state that the workload has shown since, one after the other: some last no longer than a look. */
+async function shownStates(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(() => {
+    const seen: string[] = [];
+    const look = () => {
+      const now = document.querySelector<SVGElement>("#workload h1 ~ .state .mark")?.dataset.s ?? "none";
+      if (seen.at(-1) !== now) seen.push(now);
+      document.documentElement.dataset.seen = seen.join(" ");
+    };
+    look();
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+  });
+  return async () => (await page.locator("html").getAttribute("data-seen"))!.split(" ");
+}
 
 // A stream ends with the server's word for it when its agent is gone; the browser says so in its console.
 const lostOnPurpose = /status of (400|401|409|503)|ERR_INCOMPLETE_CHUNKED_ENCODING/;
