@@ -69,7 +69,7 @@ export function release(
   const folder = (part: string) => join(cluster.folder, "helm", part);
   const env = { HELM_CACHE_HOME: folder("cache"), HELM_CONFIG_HOME: folder("config"), HELM_DATA_HOME: folder("data") };
   const run = (...args: string[]) =>
-    helm(program, [...args, "--namespace", namespace, "--kubeconfig", kubeconfig, "--timeout", "60s"], env);
+    helm(program, [...args, "--namespace", namespace, "--kubeconfig", kubeconfig, "--timeout", "120s"], env);
   return {
     install: (...args) => run("install", name, join(root, chart), "--wait", ...args),
     upgrade: (...args) => run("upgrade", name, join(root, chart), "--wait", ...args),
