@@ -1,11 +1,14 @@
 // Gives memory back that the collector does not see. A closed TLS connection is a few objects to it and tens of kilobytes
 // to the process: a server that opens and closes many would hold hundreds of megabytes that nobody uses.
+import { fullGC } from "bun:jsc";
 
 export interface MemoryOptions {
   /** Bytes the process holds. */
   resident?: () => number;
-  /** Collects all there is, at once, and returns free pages to the system. */
-  collect?: () => void;
+  /** Collects beside the work, as far as that goes. */
+  collectBeside?: () => void;
+  /** Collects all there is, at once: 20 to 100 ms in which nothing else happens. */
+  collectAll?: () => void;
   /** Milliseconds between two looks. */
   everyMs?: number;
 }
@@ -15,17 +18,19 @@ const leastGrowth = 24 * 1024 * 1024;
 /** A process whose memory moves less than this between two looks is at rest, bytes. */
 const rest = 2 * 1024 * 1024;
 
-/** Looks at the process's memory until it ends; a collection takes some 10 to 50 ms. @returns how to stop looking. */
+/** Looks at the process's memory until it ends. @returns how to stop looking. */
 export function keepMemorySmall({
   resident = () => process.memoryUsage.rss(),
-  collect = () => Bun.gc(true),
+  collectBeside = () => Bun.gc(false),
+  // Not Bun.gc(true): that throws compiled code away too.
+  collectAll = () => void fullGC(),
   everyMs = 1_000,
 }: MemoryOptions = {}): () => void {
   let before = resident();
   let settled = before;
   /** Collected at the last look: what is held now is where growth begins. */
   let collected = false;
-  /** What was collected amid work has left holes and new garbage: once more when it is over. */
+  /** What is collected beside the work is not all of it: the rest follows when memory rests. */
   let unfinished = false;
   const look = () => {
     const held = resident();
@@ -36,7 +41,8 @@ export function keepMemorySmall({
     collected = grown || (unfinished && still);
     if (!collected) return;
     unfinished = grown;
-    collect();
+    if (grown) collectBeside();
+    else collectAll();
   };
   const timer = setInterval(look, everyMs);
   timer.unref();
