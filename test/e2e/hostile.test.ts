@@ -1,6 +1,9 @@
 // What comes from a cluster is text, whatever it says: in every page, every stream and in a terminal.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { endAll, eventually, startTestServer, type TestServer } from "../harness.ts";
+import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
+import { startBrowser } from "../testbed/browser.ts";
+import { describePart } from "../testbed/part.ts";
+import { expectQuiet } from "./browser-world.ts";
 import { failingName, failureCodes, harmless, poison, startHostileAgent, workloadNames } from "./hostile.ts";
 import { type Cli, newCli } from "./world.ts";
 
@@ -114,6 +117,35 @@ for (const lang of ["en", "zh"]) {
     });
   });
 }
+
+describePart("chromium", "a browser", () => {
+  test("does nothing of what the planted text says, nor complains of it", async () => {
+    const browser = await startBrowser();
+    onEnd(() => browser.stop());
+    const opened = await browser.newPage({ baseUrl: server.url });
+    const { page, context } = opened;
+    const cookie = { name: "lizardcd_session", value: server.client.token, url: server.url };
+    await context.addCookies([{ ...cookie, httpOnly: true, sameSite: "Strict" }]);
+    const dialogs: string[] = [];
+    page.on("dialog", async (dialog) => {
+      dialogs.push(dialog.message());
+      await dialog.dismiss();
+    });
+    for (const path of ["/fleet", "/workloads", at("reason-0"), at("reason-3"), "/audit", "/agents"]) {
+      await page.goto(path);
+      const live = page.locator("#rows tr, .tile, #workload h1, main h1").first();
+      await live.waitFor();
+      await page.locator("main").hover();
+      // The stream has its turn, and the script that adds a row's actions.
+      for (const row of (await page.locator("#rows tr").all()).slice(0, 3)) await row.hover();
+      await page.waitForTimeout(700);
+      expect([path, await page.locator("main img, main script, main iframe").count()]).toEqual([path, 0]);
+    }
+    expect(dialogs).toEqual([]);
+    expectQuiet(opened, server);
+    await opened.close();
+  });
+});
 
 describe("the CLI prints nothing that a terminal would obey:", () => {
   const one = ["-c", cluster, "-n", "shop"];

@@ -78,7 +78,8 @@ describePart("chromium", "every page", () => {
   let world: BrowserWorld;
   let empty: TestServer;
   let axe: string;
-  const pictures = join(tmpdir(), `lizardcd-pictures-${process.pid}`);
+  // The next run overwrites them: nobody has to clean up.
+  const pictures = join(tmpdir(), "lizardcd-pictures");
 
   beforeAll(async () => {
     world = await startBrowserWorld();
