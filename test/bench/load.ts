@@ -9,7 +9,7 @@ import { connectHttp, type HttpConnection, requestBytes } from "./http.ts";
 import { cpuSeconds } from "./process.ts";
 
 export type LoadSpec =
-  /** Each connection sends its next request when the last was answered. */
+  /** Each connection sends its next request when the last was answered; `{n}` in the path differs in each of 1,000. */
   | { kind: "http"; url: string; path: string; token: string; connections: number; seconds: number; pid: number }
   /** So many requests a second, whatever becomes of those before. */
   | { kind: "http-paced"; url: string; path: string; token: string; perSecond: number; seconds: number }
@@ -45,7 +45,11 @@ if (import.meta.main) {
 }
 
 async function saturate(spec: Extract<LoadSpec, { kind: "http" }>): Promise<LoadResult> {
-  const request = requestBytes(spec.url, spec.path, spec.token);
+  const different = spec.path.includes("{n}") ? 1_000 : 1;
+  const requests = Array.from({ length: different }, (_, index) =>
+    requestBytes(spec.url, spec.path.replace("{n}", String(index + 1_000)), spec.token),
+  );
+  let turn = 0;
   const open = await Promise.all(Array.from({ length: spec.connections }, () => connectHttp(spec.url)));
   const result: LoadResult = { answered: 0, failed: 0, seconds: spec.seconds, ms: [] };
   const begin = performance.now() + warmSeconds * 1000;
@@ -58,7 +62,7 @@ async function saturate(spec: Extract<LoadSpec, { kind: "http" }>): Promise<Load
   await Promise.all(
     open.map(async (connection) => {
       for (let sent = performance.now(); sent < end; ) {
-        const { status } = await connection.send(request);
+        const { status } = await connection.send(requests[turn++ % different]!);
         const now = performance.now();
         if (now >= begin && now < end) count(result, status === 200, now - sent);
         sent = now;

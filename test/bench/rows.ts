@@ -7,11 +7,13 @@ const teams = ["shop", "billing", "search", "ledger", "media", "risk", "growth",
 const first = ["cart", "price", "stock", "order", "user", "mail", "audit", "image", "token", "quote", "route", "event"];
 const second = ["api", "worker", "cache", "sync", "gateway", "index", "export", "import", "cron", "web", "proxy"];
 
-/** The same rows for the same count; nine in ten are well. */
+const rank = ["failed", "degraded", "ok"];
+
+/** The same rows for the same count, in an agent's order (worst first, then by namespace and name); nine in ten are well. */
 export function manyRows(cluster: string, count: number): WorkloadRow[] {
   const next = numbers(20_250_601);
   const one = (words: readonly string[]) => words[Math.floor(next() * words.length)]!;
-  return Array.from({ length: count }, (_, index) => {
+  const rows = Array.from({ length: count }, (_, index) => {
     const team = one(teams);
     const name = `${one(first)}-${one(second)}-${index.toString(36)}`;
     const desired = 1 + Math.floor(next() * 8);
@@ -40,6 +42,8 @@ export function manyRows(cluster: string, count: number): WorkloadRow[] {
           : reason("container.crash_loop", crashes, { object, sinceMs }),
     });
   });
+  const place = (one: WorkloadRow) => `${rank.indexOf(one.state)} ${one.namespace} ${one.name}`;
+  return rows.sort((a, b) => (place(a) < place(b) ? -1 : 1));
 }
 
 function pods(ready: number) {

@@ -3,12 +3,12 @@
 import { join } from "node:path";
 import { startBench } from "./bench.ts";
 import { churn } from "./churn.ts";
+import { cli } from "./cli.ts";
 import { conditions } from "./conditions.ts";
 import { etcd } from "./etcd.ts";
 import { type Figure, isMet, table } from "./figure.ts";
 import { fleet } from "./fleet.ts";
 import { hop } from "./hop.ts";
-import { keys } from "./keys.ts";
 import { list } from "./list.ts";
 import { lookup } from "./lookup.ts";
 import { memory } from "./memory.ts";
@@ -16,7 +16,7 @@ import { page } from "./page.ts";
 import { requests } from "./requests.ts";
 import { startup } from "./startup.ts";
 
-const parts = [startup, memory, hop, list, page, requests, fleet, churn, lookup, etcd, keys];
+const parts = [startup, memory, hop, list, page, requests, fleet, churn, lookup, etcd, cli];
 const document = join(import.meta.dir, "../../docs/benchmarks.md");
 
 process.exitCode = await main(process.argv.slice(2));
