@@ -1,11 +1,19 @@
 // Element ids for objects, the same on every page and in every stream message.
 
-/** An element id for an object: "<noun>-<hash>", the same for the same key. */
+/**
+ * An element id for an object: "<noun>-<key>", its parts joined by "_", which no name of Kubernetes has. The same words
+ * stand in the row's link, so compressed it costs half of what a hash does.
+ */
 export function objectId(noun: string, ...key: string[]): string {
-  return `${noun}-${hash(key.join("/"))}`;
+  return `${noun}-${key.every(isPlain) ? key.join("_") : `_${hash(key.join("/"))}`}`;
 }
 
-// 36 bits in six signs: short, since it does not compress; two of 1,000 rows meet once in 140,000 pages.
+/** May stand in a selector as it is. */
+function isPlain(part: string): boolean {
+  return /^[a-z0-9][-a-z0-9]*$/.test(part);
+}
+
+// 36 bits in six signs: two of 1,000 such rows meet once in 140,000 pages.
 function hash(text: string): string {
   let a = 0xdeadbeef;
   let b = 0x41c6ce57;

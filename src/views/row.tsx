@@ -22,7 +22,7 @@ export function workloadRow(ctx: PageContext, item: FleetWorkload, { fresh }: { 
   return rowMarkup(ctx, item, fresh);
 }
 
-/** The same id for the same workload, on every page: "workload-<hash>". */
+/** The same id for the same workload, on every page: "workload-eu-1_shop_deployments_web". */
 export function rowId({
   cluster,
   namespace,

@@ -54,14 +54,14 @@ async function main(args: string[]): Promise<number> {
   return 0;
 }
 
-/** Replaces what stands between the marks of each part; the words around them stay. */
+/** Replaces what stands between the marks of each part, or adds them at the end; the words around them stay. */
 async function writeDown(said: string[], sections: { name: string; text: string }[]): Promise<void> {
   let text = await Bun.file(document).text();
   const run = { name: "conditions", text: `${said.map((line) => `- ${line}`).join("\n")}\n` };
   for (const { name, text: part } of [run, ...sections]) {
     const [begin, end] = [`<!-- bench ${name} -->\n`, `<!-- end ${name} -->`];
+    if (!text.includes(begin)) text += `\n${begin}${end}\n`;
     const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-    if (from < 0 || to < from) throw new Error(`docs/benchmarks.md has no place for ${name}: ${begin.trim()} … ${end}`);
     text = text.slice(0, from + begin.length) + part + text.slice(to);
   }
   await Bun.write(document, text);
