@@ -4,7 +4,10 @@ import { type Operation, operation, operations } from "../contract/operation.ts"
 import { ruleOf } from "../contract/rules.ts";
 import type { FlagShape } from "../process/flags.ts";
 import type { Lang } from "../words/words.ts";
+import { asText, everywhere, type Field, versionFlags } from "./flags.ts";
 import { type CliCode, tell } from "./words.ts";
+
+export { everywhere, type Field } from "./flags.ts";
 
 export interface Command {
   /** "set image". */
@@ -22,27 +25,6 @@ export interface Command {
   /** True where the command does more than call its operation and print the answer. */
   own?: boolean;
 }
-
-export interface Field extends FlagShape {
-  /** The input's field; undefined for flags that only the command line has. */
-  field?: DescField;
-  required?: boolean;
-  help: (lang: Lang) => string;
-}
-
-const asText = (code: CliCode) => (lang: Lang) => tell(lang, code as "required");
-
-/** Flags of every command. */
-export const everywhere: readonly Field[] = [
-  { name: "server", short: "s", help: asText("flag.server") },
-  { name: "token", help: asText("flag.token") },
-  { name: "context", help: asText("flag.context") },
-  { name: "server-ca", help: asText("flag.serverCa") },
-  { name: "output", short: "o", help: asText("flag.output") },
-  { name: "no-headers", boolean: true, help: asText("flag.noHeaders") },
-  { name: "timeout", help: asText("flag.timeout") },
-  { name: "help", short: "h", boolean: true, help: asText("flag.help") },
-];
 
 /** Names and letters of flags, where the field's own name is not what one would type. */
 const spelling: Record<string, { name?: string; short?: string }> = {
@@ -67,23 +49,20 @@ const watch: Field = { name: "watch", short: "w", boolean: true, help: asText("f
 const allNamespaces: Field = { name: "all-namespaces", short: "A", boolean: true, help: asText("flag.all") };
 const named = { name: "name", help: () => "" } satisfies Field;
 
-const workload = ofOperation(operation("workload.get"));
+const noBrowser: Field = { name: "no-browser", boolean: true, help: asText("flag.noBrowser") };
+
+const called = operations.filter(({ command, http }) => command !== "" && http);
 
 export const commands: readonly Command[] = [
-  ...operations.filter(({ command, http }) => command !== "" && http).map(ofOperation),
-  { ...workload, words: "describe", summary: "", says: "command.describe" },
-  { ...workload, words: "rollout status", summary: "", says: "command.rolloutStatus", own: true },
-  {
-    ...workload,
+  ...called.map(ofOperation),
+  likeGet({ words: "describe", says: "command.describe" }),
+  likeGet({ words: "rollout status", says: "command.rolloutStatus", own: true }),
+  likeGet({
     words: "open",
-    summary: "",
     says: "command.open",
     own: true,
-    flags: [
-      ...workload.flags.map((flag) => ({ ...flag, required: false })),
-      { name: "no-browser", boolean: true, help: asText("flag.noBrowser") },
-    ],
-  },
+    flags: (all) => [...all.map((flag) => ({ ...flag, required: false })), noBrowser],
+  }),
   { words: "context list", summary: "", says: "command.contextList", own: true, positional: [], flags: [] },
   { words: "context use", summary: "", says: "command.contextUse", own: true, positional: [named], flags: [] },
   {
@@ -104,7 +83,7 @@ export const commands: readonly Command[] = [
     says: "command.version",
     own: true,
     positional: [],
-    flags: [{ name: "client", boolean: true, help: asText("flag.client") }],
+    flags: versionFlags,
   },
   {
     words: "completion",
@@ -147,26 +126,60 @@ export function listOf({ method }: Operation): string | undefined {
   )?.localName;
 }
 
+type Like = Pick<Command, "words" | "says" | "own"> & { flags?: (all: readonly Field[]) => readonly Field[] };
+
+/** A command that names a workload as `get workload` does. */
+function likeGet({ flags = (all) => all, ...own }: Like): Command {
+  const get = ofOperation(operation("workload.get"));
+  return {
+    ...own,
+    summary: "",
+    operation: get.operation,
+    get positional() {
+      return get.positional;
+    },
+    get flags() {
+      return flags(get.flags);
+    },
+  };
+}
+
+/** Its flags are made when somebody looks at them: what the contract demands of each field takes long to read. */
 function ofOperation(operation: Operation): Command {
   const { command: words, summary } = operation;
-  const fields = operation.method.input.fields.filter((field) => !ruleOf(field)?.secret).map(flagOf);
-  if (operation.id === "user.login") return login(operation, fields);
-  const hasNamespaces = operation.method.input.fields.some(
-    ({ name, fieldKind }) => name === "namespace" && fieldKind === "list",
-  );
+  if (operation.id === "user.login") return login(operation);
+  let flags: readonly Field[] | undefined;
+  const of = () => {
+    flags ??= flagsOf(operation);
+    return flags;
+  };
   return {
     words,
     summary,
     operation,
-    positional: operation.arguments.map((name) => fields.find(({ field }) => field!.name === name)!),
-    flags: [...fields, ...(listOf(operation) ? [sortBy, watch] : []), ...(hasNamespaces ? [allNamespaces] : [])],
+    get positional() {
+      return operation.arguments.map((name) => of().find(({ field }) => field?.name === name)!);
+    },
+    get flags() {
+      return of();
+    },
     aliases: aliases[words],
     own: operation.id === "user.logout",
   };
 }
 
-function login(operation: Operation, fields: Field[]): Command {
-  const username = fields.find(({ name }) => name === "username")!;
+function flagsOf(operation: Operation): readonly Field[] {
+  const { fields } = operation.method.input;
+  const hasNamespaces = fields.some(({ name, fieldKind }) => name === "namespace" && fieldKind === "list");
+  return [
+    ...fields.filter((field) => !ruleOf(field)?.secret).map(flagOf),
+    ...(listOf(operation) ? [sortBy, watch] : []),
+    ...(hasNamespaces ? [allNamespaces] : []),
+  ];
+}
+
+function login(operation: Operation): Command {
+  const username = operation.method.input.fields.find(({ name }) => name === "username")!;
   return {
     words: operation.command,
     summary: operation.summary,
@@ -174,19 +187,19 @@ function login(operation: Operation, fields: Field[]): Command {
     own: true,
     positional: [{ name: "url", help: asText("flag.server") }],
     flags: [
-      { ...username, required: false, help: asText("flag.username") },
+      { name: "username", short: "u", field: username, help: asText("flag.username") },
       { name: "password-stdin", boolean: true, help: asText("flag.passwordStdin") },
     ],
   };
 }
 
 function flagOf(field: DescField): Field {
+  const { name, short, boolean } = shapeOf(field);
   const rule = ruleOf(field);
-  const { name, short } = spelling[field.name] ?? {};
   return {
-    name: name ?? field.name.replaceAll("_", "-"),
+    name,
     short,
-    boolean: field.fieldKind === "scalar" && field.scalar === ScalarType.BOOL,
+    boolean,
     field,
     required: rule?.required && field.name !== "resource",
     help: (lang) =>
@@ -194,4 +207,22 @@ function flagOf(field: DescField): Field {
         .filter(Boolean)
         .join("; "),
   };
+}
+
+function shapeOf(field: DescField): FlagShape {
+  const { name, short } = spelling[field.name] ?? {};
+  return {
+    name: name ?? field.name.replaceAll("_", "-"),
+    short,
+    boolean: field.fieldKind === "scalar" && field.scalar === ScalarType.BOOL,
+  };
+}
+
+/** How the flags of all commands are written, each once; what the contract demands of them is not looked at. */
+export function allShapes(): FlagShape[] {
+  const fields = called.flatMap(({ method }) => method.input.fields.map(shapeOf));
+  const own = commands.filter(({ operation }) => !operation || operation.id === "user.login");
+  const more = [...own.flatMap(({ flags }) => flags), sortBy, watch, allNamespaces, noBrowser, ...everywhere];
+  const shapes = new Map([...fields, ...more].map((shape) => [shape.name, shape]));
+  return [...shapes.values(), { name: "version", boolean: true }];
 }

@@ -9,25 +9,17 @@ import {
 } from "@bufbuild/protobuf";
 import { type Operation, pathFields, search } from "../contract/operation.ts";
 import { type Failure, FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
-import type { Lang } from "../words/words.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exit, Refused } from "./exit.ts";
-import type { Terminal } from "./terminal.ts";
-import { unreachable } from "./unreachable.ts";
+import { type CallOptions, request } from "./request.ts";
 import { tell } from "./words.ts";
+
+export type { CallOptions } from "./request.ts";
 
 export interface Answer {
   /** As the server sent it. */
   json: Record<string, unknown>;
   message: Message;
-}
-
-export interface CallOptions {
-  timeoutMs: number;
-  lang: Lang;
-  version: string;
-  /** Told what Ctrl-C would mean while a change is under way. */
-  terminal?: Pick<Terminal, "onInterrupt">;
 }
 
 /** @throws Refused with the server's failure; CommandFailed where it cannot be reached or is no server of ours. */
@@ -55,6 +47,7 @@ export async function call(
     status = response.status;
     text = await response.text();
   } catch (cause) {
+    const { unreachable } = await import("./unreachable.ts");
     throw await unreachable(context, operation.audited, cause, options);
   } finally {
     terminal.onInterrupt = undefined;
@@ -68,22 +61,6 @@ export async function call(
     tell(lang, "server.foreign", { server, status }),
     tell(lang, "server.unreachableNext"),
   );
-}
-
-/** Any path of the server; rejects as fetch does. */
-export function request(
-  { server, ca }: Pick<Context, "server" | "ca">,
-  path: string,
-  { version, timeoutMs }: Pick<CallOptions, "version" | "timeoutMs">,
-  init: { method?: string; headers?: Record<string, string>; body?: string } = {},
-): Promise<Response> {
-  return fetch(server + path, {
-    ...init,
-    headers: { accept: "application/json", "user-agent": `lizardcd-cli/${version}`, ...init.headers },
-    redirect: "manual",
-    signal: AbortSignal.timeout(timeoutMs),
-    ...(ca ? { tls: { ca } } : {}),
-  });
 }
 
 /** What travels where: the path's fields in the path, the others in the body or the query. */

@@ -3,7 +3,7 @@ import type { Operation } from "../contract/operation.ts";
 import { type Given, inputOf } from "../contract/request.ts";
 import { type FlagShape, nearest, type Parsed, parseFlags, UsageInvalid } from "../process/flags.ts";
 import type { Lang } from "../words/words.ts";
-import { type Command, commandOf, commands, everywhere, type Field, resources } from "./catalogue.ts";
+import { allShapes, type Command, commandOf, commands, everywhere, resources } from "./catalogue.ts";
 import { CommandFailed, exit } from "./exit.ts";
 import { tell } from "./words.ts";
 
@@ -27,7 +27,7 @@ export interface Defaults {
 
 /** @throws CommandFailed (usage) */
 export function ask(argv: readonly string[], lang: Lang): Asked {
-  const parsed = parse(argv, allFlags(), lang);
+  const parsed = parse(argv, allShapes(), lang);
   const flags = new Map<string, string[]>();
   for (const { name, value } of parsed.flags) flags.set(name, [...(flags.get(name) ?? []), value]);
   const help = flags.get("help")?.at(-1) === "true" || parsed.rest[0] === "help";
@@ -42,13 +42,6 @@ export function ask(argv: readonly string[], lang: Lang): Asked {
       throw usage(command, tell(lang, "command.foreign", { command: command.words, flag: written }), lang);
   }
   return { command, flags, rest, help, asRow };
-}
-
-/** The flags of all commands, each once. */
-export function allFlags(): FlagShape[] {
-  const shapes = new Map<string, Field>();
-  for (const flag of [...commands.flatMap(({ flags }) => flags), ...everywhere]) shapes.set(flag.name, flag);
-  return [...shapes.values(), { name: "version", boolean: true }];
 }
 
 /** @throws CommandFailed (usage) for arguments that lack or are too many, or values that the contract does not take. */

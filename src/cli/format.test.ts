@@ -41,7 +41,8 @@ test("YAML is as people write it", () => {
 
 test("nothing in YAML moves a cursor or turns the text", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (text) => {
+    fc.property(fc.array(fc.nat(0xffff)), (units) => {
+      const text = String.fromCharCode(...units);
       expect(yaml({ [text]: text })).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/);
     }),
     { numRuns: 300 },

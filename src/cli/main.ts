@@ -12,5 +12,6 @@ async function main(): Promise<number> {
   const world = { env: process.env, terminal, version: build };
   // A link keeps its own name in argv0; the file it leads to does not know it.
   if (/(^|[\\/])lzcli(\.exe)?$/i.test(process.argv0)) return (await import("./older.ts")).runOlder(argv, world);
-  return (await import("./run.ts")).run(argv, world);
+  const { versionAlone } = await import("./version.ts");
+  return (await versionAlone(argv, world)) ?? (await import("./run.ts")).run(argv, world);
 }

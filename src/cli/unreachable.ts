@@ -1,8 +1,8 @@
 // Why a server cannot be reached, as far as a second look tells: it is away, slow, not trusted, or speaks otherwise.
 import { connect } from "node:tls";
-import type { CallOptions } from "./client.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exit } from "./exit.ts";
+import type { CallOptions } from "./request.ts";
 import { tell } from "./words.ts";
 
 const lookMs = 3_000;

@@ -1,16 +1,48 @@
-// What this program is, and what the server is: told apart before they misunderstand each other.
-import { request } from "./client.ts";
+// What this program is, and what the server is: told apart before they misunderstand each other. It starts without the
+// contract, which takes longer to load than to ask.
+import { parseFlags, UsageInvalid } from "../process/flags.ts";
 import { contextOf, namedIn } from "./context.ts";
 import { CommandFailed, type Exit, exit } from "./exit.ts";
+import { everywhere, versionFlags } from "./flags.ts";
 import { formatOf } from "./format.ts";
 import { clean } from "./output.ts";
-import type { OwnCommand } from "./run.ts";
-import { unreachable } from "./unreachable.ts";
-import { tell } from "./words.ts";
+import { type CallOptions, request } from "./request.ts";
+import type { World } from "./run.ts";
+import { langOf, tell } from "./words.ts";
 
 const patienceMs = 5_000;
 
-export async function showVersion({ asked, env, terminal, version, options }: OwnCommand): Promise<Exit> {
+/** Where nothing but the version is asked for; undefined where more must be looked at, or something is wrong. */
+export async function versionAlone(argv: readonly string[], world: World): Promise<Exit | undefined> {
+  if (argv[0] === "--version" && argv.length === 1) {
+    await world.terminal.out(`lizardcd ${world.version}\n`);
+    return exit.done;
+  }
+  if (argv[0] !== "version") return undefined;
+  const flags = new Map<string, string[]>();
+  try {
+    const parsed = parseFlags(argv.slice(1), [...everywhere, ...versionFlags]);
+    if (parsed.rest.length > 0) return undefined;
+    for (const { name, value } of parsed.flags) flags.set(name, [...(flags.get(name) ?? []), value]);
+    if (flags.has("help") || flags.has("timeout")) return undefined;
+    return await showVersion({
+      ...world,
+      asked: { flags },
+      options: { lang: langOf(world.env), version: world.version, timeoutMs: patienceMs },
+    });
+  } catch (cause) {
+    // What is wrong is told where everything that is wrong is told.
+    if (cause instanceof UsageInvalid || cause instanceof CommandFailed) return undefined;
+    throw cause;
+  }
+}
+
+export interface VersionAsked extends World {
+  asked: { flags: Map<string, string[]> };
+  options: CallOptions;
+}
+
+export async function showVersion({ asked, env, terminal, version, options }: VersionAsked): Promise<Exit> {
   const { lang } = options;
   const format = formatOf(asked.flags.get("output")?.at(-1) ?? "table", lang);
   if (asked.flags.has("version")) {
@@ -18,39 +50,43 @@ export async function showVersion({ asked, env, terminal, version, options }: Ow
     return exit.done;
   }
   const clientAlone = asked.flags.get("client")?.at(-1) === "true";
+  const context = clientAlone ? undefined : known();
   // Said before the server is asked: it may be slow.
   if (format.as !== "value") await terminal.out(`${tell(lang, "version.client", { version })}\n`);
-  const { server, problem } = clientAlone ? {} : await ask();
+  const { server, problem } = context ? await ask(context) : {};
   if (format.as === "value") {
-    await terminal.out(format.write({ client: version, ...(server ? { server: server.version } : {}) }));
+    await terminal.out(format.write({ client: version, ...(server ? { server } : {}) }));
   } else if (server) {
-    await terminal.out(`${clean(tell(lang, "version.server", { version: server.version, server: server.url }))}\n`);
+    const params = { version: server, server: context!.server };
+    await terminal.out(`${clean(tell(lang, "version.server", params))}\n`);
   }
   if (problem) await terminal.err(`${clean(tell(lang, "version.noServer", { problem }))}\n`);
-  if (server && areFar(version, server.version)) {
-    await terminal.err(`${tell(lang, "version.far", { client: version, server: clean(server.version) })}\n`);
+  if (server && areFar(version, server)) {
+    await terminal.err(`${tell(lang, "version.far", { client: version, server: clean(server) })}\n`);
   }
   return exit.done;
 
-  async function ask(): Promise<{ server?: { url: string; version: string }; problem?: string }> {
-    let context: ReturnType<typeof contextOf>;
+  /** Undefined where no server is known: the program is what it is without one. */
+  function known() {
     try {
-      context = contextOf(namedIn(asked.flags), env, lang);
+      return contextOf(namedIn(asked.flags), env, lang);
     } catch (error) {
-      // A program that knows no server yet is what it is.
-      if (error instanceof CommandFailed && error.exit === exit.usage) return {};
+      const { server, context } = namedIn(asked.flags);
+      if (error instanceof CommandFailed && error.exit === exit.usage && !server && !context) return undefined;
       throw error;
     }
+  }
+
+  async function ask(context: ReturnType<typeof contextOf>): Promise<{ server?: string; problem?: string }> {
     const patient = { ...options, timeoutMs: Math.min(options.timeoutMs, patienceMs) };
+    const foreign = (status: number) => tell(lang, "server.foreign", { server: context.server, status });
     try {
       const response = await request(context, "/openapi.json", patient);
       const { info } = (await response.json()) as { info?: { version?: string } };
-      if (info?.version) return { server: { url: context.server, version: info.version } };
-      return { problem: tell(lang, "server.foreign", { server: context.server, status: response.status }) };
+      return info?.version ? { server: info.version } : { problem: foreign(response.status) };
     } catch (cause) {
-      if (cause instanceof SyntaxError) {
-        return { problem: tell(lang, "server.foreign", { server: context.server, status: 200 }) };
-      }
+      if (cause instanceof SyntaxError) return { problem: foreign(200) };
+      const { unreachable } = await import("./unreachable.ts");
       return { problem: (await unreachable(context, false, cause, patient)).message };
     }
   }

@@ -1,0 +1,28 @@
+// One HTTP request to the server, of whatever kind.
+import type { Lang } from "../words/words.ts";
+import type { Context } from "./context.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface CallOptions {
+  timeoutMs: number;
+  lang: Lang;
+  version: string;
+  /** Told what Ctrl-C would mean while a change is under way. */
+  terminal?: Pick<Terminal, "onInterrupt">;
+}
+
+/** Any path of the server; rejects as fetch does. */
+export function request(
+  { server, ca }: Pick<Context, "server" | "ca">,
+  path: string,
+  { version, timeoutMs }: Pick<CallOptions, "version" | "timeoutMs">,
+  init: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Response> {
+  return fetch(server + path, {
+    ...init,
+    headers: { accept: "application/json", "user-agent": `lizardcd-cli/${version}`, ...init.headers },
+    redirect: "manual",
+    signal: AbortSignal.timeout(timeoutMs),
+    ...(ca ? { tls: { ca } } : {}),
+  });
+}
