@@ -165,6 +165,8 @@ async function startProcesses(cluster: RealCluster, group: ProcessGroup, program
       `--root-ca-file=${file("server-ca.crt")}`,
       "--use-service-account-credentials=false",
       "--concurrent-deployment-syncs=20",
+      // A kwok that a busy machine starves is no dead node: its pods would stay unready for ever.
+      "--node-monitor-grace-period=10m",
     ],
   });
   await group.start({

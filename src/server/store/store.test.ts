@@ -51,7 +51,9 @@ const entry = (more: Partial<StoredAudit> = {}): StoredAudit => ({
 
 const ada = { username: "ada", password: "hash", role: "admin", firstPassword: true } as const;
 
-for (const [name, path] of Object.entries({ "in memory": async () => ":memory:", "in a file": file })) {
+const beds: Record<string, () => Promise<string>> = { "in memory": async () => ":memory:", "in a file": file };
+
+for (const [name, path] of Object.entries(beds)) {
   describe(`a store ${name}`, () => {
     test("keeps users, one for each name, and their first password as such until it is changed", async () => {
       const store = await opened(await path());
