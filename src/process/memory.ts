@@ -13,9 +13,9 @@ export interface MemoryOptions {
   everyMs?: number;
 }
 
-/** Growth that calls for a collection: a quarter, and at least so many bytes. */
-const leastGrowth = 24 * 1024 * 1024;
-/** A process whose memory moves less than this between two looks is at rest, bytes. */
+/** Growth that calls for a collection: an eighth, and at least so many bytes. */
+const leastGrowth = 12 * 1024 * 1024;
+/** Memory that grows less than this between two looks is at rest, bytes. */
 const rest = 2 * 1024 * 1024;
 
 /** Looks at the process's memory until it ends. @returns how to stop looking. */
@@ -30,15 +30,15 @@ export function keepMemorySmall({
   let settled = before;
   /** Collected at the last look: what is held now is where growth begins. */
   let collected = false;
-  /** What is collected beside the work is not all of it: the rest follows when memory rests. */
-  let unfinished = false;
+  /** What is collected beside the work is not all of it: the rest follows when memory rests, as it does after the start. */
+  let unfinished = true;
   const look = () => {
     const held = resident();
-    const still = Math.abs(held - before) < rest;
+    const resting = held - before < rest;
     before = held;
     settled = collected ? held : Math.min(settled, held);
-    const grown = held - settled >= Math.max(leastGrowth, settled / 4);
-    collected = grown || (unfinished && still);
+    const grown = held - settled >= Math.max(leastGrowth, settled / 8);
+    collected = grown || (unfinished && resting);
     if (!collected) return;
     unfinished = grown;
     if (grown) collectBeside();
