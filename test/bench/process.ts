@@ -7,6 +7,11 @@ export function residentMb(pid: number): number {
   return statusKb(pid, "VmRSS") * 1.024e-3;
 }
 
+/** The part of it that is the process's own, not pages of its program file, MB. */
+export function ownMb(pid: number): number {
+  return statusKb(pid, "RssAnon") * 1.024e-3;
+}
+
 /** Median of the resident memory over some seconds, after it has been left alone for some. */
 export async function settledMb(pid: number, { restMs = 3_000, overMs = 2_000 } = {}): Promise<number> {
   await Bun.sleep(restMs);
