@@ -1,0 +1,184 @@
+// The programs' settings, as whoever installs them meets them: --check, SIGHUP, and what is wrong at a start.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { buildPrograms } from "../../scripts/build.ts";
+import { startSandbox } from "../../src/sandbox/cluster.ts";
+import { calm } from "../../src/sandbox/seeds.ts";
+import { endAll, eventually, onEnd } from "../harness.ts";
+import { type Certificate, createAuthority, createServerCertificate } from "../testbed/certificates.ts";
+import { freePorts, type ProcessGroup, processGroup } from "../testbed/processes.ts";
+import { untilAlive } from "../testbed/wait.ts";
+import { temporaryFolder } from "./world.ts";
+
+const root = join(import.meta.dirname, "../..");
+let group: ProcessGroup;
+let programs: Record<string, string>;
+
+beforeAll(async () => {
+  group = await processGroup({ name: "settings" });
+  onEnd(() => group.stop());
+  const out = join(group.folder, "bin");
+  programs = await buildPrograms({ root, out, names: ["lizardcd-server", "lizardcd-agent"] });
+}, 120_000);
+afterAll(endAll);
+
+/** Until it ends by itself. */
+async function ran(program: "server" | "agent", flags: string[]) {
+  const env = { PATH: process.env.PATH, HOME: await temporaryFolder() };
+  const command = [programs[`lizardcd-${program}`]!, ...flags];
+  const child = Bun.spawn(command, { env, cwd: env.HOME, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { code: await child.exited, out, err };
+}
+
+test("--check of the server says of each thing whether it is well, makes nothing and ends with 1 where one is not", async () => {
+  const folder = await temporaryFolder();
+  const busy = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("") });
+  onEnd(() => busy.stop(true));
+  const data = join(folder, "data");
+  const [metrics] = await freePorts(1);
+  const flags = ["--check", "--data", data, "--metrics-addr", `127.0.0.1:${metrics}`];
+  const wrong = await ran("server", [
+    ...[...flags, "--http-addr", `127.0.0.1:${busy.port}`, "--etcd-addr", "127.0.0.1:1"],
+    ...["--consul-addr", "127.0.0.1:1"],
+  ]);
+  expect([wrong.code, wrong.err]).toEqual([1, "lizardcd-server: 3 of 7 checks failed\n"]);
+  expect(wrong.out).toMatch(/^ok {6}the data folder .*: will be made/m);
+  expect(wrong.out).toMatch(/^failed {2}--http-addr .* in use by another program/m);
+  expect(wrong.out).toMatch(/^failed {2}the registry etcd: it does not answer/m);
+  expect(wrong.out).toMatch(/^failed {2}the registry consul: it does not answer/m);
+  const right = await ran("server", [...flags, "--http-addr", "127.0.0.1:0"]);
+  expect([right.code, right.err]).toEqual([0, ""]);
+  expect(await readdir(folder)).toEqual([]);
+}, 60_000);
+
+test("--check of the agent reaches its API server and its server, and announces nothing", async () => {
+  const sandbox = await startSandbox({ name: "check-1", seed: calm });
+  onEnd(() => sandbox.stop());
+  const folder = await temporaryFolder();
+  const kubeconfig = join(folder, "kubeconfig");
+  await writeFile(kubeconfig, sandbox.kubeconfig(), { mode: 0o600 });
+  const asked: string[] = [];
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: ({ url }) => {
+      asked.push(new URL(url).pathname);
+      return new Response("ok\n");
+    },
+  });
+  onEnd(() => server.stop(true));
+  const [grpc, metrics] = await freePorts(2);
+  const flags = [
+    ...["--check", "--kubeconfig", kubeconfig, "--token", "t", "--identity", join(folder, "identity.pem")],
+    ...["--grpc-addr", `127.0.0.1:${grpc}`, "--metrics-addr", `127.0.0.1:${metrics}`],
+  ];
+  const right = await ran("agent", [...flags, "--server", server.url.origin]);
+  expect([right.code, right.err, right.out]).toEqual([0, "", expect.stringContaining("ok      the API server")]);
+  expect(right.out).toContain("cluster check-1");
+  expect(right.out).toContain("will be enrolled at the first start");
+  expect(asked).toEqual(["/healthz"]);
+  await sandbox.stop();
+  const wrong = await ran("agent", [...flags, "--server", "http://127.0.0.1:1"]);
+  expect([wrong.code, wrong.err]).toEqual([1, "lizardcd-agent: 2 of 7 checks failed\n"]);
+  expect(wrong.out).toMatch(/^failed {2}the API server /m);
+  expect(wrong.out).toMatch(/^failed {2}the server http:\/\/127\.0\.0\.1:1/m);
+}, 90_000);
+
+test("SIGHUP reads the log level and the certificate again; a file that has become wrong changes nothing", async () => {
+  const folder = await temporaryFolder();
+  const authority = createAuthority("settings CA");
+  const put = async ({ cert, key }: Certificate) => {
+    await writeFile(join(folder, "tls.crt"), cert);
+    await writeFile(join(folder, "tls.key"), key, { mode: 0o600 });
+  };
+  await put(createServerCertificate(authority, ["127.0.0.1"]));
+  const [port, metrics] = (await freePorts(2)) as [number, number];
+  const file = join(folder, "server.yaml");
+  const settings = (level: string) =>
+    writeFile(
+      file,
+      `log: { level: ${level} }\nhttp-addr: 127.0.0.1:${port}\nmetrics-addr: 127.0.0.1:${metrics}\n` +
+        `data: ${join(folder, "data")}\nhttp: { tls: { cert: ${folder}/tls.crt, key: ${folder}/tls.key } }\n`,
+    );
+  await settings("error");
+  const command = [programs["lizardcd-server"]!, "--config", file];
+  const server = await group.start({ name: "hangup", command });
+  const first = await untilAlive(server, () => fingerprint(port), { what: "the server to show a certificate" });
+  expect(server.log()).not.toContain("info");
+
+  await settings("info");
+  await put(createServerCertificate(authority, ["127.0.0.1"]));
+  process.kill(server.pid, "SIGHUP");
+  await eventually(
+    () => server.log(),
+    (log) => log.includes("read again"),
+  );
+  expect(
+    await eventually(
+      () => fingerprint(port),
+      (shown) => shown !== first,
+    ),
+  ).not.toBe(first);
+
+  await settings("loud");
+  process.kill(server.pid, "SIGHUP");
+  await eventually(
+    () => server.log(),
+    (log) => log.includes("log.level of"),
+  );
+  expect(server.log()).toContain("the old ones hold");
+  expect(await fingerprint(port)).not.toBe(first);
+}, 60_000);
+
+test("two registries on an agent, a data folder that cannot be and a full disk are one sentence each", async () => {
+  const two = await ran("agent", ["--etcd-host", "127.0.0.1:1", "--consul-host", "127.0.0.1:2", "--cluster", "a"]);
+  expect([two.code, two.out]).toEqual([1, ""]);
+  expect(two.err).toBe(
+    "lizardcd-agent: --etcd-host and --consul-host are 2 registries: an agent announces itself in one, give one of them\n",
+  );
+  const where = ["--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0"];
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, "file"), "");
+  const none = await ran("server", [...where, "--data", join(folder, "file")]);
+  expect([none.code, none.err.split("\n").length]).toEqual([1, 2]);
+  expect(none.err).toContain(`the data folder ${join(folder, "file")} cannot be written`);
+  const typo = await ran("server", ["--config", join(folder, "file"), "--htp-addr", "x"]);
+  expect([typo.code, typo.err]).toEqual([1, expect.stringContaining("did you mean --http-addr?")]);
+}, 60_000);
+
+const small = process.platform === "linux" && process.getuid?.() === 0;
+
+test.skipIf(!small)(
+  "a disk of 64 KB is told as full, in one sentence",
+  async () => {
+    const folder = await temporaryFolder();
+    const disk = join(folder, "disk");
+    await mkdir(disk);
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+    // A container that may mount nothing.
+    if (mounted.exitCode !== 0) return;
+    try {
+      const flags = ["--data", join(disk, "data"), "--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0"];
+      const full = await ran("server", flags);
+      expect([full.code, full.err.trim().split("\n").length]).toEqual([1, 1]);
+      expect(full.err).toMatch(/lizardcd-server: .*(full|space)/);
+      expect((await ran("server", [...flags, "--check"])).out).toMatch(/^failed {2}the data folder .* MB are left/m);
+    } finally {
+      Bun.spawnSync(["umount", disk]);
+    }
+  },
+  60_000,
+);
+
+function fingerprint(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256);
+      socket.destroy();
+    });
+    socket.on("error", reject);
+  });
+}
