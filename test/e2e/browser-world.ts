@@ -44,7 +44,7 @@ export async function startBrowserWorld(): Promise<BrowserWorld> {
     ...{ server, browser, well, ill, edge },
     async open({ anonymous, of = server, ...options } = {}) {
       const opened = await browser.newPage({ baseUrl: of.url, ...options });
-      opened.page.setDefaultTimeout(20_000);
+      opened.page.setDefaultTimeout(45_000);
       if (!anonymous) {
         const cookie = { name: "lizardcd_session", value: of.client.token, url: of.url };
         await opened.context.addCookies([{ ...cookie, httpOnly: true, sameSite: "Strict" }]);

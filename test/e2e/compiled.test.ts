@@ -173,7 +173,8 @@ async function builtElsewhere(): Promise<string> {
   const linked = Bun.spawnSync(["cp", "-al", from, to], { stderr: "ignore" });
   // Another file system takes no links.
   if (!linked.success) await cp(from, to, { recursive: true, force: true });
-  const build = Bun.spawn([process.execPath, "scripts/build.ts"], { cwd: copy, stdout: "pipe", stderr: "pipe" });
+  const script = 'import { buildPrograms } from "./scripts/build.ts"; await buildPrograms();';
+  const build = Bun.spawn([process.execPath, "-e", script], { cwd: copy, stdout: "pipe", stderr: "pipe" });
   const said = await Promise.all([new Response(build.stdout).text(), new Response(build.stderr).text()]);
   if ((await build.exited) !== 0) throw new Error(`the programs cannot be built:\n${said.join("\n")}`);
   const programs = join(folder, "programs");
