@@ -329,7 +329,8 @@ function fromServiceError(error: grpc.ServiceError): Error {
   if (bytes instanceof Buffer) {
     const [packed] = fromBinary(StatusSchema, bytes).details;
     const failure = packed && anyUnpack(packed, FailureSchema);
-    if (failure) return fromFailure(failure, "agent");
+    // Who may come in is for the server's own doors to say: such a word from an agent would end the user's session.
+    if (failure && !/^(session|login|permission|token)\./.test(failure.code)) return fromFailure(failure, "agent");
   }
   return new WireFailed(error.code, error.details || error.message, { cause: error });
 }

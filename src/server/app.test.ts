@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { client, endAll, eventually, login, onEnd, startTestServer, type TestServer } from "../../test/harness.ts";
 import { row, type StubAgent, startStubAgent } from "../../test/stub-agent.ts";
-import { failures } from "../contract/errors.ts";
+import { Failed, failures } from "../contract/errors.ts";
 import { operations } from "../contract/operation.ts";
 
 let server: TestServer;
@@ -283,6 +283,13 @@ describe("bad input is an error that names the object", () => {
     expect(status).toBe(404);
     expect(body).toStartWith("<!doctype html>");
     expect(body).toContain("nope");
+  });
+
+  test("an agent that speaks of sessions does not end the user's", async () => {
+    eu.failWith = new Failed("session.expired", {}) as never;
+    const { status } = await server.client.get(web);
+    eu.failWith = undefined;
+    expect(status).toBe(503);
   });
 
   test("an agent's own panic is not shown, and is named by its request", async () => {

@@ -100,6 +100,8 @@ function attentionOf(clusters: ClusterRow[], summaries: Summaries, time: number)
     for (const { summary, seenAt, failure } of summaries.clusters().get(cluster.name) ?? []) {
       if (failure) continue;
       for (const trouble of summary?.worst ?? []) {
+        // What still moves may yet be well.
+        if (trouble.state !== "failed" && trouble.state !== "degraded") continue;
         const seenMs = age(time, seenAt);
         const attention = create(AttentionSchema, { cluster: cluster.name, trouble, state: trouble.state, seenMs });
         const reason = trouble.reason?.code as keyof typeof reasons | undefined;
