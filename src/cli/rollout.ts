@@ -79,13 +79,15 @@ export async function rolloutStatus({ asked, env, terminal, options, defaults }:
 }
 
 /** "stuck" goes no further by itself: paused, or waiting for pods to be deleted by hand. */
-function verdictOf({ row, pods }: Workload): "done" | "failed" | "stuck" | "moving" {
+function verdictOf({ row, pods, paused }: Workload): "done" | "failed" | "stuck" | "moving" {
   const { state: code, reason, updated, ready, available, desired, current } = row!;
   if (code === "ok" || code === "zero") return "done";
   if (code === "paused") {
     const whole = [updated, ready, available, current].every((count) => count === desired);
     return whole ? "done" : "stuck";
   }
+  // Whatever else is wrong with it: nothing new comes while it is paused.
+  if (paused && updated < desired && reason?.code !== "rollout.not_observed") return "stuck";
   if (code !== "failed" && reason?.code !== "rollout.deadline") return "moving";
   if (reason?.code === "rollout.deadline") return "stuck";
   // New pods that have not failed yet may still mend it.
