@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
-import { Failed } from "../contract/errors.ts";
+import type { Failed } from "../contract/errors.ts";
 import { operations } from "../contract/operation.ts";
 import { WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
 import { holdTo, noLimits } from "./limits.ts";
@@ -34,7 +34,9 @@ describe("an agent's own limits", () => {
   test("namespaces that are not allowed are refused by name", () => {
     const limits = { allowNamespaces: ["shop", "pay"] };
     expect(refusal(limits, get, {})).toBeUndefined();
-    expect(refusal(limits, get, { namespace: "kube-system" })).toContain("namespace kube-system is not among shop, pay");
+    expect(refusal(limits, get, { namespace: "kube-system" })).toContain(
+      "namespace kube-system is not among shop, pay",
+    );
     expect(refusal(limits, list, { namespace: "*" })).toBeUndefined();
   });
 
