@@ -86,6 +86,19 @@ test("an agent that announces fewer keys than before loses the others at once", 
   registry.close();
 });
 
+test("ten thousand agents are given longer leases, so that renewing them costs no core", () => {
+  const registry = embeddedRegistry({ prefix: "", leaseMs: 10_000 });
+  let given = 0;
+  for (let agent = 0; agent < 10_000; agent++) {
+    given = registry.put(`i-${agent}`, [`lizardcd-agent.*.c${agent}`], "127.0.0.1:1").leaseMs;
+    if (agent === 1_000) expect(given).toBe(10_000);
+  }
+  const renewalsPerSecond = 10_000 / (given / 3_000);
+  expect(renewalsPerSecond).toBeLessThanOrEqual(501);
+  expect(given).toBeLessThan(120_000);
+  registry.close();
+});
+
 test("a server that stood still does not count its own pause against the agents", async () => {
   let now = 0;
   const registry = embeddedRegistry({ prefix: "", leaseMs: 40, now: () => now });

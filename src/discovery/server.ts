@@ -72,7 +72,7 @@ export function announceToServer({ server, joinToken, timeoutMs = 5_000 }: ToSer
 export interface EmbeddedOptions {
   /** Begins every key. */
   prefix: string;
-  /** Milliseconds an instance counts after its last word. */
+  /** Milliseconds an instance counts after its last word; longer where more would renew than is good for a server. */
   leaseMs: number;
   /** Monotonic milliseconds. */
   now?: () => number;
@@ -86,6 +86,9 @@ export interface EmbeddedRegistry extends Source {
   close(): void;
 }
 
+/** Ten thousand agents with leases of 10 s would be three thousand requests a second, which is a core of its own. */
+const renewalsPerSecond = 500;
+
 export function embeddedRegistry({
   prefix,
   leaseMs,
@@ -95,6 +98,9 @@ export function embeddedRegistry({
   const leases = new Map<string, { keys: ReadonlySet<string>; ends: number }>();
   let sweeping: ReturnType<typeof setTimeout> | undefined;
 
+  /** Each instance renews three times in it. */
+  const lease = () => Math.max(leaseMs, Math.ceil((leases.size / renewalsPerSecond) * 3_000));
+
   function sweepAt(planned: number): void {
     sweeping = setTimeout(() => sweep(planned), Math.max(0, planned - now()));
     sweeping.unref?.();
@@ -102,10 +108,14 @@ export function embeddedRegistry({
 
   function sweep(planned: number): void {
     // Where this process itself stood still, it could hear nobody: all get a whole lease to speak up.
-    if (now() - planned > leaseMs / 4) for (const lease of leases.values()) lease.ends = now() + leaseMs;
-    for (const [instance, { ends }] of leases) if (ends <= now()) remove(instance);
+    if (now() - planned > leaseMs / 4) for (const one of leases.values()) one.ends = now() + lease();
+    let next = Number.POSITIVE_INFINITY;
+    for (const [instance, { ends }] of leases) {
+      if (ends <= now()) remove(instance);
+      else next = Math.min(next, ends);
+    }
     sweeping = undefined;
-    if (leases.size > 0) sweepAt(Math.min(...[...leases.values()].map(({ ends }) => ends)));
+    if (leases.size > 0) sweepAt(next);
   }
 
   function remove(instance: string): void {
@@ -130,9 +140,10 @@ export function embeddedRegistry({
       });
       for (const key of leases.get(instance)?.keys ?? []) if (!good.includes(key)) entries.remove(key, instance);
       for (const key of good) entries.put({ key, instance, via: { address } });
-      leases.set(instance, { keys: new Set(good), ends: now() + leaseMs });
-      if (!sweeping) sweepAt(now() + leaseMs);
-      return { leaseMs };
+      const given = lease();
+      leases.set(instance, { keys: new Set(good), ends: now() + given });
+      if (!sweeping) sweepAt(now() + given);
+      return { leaseMs: given };
     },
     remove,
     watch: entries.watch,

@@ -138,13 +138,15 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     const gate = gateOf(entry);
     let problem = "no instance is announced";
     let untrusted: string | undefined;
+    let againPlain = false;
     if (entry.endpoints.size > 1) probeFailed(entry);
     while (Date.now() < call.deadline) {
       const endpoint = pick(entry, tried);
       if (!endpoint) break;
       tried.add(endpoint);
       const other = pick(entry, tried) !== undefined;
-      const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
+      const { plain } = endpoint;
+      const connection = connections.acquire(endpoint.address, entry, plain);
       const began = now();
       endpoint.outstanding++;
       // Half of the time is left for the other instance: a read's in any case, a write's while nothing was sent.
@@ -179,9 +181,11 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         connections.end(connection);
         untrusted = connection.cut ? cutProblem : connection.peer?.problem;
         if (allowPlain && connection.peer === undefined && unsent) {
-          // TLS first, then without; the next call after a failure begins with TLS again.
-          if (endpoint.plain === undefined) tried.delete(endpoint);
-          endpoint.plain = endpoint.plain === undefined ? true : undefined;
+          // TLS first, then without; the next call after a failure begins with TLS again. Calls beside this one may
+          // have found out already.
+          if (plain === undefined && !againPlain) tried.delete(endpoint);
+          if (plain === undefined) againPlain = true;
+          if (endpoint.plain === plain) endpoint.plain = plain === undefined ? true : undefined;
         }
         problem = shortened(cause.message);
         // Who is not trusted is told nothing; who was until now may have acted on it.

@@ -1,6 +1,8 @@
 // In which order and how fast agents are asked; what they answer is tested through the doors.
 import { afterEach, expect, test } from "bun:test";
+import { create } from "@bufbuild/protobuf";
 import { eventually } from "../../test/harness.ts";
+import { SummaryResponseSchema } from "../gen/lizardcd/v1/agent_pb.ts";
 import { log } from "../process/log.ts";
 import type { AgentEntry, Told } from "./directory.ts";
 import type { Pool } from "./pool.ts";
@@ -70,7 +72,7 @@ function running(count: number, { perSecond, everyMs }: { perSecond: number; eve
   };
   const summary = async ({ cluster }: { cluster: string }) => {
     asked.push(cluster);
-    return { info: {} };
+    return create(SummaryResponseSchema, { info: {} });
   };
   const pool = { directory, peers: () => ({ agent: { summary } }) } as unknown as Pool;
   const end = new AbortController();

@@ -73,6 +73,8 @@ export function createSummaries({
   const simulated = new Set<string>();
   let wake = () => {};
   let forgotAt = now();
+  /** Keys that have just stopped to answer, and when they are asked once more before their turn, oldest first. */
+  const again = new Map<string, number>();
 
   function intervalMs(): number {
     return Math.max(everyMs, (known.size / perSecond) * 1000);
@@ -158,6 +160,11 @@ export function createSummaries({
       if (left-- === 0 || (known.get(key)?.askedAt ?? Number.NEGATIVE_INFINITY) > limit) break;
       due.add(key);
     }
+    for (const [key, at] of again) {
+      if (at > now()) break;
+      again.delete(key);
+      due.add(key);
+    }
     if (now() - forgotAt > 5_000) forget();
   }
 
@@ -183,7 +190,10 @@ export function createSummaries({
     } catch (cause) {
       if (signal.aborted) return;
       one.failure = failureOf(cause);
-      if (!wasLost) log.warn("agent does not answer", { key: one.key, problem: one.failure.message });
+      if (!wasLost) {
+        again.set(one.key, now() + everyMs);
+        log.warn("agent does not answer", { key: one.key, problem: one.failure.message });
+      }
     }
     // A key that went away while it was asked has its own failure already.
     if (one.entry === entry) tell(one.cluster);
