@@ -1,40 +1,58 @@
-import { expect, test } from "bun:test";
-import { eventually } from "../../test/harness.ts";
+import { afterEach, expect, jest, test } from "bun:test";
 import { keepMemorySmall } from "./memory.ts";
 
 const mb = 1024 * 1024;
-
-test("memory that has grown is collected, and once more when it rests, as it is after the start", async () => {
-  const world = { held: 100 * mb, looks: 0, collections: "" };
-  const stop = keepMemorySmall({
-    resident() {
-      world.looks++;
-      return world.held;
-    },
-    collectBeside() {
-      world.collections += "beside ";
-      world.held = 160 * mb;
-    },
-    collectAll() {
-      world.collections += "all ";
-      world.held = 140 * mb;
-    },
-    everyMs: 1,
-  });
-  /** Several looks later. */
-  const later = async () => {
-    const { looks } = world;
-    await eventually(
-      () => world.looks,
-      (now) => now > looks + 5,
-    );
-    return world.collections;
-  };
-  expect(await later()).toBe("all ");
-  // What is in use now is where growth begins.
-  world.held = 155 * mb;
-  expect(await later()).toBe("all ");
-  world.held = 300 * mb;
-  expect(await later()).toBe("all beside all ");
-  stop();
+const stops: (() => void)[] = [];
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop();
+  jest.useRealTimers();
 });
+
+test("memory that has grown is collected when it rests, and again until nothing more is freed", () => {
+  const world = running(100 * mb);
+  world.looks(20);
+  expect(world.collected).toEqual([100]);
+  world.held = 105 * mb;
+  world.looks(20);
+  expect(world.collected).toEqual([100]);
+
+  // It grows, rests, and only a while after the first collection all of it is free.
+  world.frees = [30 * mb, 15 * mb];
+  world.held = 130 * mb;
+  world.looks(1);
+  world.held = 160 * mb;
+  world.looks(1);
+  expect(world.collected).toEqual([100]);
+  world.looks(30);
+  expect(world.collected).toEqual([100, 160, 130, 115]);
+});
+
+test("memory that grows without rest is collected all the same once it is half as much again", () => {
+  const world = running(100 * mb);
+  world.looks(20);
+  world.frees = [60 * mb];
+  for (let look = 0; look < 7; look++) {
+    world.held += 10 * mb;
+    world.looks(1);
+  }
+  expect(world.collected).toEqual([100, 170]);
+});
+
+/** A process whose collections free what is said, and whose time passes look by look. */
+function running(held: number) {
+  jest.useFakeTimers();
+  const world = {
+    held,
+    frees: [] as number[],
+    /** What was held at each collection, MB. */
+    collected: [] as number[],
+    looks: (count: number) => jest.advanceTimersByTime(count * 1_000),
+  };
+  const collect = () => {
+    world.collected.push(world.held / mb);
+    world.held -= world.frees.shift() ?? 0;
+  };
+  const stop = keepMemorySmall({ resident: () => world.held, collect });
+  stops.push(stop);
+  return world;
+}

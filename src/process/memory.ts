@@ -5,45 +5,54 @@ import { fullGC } from "bun:jsc";
 export interface MemoryOptions {
   /** Bytes the process holds. */
   resident?: () => number;
-  /** Collects beside the work, as far as that goes. */
-  collectBeside?: () => void;
   /** Collects all there is, at once: 20 to 100 ms in which nothing else happens. */
-  collectAll?: () => void;
+  collect?: () => void;
   /** Milliseconds between two looks. */
   everyMs?: number;
 }
 
-/** Growth that calls for a collection: an eighth, and at least so many bytes. */
-const leastGrowth = 12 * 1024 * 1024;
-/** Memory that grows less than this between two looks is at rest, bytes. */
-const rest = 2 * 1024 * 1024;
+const mb = 1024 * 1024;
+/** Memory that grows less than this between two looks rests; a collection that frees less was in vain. */
+const rest = 2 * mb;
+/** What was alive in a collection amid work may be dead so many looks later. */
+const laterLooks = 5;
 
-/** Looks at the process's memory until it ends. @returns how to stop looking. */
+/**
+ * Looks at the process's memory until it ends. What has grown by an eighth is collected when it rests, by half at once;
+ * and again a little later, until nothing more is freed. So it is after the start, too.
+ * @returns how to stop looking.
+ */
 export function keepMemorySmall({
   resident = () => process.memoryUsage.rss(),
-  collectBeside = () => Bun.gc(false),
   // Not Bun.gc(true): that throws compiled code away too.
-  collectAll = () => void fullGC(),
+  collect = () => void fullGC(),
   everyMs = 1_000,
 }: MemoryOptions = {}): () => void {
   let before = resident();
-  let settled = before;
-  /** Collected at the last look: what is held now is where growth begins. */
-  let collected = false;
-  /** What is collected beside the work is not all of it: the rest follows when memory rests, as it does after the start. */
-  let unfinished = true;
-  const look = () => {
+  let lowest = before;
+  /** Looks until the next one that is due anyhow. */
+  let due = laterLooks;
+  let last: { held: number; grown: boolean } | undefined;
+
+  function look(): void {
     const held = resident();
     const resting = held - before < rest;
     before = held;
-    settled = collected ? held : Math.min(settled, held);
-    const grown = held - settled >= Math.max(leastGrowth, settled / 8);
-    collected = grown || (unfinished && resting);
-    if (!collected) return;
-    unfinished = grown;
-    if (grown) collectBeside();
-    else collectAll();
-  };
+    due--;
+    if (last) {
+      lowest = held;
+      due = last.grown || last.held - held >= rest ? laterLooks : Number.POSITIVE_INFINITY;
+      last = undefined;
+    }
+    lowest = Math.min(lowest, held);
+    const growth = held - lowest;
+    const grown = growth >= Math.max(12 * mb, lowest / 8);
+    const much = growth >= Math.max(64 * mb, lowest / 2);
+    if (!much && !(resting && (grown || due <= 0))) return;
+    last = { held, grown };
+    collect();
+  }
+
   const timer = setInterval(look, everyMs);
   timer.unref();
   return () => clearInterval(timer);
