@@ -89,7 +89,7 @@ async function bySize(bench: Bench, largest: BenchServer, stub: BenchStub): Prom
     ["identical ones shared", listed, 9_000],
   ] as const) {
     const rounds = new Map<number, Round[]>();
-    for (let turn = 0; turn < 4; turn++) {
+    for (let turn = 0; turn < 3; turn++) {
       for (const [size, server] of [...servers, [fleetKeys, largest] as const]) {
         const done = await saturated(bench, server, { rounds: 1, seconds: 1, path });
         // The first turn warms up.

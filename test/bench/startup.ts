@@ -5,7 +5,7 @@ import { until } from "../testbed/wait.ts";
 import type { Bench } from "./bench.ts";
 import { type Figure, type Part, repeated } from "./figure.ts";
 
-const tries = 5;
+const tries = 4;
 
 export const startup: Part<Bench> = {
   name: "startup",
