@@ -17,6 +17,7 @@ import { calm } from "../../src/sandbox/seeds.ts";
 import { connections } from "../../src/server/connection.ts";
 import { createDirectory } from "../../src/server/directory.ts";
 import { createPool } from "../../src/server/pool.ts";
+import { startSimulated } from "../e2e/world.ts";
 import { endAll, eventually, login, onEnd, startTestServer, type TestServer } from "../harness.ts";
 import { startStubAgent } from "../stub-agent.ts";
 import { type RealEtcd, startEtcd } from "../testbed/etcd.ts";
@@ -307,4 +308,67 @@ async function written(sandbox: Sandbox): Promise<string> {
   onEnd(() => rm(folder, { recursive: true, force: true }));
   await Bun.write(join(folder, "kubeconfig"), sandbox.kubeconfig());
   return join(folder, "kubeconfig");
+}
+
+for (const [what, fault] of Object.entries({
+  "answers late": { delayMs: 1_000 },
+  "answers 429 only": { status: 429 },
+} as const)) {
+  test(`an API server that ${what} costs the other clusters nothing`, async () => {
+    const server = await startTestServer({ timeoutMs: 5_000 });
+    const [ill, well] = await Promise.all([
+      startSimulated(server, "ill-1", { seed: calm }),
+      startSimulated(server, "well-1", { seed: calm }),
+    ]);
+    const of = async (name: string) => {
+      const list = await server.pool
+        .on({ cluster: name })
+        .workload.list({ cluster: name, namespace: "*", resource: "deployments" });
+      const [one] = list.items;
+      return `/clusters/${name}/namespaces/${one!.namespace}/deployments/${one!.name}`;
+    };
+    const [there, here] = [await of("ill-1"), await of("well-1")];
+    const burst = async (): Promise<number[]> => {
+      const times: number[] = [];
+      for (let call = 0; call < 60; call++) {
+        const asked = now();
+        expect((await server.client.get(here)).status).toBe(200);
+        times.push(now() - asked);
+      }
+      return times;
+    };
+    let over = false;
+    let asked = 0;
+    let failing = 0;
+    const asking = Array.from({ length: 8 }, async () => {
+      while (!over) {
+        asked++;
+        if ((await server.client.get(there)).status >= 500) failing++;
+        await Bun.sleep(20);
+      }
+    });
+    await burst();
+    const [calmly, meanwhile]: [number[], number[]] = [[], []];
+    // In turn, so that both see the same of the machine.
+    for (let round = 0; round < 5; round++) {
+      ill.sandbox.fault({});
+      await Bun.sleep(fault.delayMs ?? 0);
+      calmly.push(...(await burst()));
+      ill.sandbox.fault(fault);
+      meanwhile.push(...(await burst()));
+    }
+    over = true;
+    ill.sandbox.fault({});
+    await Promise.all(asking);
+    const [before, after] = [percentile(calmly, 99), percentile(meanwhile, 99)];
+    const medians = `p50 ${shownMs(percentile(calmly, 50))} and ${shownMs(percentile(meanwhile, 50))}`;
+    figure(
+      `an API server that ${what}: p99 of another cluster`,
+      `${shownMs(before)} before, ${shownMs(after)} meanwhile (${medians}; ${failing} of ${asked} there refused)`,
+      "+≤ 10 %",
+    );
+    expect(percentile(meanwhile, 50)).toBeLessThan(percentile(calmly, 50) * 3 + 50);
+    expect((await server.client.get(here)).status).toBe(200);
+    expect(well.agent.info.cluster).toBe("well-1");
+  });
 }
