@@ -46,6 +46,10 @@ export interface PoolOptions {
   now: () => number;
 }
 
+interface Bound {
+  entry: AgentEntry;
+}
+
 const ejectMs = 1_000;
 const mostEjectMs = 15_000;
 const probeMs = 3_000;
@@ -54,7 +58,19 @@ const cutProblem = "its certificate was revoked, and the connection to it cut";
 const gateOptions = { concurrency: 64, queue: 256, failures: 5, closedMs: 1_000, mostMs: 8_000 };
 
 export function createPool({ prefix, directory, connections, allowPlain, timeoutMs, now }: PoolOptions): Pool {
-  const peersOf = new WeakMap<AgentEntry, Peers>();
+  /** By noun, the methods of all peers; they find their entry in `this`. */
+  const calls: Record<string, Record<string, (this: Bound, input: object, call?: CallOptions) => unknown>> = {};
+  for (const operation of operations) {
+    if (!(operation.noun in agentServices)) continue;
+    calls[operation.noun] ??= {};
+    calls[operation.noun]![operation.verb] = operation.streams
+      ? function (input, call) {
+          return stream(this.entry, operation, input, call);
+        }
+      : function (input, call) {
+          return unary(this.entry, operation, input, call);
+        };
+  }
   const gates = new WeakMap<AgentEntry, Gate>();
   const sharing = createSharing();
   const stubs = new WeakMap<object, Map<DescService, unknown>>();
@@ -95,25 +111,11 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
 
   // -- calling --
 
+  /** Made anew for each call: kept for every key they would take 1.3 KB each. */
   function peers(entry: AgentEntry): Peers {
-    let made = peersOf.get(entry);
-    if (!made) {
-      made = makePeers(entry);
-      peersOf.set(entry, made);
-    }
-    return made;
-  }
-
-  function makePeers(entry: AgentEntry): Peers {
-    const nouns: Record<string, Record<string, unknown>> = {};
-    for (const operation of operations) {
-      if (!(operation.noun in agentServices)) continue;
-      nouns[operation.noun] ??= {};
-      nouns[operation.noun]![operation.verb] = operation.streams
-        ? (input: object, call?: CallOptions) => stream(entry, operation, input, call)
-        : (input: object, call?: CallOptions) => unary(entry, operation, input, call);
-    }
-    return nouns as Peers;
+    const made: Record<string, Bound> = {};
+    for (const noun in calls) made[noun] = Object.assign(Object.create(calls[noun]!), { entry });
+    return made as unknown as Peers;
   }
 
   function unary(entry: AgentEntry, operation: Operation, input: object, call: CallOptions = {}): Promise<unknown> {
