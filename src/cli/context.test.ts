@@ -33,6 +33,12 @@ test("several servers are kept by name, each with its own token, and one is curr
   expect(statSync(file).mode & 0o777).toBe(0o600);
   const listed = await fake.cli("context list", { env: bare });
   expect(listed.out).toMatch(/^CURRENT +NAME +SERVER +USER\n +127\.0\.0\.1:\d+ .* ada\n\* +second .* bob\n$/);
+  const json = await fake.cli("context list -o json", { env: bare });
+  expect(JSON.parse(json.out)).toMatchObject({
+    current: "second",
+    contexts: [{ username: "ada", signedIn: true }, {}],
+  });
+  expect(json.out).not.toContain("token");
   await fake.cli("get workloads", { env: bare });
   expect(fake.seen.at(-1)!.token).toBe("Bearer b");
   await fake.cli(`context use ${new URL(fake.url).host}`, { env: bare });

@@ -17,7 +17,8 @@ import {
   writeContexts,
 } from "./context.ts";
 import { CommandFailed, exit, Refused } from "./exit.ts";
-import { type Column, table } from "./output.ts";
+import { formatOf } from "./format.ts";
+import { type Column, clean, table } from "./output.ts";
 import type { Env, Terminal } from "./terminal.ts";
 import { tell } from "./words.ts";
 
@@ -94,8 +95,7 @@ export async function context(
 ): Promise<void> {
   const all = readContexts(env, lang);
   if (command!.words === "context list") {
-    const options = { headers: flags.get("no-headers")?.at(-1) !== "true", columns: terminal.columns };
-    await terminal.out(table(Object.entries(all.contexts), columns(all, lang), options));
+    await terminal.out(listed(all, { flags, terminal, lang }));
     return;
   }
   const [name] = rest;
@@ -124,6 +124,19 @@ export async function context(
   const current = all.current || name;
   writeContexts({ current, contexts: { ...all.contexts, [name]: kept } }, env, lang);
   await terminal.out(`${tell(lang, "context.set", { name, server })}\n`);
+}
+
+/** Without the tokens, however it is written. */
+function listed(all: Contexts, { flags, terminal, lang }: Pick<Asked, "flags"> & { terminal: Terminal; lang: Lang }) {
+  const format = formatOf(flags.get("output")?.at(-1) ?? "table", lang);
+  const rows = Object.entries(all.contexts);
+  if (format.as === "name") return rows.map(([name]) => `${clean(name)}\n`).join("");
+  if (format.as === "value") {
+    const contexts = rows.map(([name, { token, ca, ...kept }]) => ({ name, ...kept, signedIn: token !== "" }));
+    return format.write({ current: all.current, contexts });
+  }
+  const headers = flags.get("no-headers")?.at(-1) !== "true";
+  return table(rows, columns(all, lang), { headers, columns: terminal.columns, wide: format.as === "wide" });
 }
 
 function columns({ current }: Contexts, lang: Lang): Column<[string, Kept]>[] {

@@ -134,13 +134,13 @@ export function text(message: Message, lang: Lang, { asRow, ...options }: TableO
     return table(rows as never[], columns as Column<never>[], options);
   }
   if (message.$typeName === "lizardcd.v1.Workload") return picture(message as Workload, lang, options);
-  return facts(message, lang, options);
+  return facts(message, lang);
 }
 
 /** After a write: what was done to which object, and what it changed. */
 export function done(message: Message, verb: string, lang: Lang): string {
   const { row, changes = [], dryRun } = message as Partial<Workload>;
-  if (!row) return facts(message, lang, {});
+  if (!row) return facts(message, lang);
   const lines = changes.map((change) => `  ${changeText(change)}\n`).join("");
   if (dryRun) return lines ? `${tell(lang, "would.change")}\n${lines}` : `${tell(lang, "no.change")}\n`;
   const params = { name: `${row.namespace}/${row.name}`, cluster: row.cluster };
@@ -159,13 +159,10 @@ function plainColumns(rows: readonly Message[], lang: Lang): Column<Message>[] {
   }));
 }
 
-/** Any other message: its plain fields by name. */
-function facts(message: Message, lang: Lang, { columns }: TableOptions): string {
+/** Any other message: its plain fields by name, not broken into lines: there are commands among them, to be copied. */
+function facts(message: Message, lang: Lang): string {
   const entries = Object.entries(message).filter(([name]) => !name.startsWith("$"));
-  return pairs(
-    entries.map(([name, value]) => [titleOf(name, lang), plain(name, value, lang)] as const),
-    columns,
-  );
+  return pairs(entries.map(([name, value]) => [titleOf(name, lang), plain(name, value, lang)] as const));
 }
 
 /** Fields that pages have a word for, too. */

@@ -1,5 +1,5 @@
 // The binaries as files: what is said of them, the names they go by, and the little they need to run.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { chmod, copyFile, link, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,6 +12,8 @@ import { temporaryFolder } from "./world.ts";
 
 const root = join(import.meta.dirname, "../..");
 let dist: string;
+
+setDefaultTimeout(120_000);
 
 beforeAll(async () => {
   dist = await temporaryFolder();
