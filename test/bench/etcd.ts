@@ -70,7 +70,7 @@ async function measure(bench: Bench, endpoint: string): Promise<Figure[]> {
       goal: { atMost: 30 },
     },
     repeated("10,000 keys at start until serving, login included", serving, "s", "start", { atMost: 2 }),
-    { what: "RSS, etcd's client loaded, 200 keys", value: idle, unit: "MB", runs: "1 process" },
+    { what: "RSS, etcd's client loaded, 200 agents connected", value: idle, unit: "MB", runs: "1 process" },
   ];
 }
 
