@@ -29,7 +29,8 @@ export interface ToldOptions {
 export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
   /** By key, then by instance. */
   const known = new Map<string, Map<string, Entry>>();
-  const ignored = new Set<string>();
+  /** By key: instances with what is wrong with them. */
+  const ignored = new Map<string, Set<string>>();
   const missing = new Map<Entry, ReturnType<typeof setTimeout>>();
   let gap = true;
   /** When the grace after the last silence ends, on the monotonic clock, and what was named in it. */
@@ -72,18 +73,20 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
   }
 
   /** What is not ours is told once for as long as it stays. */
-  function ours(entries: readonly Entry[], of: string): Entry[] {
-    const seen = new Set<string>();
+  function ours(entries: readonly Entry[], of?: string): Entry[] {
+    const seen = new Map<string, Set<string>>();
     const good = entries.filter((entry) => {
       const problem = problemOf(prefix, entry);
       if (problem === undefined) return true;
-      const id = `${entry.key}\0${entry.instance}\0${problem}`;
-      seen.add(id);
-      if (!ignored.has(id)) push({ type: "ignored", key: entry.key, problem });
+      const id = `${entry.instance}\0${problem}`;
+      const ids = seen.get(entry.key) ?? new Set();
+      seen.set(entry.key, ids.add(id));
+      if (!ignored.get(entry.key)?.has(id)) push({ type: "ignored", key: entry.key, problem });
       return false;
     });
-    for (const id of ignored) if (id.startsWith(of) && !seen.has(id)) ignored.delete(id);
-    for (const id of seen) ignored.add(id);
+    if (of === undefined) ignored.clear();
+    else ignored.delete(of);
+    for (const [key, ids] of seen) ignored.set(key, ids);
     return good;
   }
 
@@ -99,13 +102,13 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
   return {
     all(entries, doubted) {
       if (gap && known.size > 0) graceEnd = performance.now() + graceMs;
-      replace(everything(), ours(entries, ""), doubted);
+      replace(everything(), ours(entries), doubted);
       if (gap) push({ type: "set", entries: everything() });
       else push({ type: "alive" });
       gap = false;
     },
     of(key, entries) {
-      if (!gap) replace([...(known.get(key)?.values() ?? [])], ours(entries, `${key}\0`));
+      if (!gap) replace([...(known.get(key)?.values() ?? [])], ours(entries, key));
     },
     silent(problem) {
       gap = true;
