@@ -102,7 +102,7 @@ export function wrap(text: string, width: number): string[] {
     }
     if (line !== "") lines.push(line);
     line = "";
-    for (const { segment } of graphemes.segment(word)) {
+    for (const { segment } of graphemes(word)) {
       if (line !== "" && Bun.stringWidth(line + segment) > width) {
         lines.push(line);
         line = "";
@@ -142,7 +142,7 @@ export function cut(text: string, width: number): string {
   if (Bun.stringWidth(text) <= width) return text;
   let kept = "";
   let used = 0;
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     const wide = Bun.stringWidth(segment);
     if (used + wide > width - 1) break;
     kept += segment;
@@ -151,7 +151,13 @@ export function cut(text: string, width: number): string {
   return `${kept}…`;
 }
 
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+let segmenter: Intl.Segmenter | undefined;
+
+/** What people see as characters. Made when something must be cut: it takes a millisecond. */
+function graphemes(text: string): Iterable<{ segment: string }> {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
+  return segmenter.segment(text);
+}
 
 /** Makes the flexible columns narrower; false where that is not enough. */
 function fit(columns: readonly { flexible?: boolean }[], widths: number[], width: number): boolean {
