@@ -34,7 +34,7 @@ export interface ConsulSourceOptions extends ConsulOptions {
   prefix: string;
   /** The datacenter to look in; else that of the Consul which is asked. */
   datacenter?: string;
-  /** Milliseconds that an entry is kept which is missing after a silence; 15,000 unless said otherwise. */
+  /** Milliseconds that an entry is kept which is missing after a silence; 8,000 unless said otherwise. */
   graceMs?: number;
 }
 
@@ -58,7 +58,7 @@ export function consulAnnouncer({
     async announce(registration, signal, onState = () => {}) {
       const services = registration.keys.map((key) => serviceOf(key, registration, prefix, ttlSeconds, meta));
       const { client, destroy } = await connect(host, options);
-      const waits = backoff({ first: 100, most: 5_000 });
+      const waits = backoff({ first: 100, most: 4_000 });
       let registered = false;
       while (!signal.aborted) {
         try {
@@ -84,7 +84,7 @@ export function consulAnnouncer({
   };
 }
 
-export function consulSource({ hosts, prefix, graceMs = 15_000, ...options }: ConsulSourceOptions): Source {
+export function consulSource({ hosts, prefix, graceMs = 8_000, ...options }: ConsulSourceOptions): Source {
   return {
     name: "consul",
     kind: "consul",
@@ -198,7 +198,7 @@ async function follow(
   told: Told,
   signal: AbortSignal,
 ): Promise<void> {
-  const waits = backoff({ first: 100, most: 5_000 });
+  const waits = backoff({ first: 100, most: 2_000 });
   for (let turn = 0; !signal.aborted; turn++) {
     const host = hosts[turn % hosts.length]!;
     const over = new AbortController();

@@ -29,7 +29,7 @@ export interface NacosSourceOptions extends NacosPlace, NacosOptions {
    * 6,000 names is asked for less often, and one that a fuzzy watch covers every 10 s.
    */
   pollMs?: number;
-  /** Milliseconds that an entry is kept which is missing after a silence; 15,000 unless said otherwise. */
+  /** Milliseconds that an entry is kept which is missing after a silence; 8,000 unless said otherwise. */
   graceMs?: number;
 }
 
@@ -58,7 +58,7 @@ export function nacosAnnouncer({ meta, ...options }: NacosAnnouncerOptions): Ann
   };
 }
 
-export function nacosSource({ pollMs = 600, graceMs = 15_000, ...options }: NacosSourceOptions): Source {
+export function nacosSource({ pollMs = 600, graceMs = 8_000, ...options }: NacosSourceOptions): Source {
   return {
     name: "nacos",
     kind: "nacos",

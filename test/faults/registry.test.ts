@@ -1,11 +1,13 @@
 // What a registry may do to a server: be down, die, hang, go dark, contradict another one. Calls to agents that answer go on.
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { Etcd3 } from "etcd3";
+import { consulAnnouncer, consulSource } from "../../src/discovery/consul.ts";
 import type { Announcer, Source } from "../../src/discovery/discovery.ts";
 import { etcdAnnouncer, etcdSource } from "../../src/discovery/etcd.ts";
 import { memoryRegistry } from "../../src/discovery/memory.ts";
 import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
 import { type StubAgent, startStubAgent } from "../stub-agent.ts";
+import { type RealConsul, startConsul } from "../testbed/consul.ts";
 import { type RealEtcd, startEtcd } from "../testbed/etcd.ts";
 import { describePart } from "../testbed/part.ts";
 import { figure, msUntil, shownMs } from "./figure.ts";
@@ -53,11 +55,116 @@ async function callsDuring(server: TestServer, cluster: string, during: () => Pr
   return calls;
 }
 
+interface Bed {
+  /** "http://127.0.0.1:2379". */
+  endpoint: string;
+  /** As seen from here, or from behind a wire. */
+  source(endpoint: string): Source;
+  announcer(): Announcer;
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  pause(): void;
+  resume(): void;
+}
+
+function registryFaults(kind: "etcd" | "consul", bed: () => Bed): void {
+  const state = (server: TestServer) => server.pool.directory.sources().find((source) => source.kind === kind)!;
+  const silent = (server: TestServer) => msUntil("its silence told", () => state(server)?.problem !== undefined);
+
+  test("that is down at start keeps no page waiting, and its agents are found when it is there", async () => {
+    const agent = await stub("eu-1");
+    await bed().kill();
+    const began = performance.now();
+    const server = await startTestServer({ sources: [bed().source(bed().endpoint)] });
+    const startMs = performance.now() - began;
+    const { status } = await server.client.page("/fleet");
+    const pageMs = performance.now() - began - startMs;
+    expect(status).toBe(200);
+    announce(bed().announcer(), "eu-1", agent.address);
+    await silent(server);
+    // Long enough for the waits between its tries to have grown.
+    await Bun.sleep(2_500);
+    await bed().restart();
+    const foundMs = await msUntil("the agent known", () => knows(server, "eu-1"));
+    figure(
+      `${kind} down at start: first page`,
+      `${shownMs(pageMs)} after a start of ${shownMs(startMs)}`,
+      "≤ 2,000 ms",
+    );
+    figure(`${kind} down at start, agents found after it came`, shownMs(foundMs), "≤ 5,000 ms");
+    expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
+    expect(foundMs).toBeLessThan(20_000);
+  });
+
+  test("that is killed and comes back costs the calls to living agents nothing", async () => {
+    const agent = await stub("eu-1");
+    const server = await startTestServer({ sources: [bed().source(bed().endpoint)] });
+    announce(bed().announcer(), "eu-1", agent.address);
+    await msUntil("the agent known", () => knows(server, "eu-1"));
+    const calls = await callsDuring(server, "eu-1", async () => {
+      await bed().kill();
+      await silent(server);
+      await Bun.sleep(1_000);
+      await bed().restart();
+      await msUntil("its answer told", () => state(server).problem === undefined);
+      await Bun.sleep(1_000);
+    });
+    figure(`${kind} killed mid-run`, `${calls.failed} of ${calls.made} calls failed`, "0");
+    expect(calls.made).toBeGreaterThan(20);
+    expect(calls.failed).toBe(0);
+  });
+
+  const ways = ["is stopped and continued", "goes dark without a word and comes back"] as const;
+  // What Consul names no more after a silence is kept for its eight seconds of grace: once is enough.
+  for (const how of kind === "consul" ? ways.slice(1) : ways) {
+    test(`that ${how} costs no call, and what changed meanwhile is known soon after`, async () => {
+      const [stays, leaves, comes] = await Promise.all([stub("stays"), stub("leaves"), stub("comes")]);
+      const wire = await startWire(new URL(bed().endpoint).host);
+      const server = await startTestServer({ sources: [bed().source(`http://${wire.address}`)] });
+      announce(bed().announcer(), "stays", stays.address);
+      const withdraw = announce(bed().announcer(), "leaves", leaves.address);
+      await msUntil("both known", () => knows(server, "stays") && knows(server, "leaves"));
+      let convergedMs = 0;
+      const calls = await callsDuring(server, "stays", async () => {
+        if (how.startsWith("is stopped")) bed().pause();
+        else wire.goDark();
+        await silent(server);
+        // Of a stopped registry they cannot get an answer before it goes on.
+        const withdrawn = withdraw();
+        announce(bed().announcer(), "comes", comes.address);
+        // Its tries have become rare by then.
+        await Bun.sleep(2_000);
+        if (how.startsWith("is stopped")) bed().resume();
+        wire.heal();
+        convergedMs = await msUntil("the truth", () => knows(server, "comes") && !knows(server, "leaves"));
+        await withdrawn;
+      });
+      figure(`${kind} ${how}: converged`, shownMs(convergedMs), "≤ 10,000 ms");
+      figure(`${kind} ${how}`, `${calls.failed} of ${calls.made} calls failed`, "0");
+      expect(calls.failed).toBe(0);
+      expect((await server.client.get("/clusters/comes/agent")).status).toBe(200);
+    });
+  }
+}
+
+describePart("consul", "a Consul", () => {
+  let consul: RealConsul;
+  beforeAll(async () => {
+    consul = await startConsul({ durable: true });
+  });
+  afterAll(() => consul?.stop());
+
+  registryFaults("consul", () => ({
+    ...consul,
+    source: (endpoint) => consulSource({ hosts: [endpoint], prefix: "" }),
+    announcer: () => consulAnnouncer({ host: consul.endpoint, prefix: "" }),
+  }));
+});
+
 describePart("etcd", "an etcd", () => {
   let etcd: RealEtcd;
   let writer: Etcd3;
-  const source = (host = etcd.endpoint): Source => etcdSource({ hosts: [host], prefix: "" });
-  const announcer = () => etcdAnnouncer({ hosts: [etcd.endpoint] });
+  const source = (endpoint = etcd.endpoint): Source => etcdSource({ hosts: [endpoint], prefix: "" });
 
   beforeAll(async () => {
     etcd = await startEtcd();
@@ -67,90 +174,8 @@ describePart("etcd", "an etcd", () => {
     writer?.close();
     await etcd?.stop();
   });
-  afterEach(async () => {
-    await writer.delete().all();
-  });
 
-  test("that is down at start keeps no page waiting, and its agents are found when it is there", async () => {
-    const agent = await stub("eu-1");
-    await etcd.kill();
-    const began = performance.now();
-    const server = await startTestServer({ sources: [source()] });
-    const { status } = await server.client.page("/fleet");
-    const pageMs = performance.now() - began;
-    expect(status).toBe(200);
-    announce(announcer(), "eu-1", agent.address);
-    await eventually(
-      () => server.pool.directory.sources().find(({ kind }) => kind === "etcd"),
-      (state) => state?.problem !== undefined,
-    );
-    // Long enough for the waits between its tries to have grown.
-    await Bun.sleep(4_000);
-    await etcd.restart();
-    const foundMs = await msUntil("the agent known", () => knows(server, "eu-1"));
-    figure("registry down at start, start and first page", shownMs(pageMs), "≤ 2,000 ms");
-    figure("registry down at start, agents found after it came", shownMs(foundMs), "≤ 5,000 ms");
-    expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
-    expect(foundMs).toBeLessThan(20_000);
-  });
-
-  test("that is killed and comes back costs the calls to living agents nothing", async () => {
-    const agent = await stub("eu-1");
-    const server = await startTestServer({ sources: [source()] });
-    announce(announcer(), "eu-1", agent.address);
-    await eventually(
-      () => knows(server, "eu-1"),
-      (known) => known,
-    );
-    const state = () => server.pool.directory.sources().find(({ kind }) => kind === "etcd")!;
-    const calls = await callsDuring(server, "eu-1", async () => {
-      await etcd.kill();
-      await msUntil("its silence told", () => state().problem !== undefined);
-      await Bun.sleep(1_000);
-      await etcd.restart();
-      await msUntil("its answer told", () => state().problem === undefined);
-      await Bun.sleep(500);
-    });
-    figure("registry killed mid-run", `${calls.failed} of ${calls.made} calls failed`, "0");
-    expect(calls.made).toBeGreaterThan(20);
-    expect(calls.failed).toBe(0);
-  });
-
-  for (const how of ["is stopped and continued", "goes dark without a word and comes back"] as const) {
-    test(`that ${how} costs no call, and what changed meanwhile is known soon after`, async () => {
-      const [stays, leaves, comes] = await Promise.all([stub("stays"), stub("leaves"), stub("comes")]);
-      const wire = await startWire(new URL(etcd.endpoint).host);
-      const server = await startTestServer({ sources: [source(`http://${wire.address}`)] });
-      await writer.put("lizardcd-agent.*.stays/1").value(stays.address);
-      await writer.put("lizardcd-agent.*.leaves/2").value(leaves.address);
-      await eventually(
-        () => knows(server, "stays") && knows(server, "leaves"),
-        (known) => known,
-      );
-      const change = async () => {
-        await writer.delete().key("lizardcd-agent.*.leaves/2");
-        await writer.put("lizardcd-agent.*.comes/3").value(comes.address);
-      };
-      const state = () => server.pool.directory.sources().find(({ kind }) => kind === "etcd")!;
-      let convergedMs = 0;
-      const calls = await callsDuring(server, "stays", async () => {
-        if (how.startsWith("is stopped")) etcd.pause();
-        else wire.goDark();
-        await msUntil("its silence told", () => state().problem !== undefined);
-        const changed = how.startsWith("is stopped") ? undefined : change();
-        // Its tries have become rare by then.
-        await Bun.sleep(3_000);
-        if (how.startsWith("is stopped")) etcd.resume();
-        await (changed ?? change());
-        wire.heal();
-        convergedMs = await msUntil("the truth", () => knows(server, "comes") && !knows(server, "leaves"));
-      });
-      figure(`registry ${how}: converged`, shownMs(convergedMs), "≤ 10,000 ms");
-      figure(`registry ${how}`, `${calls.failed} of ${calls.made} calls failed`, "0");
-      expect(calls.failed).toBe(0);
-      expect((await server.client.get("/clusters/comes/agent")).status).toBe(200);
-    });
-  }
+  registryFaults("etcd", () => ({ ...etcd, source, announcer: () => etcdAnnouncer({ hosts: [etcd.endpoint] }) }));
 
   test("that says something else than another registry: both are believed, nothing flaps, and one's loss removes nothing", async () => {
     const [one, two] = await Promise.all([stub("eu-1"), stub("eu-1")]);
