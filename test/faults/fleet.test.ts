@@ -192,7 +192,8 @@ test("ten thousand agents that announce themselves in one moment are all usable 
   const looking = (async () => {
     while (!over) {
       const asked = now();
-      const { status, body } = await admin.page("/clusters/c-0/agent");
+      // A page for which no agent is asked: those of this test are busy themselves.
+      const { status, body } = await admin.page("/registries");
       times.push(now() - asked);
       if (status !== 200) unanswered.push(`${status} ${body}`);
       await Bun.sleep(50);
