@@ -107,15 +107,17 @@ export async function startStubAgent({
   }
 
   function changed(
-    input: Parameters<typeof found>[0],
+    input: Parameters<typeof found>[0] & { dryRun?: boolean },
     change: Partial<WorkloadRow>,
     path: string,
     before: unknown,
     after: unknown,
   ) {
+    const changes = [{ path, before: JSON.stringify(before), after: JSON.stringify(after) }];
+    if (input.dryRun) return { row: found(input), changes, dryRun: true };
     const next = create(WorkloadRowSchema, { ...found(input), ...change });
     agent.put(next);
-    return { row: next, changes: [{ path, before: JSON.stringify(before), after: JSON.stringify(after) }] };
+    return { row: next, changes };
   }
 
   const options = {
@@ -219,7 +221,7 @@ export async function startStubAgent({
       },
       async pause(input) {
         await before();
-        return { ...changed(input, { state: "paused" }, "spec.paused", false, true), paused: true };
+        return { ...changed(input, { state: "paused" }, "spec.paused", false, true), paused: !input.dryRun };
       },
       async resume(input) {
         await before();
@@ -238,12 +240,10 @@ export async function startStubAgent({
           });
         }
         const path = `spec.template.spec.containers[${container.name}].image`;
-        const changes = [{ path, before: JSON.stringify(container.image), after: JSON.stringify(input.image) }];
-        if (input.dryRun) return { row: one, changes, dryRun: true };
         const containers = one.containers.map((other) =>
           other === container ? { ...other, image: input.image } : other,
         );
-        return { ...changed(input, { containers, state: "run" }, path, container.image, input.image) };
+        return changed(input, { containers, state: "run" }, path, container.image, input.image);
       },
       async *watch(input, { signal }) {
         const queue: WatchEvent[] = [];

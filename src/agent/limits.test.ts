@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import type { Failed } from "../contract/errors.ts";
 import { operations } from "../contract/operation.ts";
 import { WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
@@ -29,6 +29,13 @@ describe("an agent's own limits", () => {
   test("read-only lets a dry run through", () => {
     expect(refusal({ readOnly: true }, setImage, { image: "a:1", dryRun: true })).toBeUndefined();
     expect(refusal({ readOnly: true }, setImage, { image: "a:1" })).toContain("--read-only");
+  });
+
+  test("a write that says more than this version knows is refused, a read is answered", () => {
+    const later = fromBinary(restart.input, new Uint8Array([0xfa, 0x3e, 0x01, 0x31]));
+    expect(() => holdTo(noLimits, "eu-1", restart, later)).toThrow("says more than this version of the agent");
+    const read = fromBinary(get.input, new Uint8Array([0xfa, 0x3e, 0x01, 0x31]));
+    expect(() => holdTo(noLimits, "eu-1", get, read)).not.toThrow();
   });
 
   test("namespaces that are not allowed are refused by name", () => {

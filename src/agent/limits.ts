@@ -24,6 +24,10 @@ export function holdTo(limits: Limits, cluster: string, method: DescMethod, inpu
   if (limits.readOnly && writes.get(method) && !input.dryRun) {
     throw refuse("it is read-only (--read-only)");
   }
+  // What it does not know may be what makes the change harmless: a dry run, a condition.
+  if (writes.get(method) && input.$unknown?.length) {
+    throw refuse("the change says more than this version of the agent understands, nothing was changed: upgrade it");
+  }
   const { namespace, resource } = input;
   const { allowNamespaces, denyKinds } = limits;
   if (namespace && namespace !== "*" && allowNamespaces.length > 0 && !allowNamespaces.includes(namespace)) {

@@ -14,6 +14,14 @@ import { toWorkloadRow } from "./row.ts";
 
 const restartedAtKey = "kubectl.kubernetes.io/restartedAt";
 
+interface Writing {
+  call: Call;
+  /** The API server is asked what would change, and changes nothing. */
+  dryRun: boolean;
+  /** What the log says once it is done. */
+  done: string;
+}
+
 /** @param stopping ends the streams of live rows, so that the agent can end */
 export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handlers<typeof WorkloadService> {
   const { kube, store, watcher, log } = cluster;
@@ -32,15 +40,13 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
 
   async function write(
     ref: Ref,
-    call: Call,
-    sentence: string,
+    { call, dryRun, done }: Writing,
     patch: (workload: RawWorkload) => object,
-    dryRun = false,
   ): Promise<WorkloadInit> {
     const options: ChangeOptions = { signal: call.signal, actor: call.actor, dryRun };
     const changed = await change(kube, ref, options, patch);
     if (!dryRun) {
-      log.info(sentence, {
+      log.info(done, {
         cluster: cluster.name,
         ...ref,
         actor: call.actor || undefined,
@@ -50,13 +56,11 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
     return answer(ref, changed, dryRun);
   }
 
-  function hold(ref: Ref, call: Call, paused: boolean): Promise<WorkloadInit> {
+  function hold(ref: Ref, paused: boolean, writing: Writing): Promise<WorkloadInit> {
     const { kind } = kinds[ref.resource];
     if (kind !== "Deployment") throw new Failed("pause.unsupported", { kind, name: ref.name });
     // Nothing stands where nothing is paused: kubectl leaves it so too.
-    return write(ref, call, paused ? "workload paused" : "workload resumed", () => ({
-      spec: { paused: paused || null },
-    }));
+    return write(ref, writing, () => ({ spec: { paused: paused || null } }));
   }
 
   function answer(ref: Ref, { workload, changes }: Changed, dryRun: boolean): WorkloadInit {
@@ -82,7 +86,7 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
 
     restart: (input, call) =>
       on(input, true, (ref) =>
-        write(ref, call, "workload restarted", (workload) => {
+        write(ref, { call, dryRun: input.dryRun, done: "workload restarted" }, (workload) => {
           if (workload.spec?.paused) throw new Failed("restart.paused", { name: ref.name });
           // With milliseconds: two restarts within a second are two.
           const annotations = { [restartedAtKey]: new Date(kube.now()).toISOString() };
@@ -98,30 +102,27 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
           const { name: autoscaler, min, max } = owner;
           throw new Failed("scale.autoscaled", { name: ref.name, autoscaler, min, max });
         }
-        return write(ref, call, "workload scaled", () => ({ spec: { replicas: input.replicas } }));
+        const writing = { call, dryRun: input.dryRun, done: "workload scaled" };
+        return write(ref, writing, () => ({ spec: { replicas: input.replicas } }));
       }),
 
     setImage: (input, call) =>
       on(input, true, (ref) =>
-        write(
-          ref,
-          call,
-          "image set",
-          (workload) => {
-            const { container, list } = chosen(workload, ref, input.container);
-            if (input.expect && container.image !== input.expect) {
-              const { name, image = "" } = container;
-              throw new Failed("image.changed", { container: name, actual: image, expected: input.expect });
-            }
-            return { spec: { template: { spec: { [list]: [{ name: container.name, image: input.image }] } } } };
-          },
-          input.dryRun,
-        ),
+        write(ref, { call, dryRun: input.dryRun, done: "image set" }, (workload) => {
+          const { container, list } = chosen(workload, ref, input.container);
+          if (input.expect && container.image !== input.expect) {
+            const { name, image = "" } = container;
+            throw new Failed("image.changed", { container: name, actual: image, expected: input.expect });
+          }
+          return { spec: { template: { spec: { [list]: [{ name: container.name, image: input.image }] } } } };
+        }),
       ),
 
-    pause: (input, call) => on(input, true, (ref) => hold(ref, call, true)),
+    pause: (input, call) =>
+      on(input, true, (ref) => hold(ref, true, { call, dryRun: input.dryRun, done: "workload paused" })),
 
-    resume: (input, call) => on(input, true, (ref) => hold(ref, call, false)),
+    resume: (input, call) =>
+      on(input, true, (ref) => hold(ref, false, { call, dryRun: input.dryRun, done: "workload resumed" })),
 
     async *watch(input, { signal }) {
       cluster.allow(input.namespace);

@@ -34,7 +34,8 @@ export async function call(
   const { lang, terminal = {} } = options;
   let status: number;
   let text: string;
-  if (operation.audited) terminal.onInterrupt = tell(lang, "server.outcomeUnknownNext");
+  const writes = operation.audited && !(input as { dryRun?: boolean }).dryRun;
+  if (writes) terminal.onInterrupt = tell(lang, "server.outcomeUnknownNext");
   try {
     const response = await request(context, path, options, {
       method: operation.http!.method,
@@ -48,7 +49,7 @@ export async function call(
     text = await response.text();
   } catch (cause) {
     const { unreachable } = await import("./unreachable.ts");
-    throw await unreachable(context, operation.audited, cause, options);
+    throw await unreachable(context, writes, cause, options);
   } finally {
     terminal.onInterrupt = undefined;
   }

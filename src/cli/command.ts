@@ -52,7 +52,8 @@ export function inputFrom({ command, flags, rest }: Asked & { command: Command }
   for (const { name, field } of command.flags) {
     const values = flags.get(name);
     if (!values || !field) continue;
-    given[field.name] = field.fieldKind === "list" ? values.flatMap((value) => value.split(",")) : values.at(-1);
+    if (name === "dry-run") given[field.name] = dryRunOf(values.at(-1)!, lang);
+    else given[field.name] = field.fieldKind === "list" ? values.flatMap((value) => value.split(",")) : values.at(-1);
   }
   const words = takesResource(operation) ? joined(rest) : rest;
   if (words.length > positional.length) {
@@ -84,6 +85,14 @@ export function timeoutOf({ flags }: Pick<Asked, "flags">, lang: Lang, standard 
   const ms = Number(number) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit as "s"];
   if (ms > 0 && ms <= 86_400_000) return ms;
   throw new CommandFailed(exit.usage, tell(lang, "timeout.wrong", { value: JSON.stringify(value) }));
+}
+
+/** Also as kubectl has it: "--dry-run=server", "--dry-run=none". */
+function dryRunOf(value: string, lang: Lang): string {
+  if (value === "client") {
+    throw new CommandFailed(exit.usage, tell(lang, "dryRun.client"), tell(lang, "dryRun.clientNext"));
+  }
+  return { server: "true", none: "false" }[value] ?? value;
 }
 
 const resourceOf = (word: string) => resources[word.toLowerCase()] ?? word;

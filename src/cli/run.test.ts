@@ -323,6 +323,30 @@ test("sentences, states and headings are Chinese where the locale is", async () 
   expect((await cli("get workloads", { env })).err).toMatch(/[\u4e00-\u9fff]/);
 });
 
+test("a dry run is asked for as with kubectl, and printed as one", async () => {
+  const path = "POST /clusters/eu-1/namespaces/shop/deployments/web/scale";
+  answers[path] = ({ body }) =>
+    Response.json({
+      row: row("web"),
+      dryRun: (body as { dryRun?: boolean }).dryRun ?? false,
+      changes: [{ path: "spec.replicas", before: "3", after: "5" }],
+    });
+  const scale = "scale web -c eu-1 -n shop --replicas 5";
+  for (const flag of ["--dry-run", "--dry-run=server", "--dry-run=true"]) {
+    const { out } = await cli(`${scale} ${flag}`);
+    expect(out).toBe("Scaled shop/web in eu-1 (dry run).\n  spec.replicas: 3 → 5\n");
+  }
+  for (const flag of ["", "--dry-run=none", "--no-dry-run"]) {
+    expect((await cli(`${scale} ${flag}`)).out).toStartWith("Scaled shop/web in eu-1.\n");
+  }
+  expect(await cli(`${scale} --dry-run=client`)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("--dry-run=server"),
+  });
+  answers[path] = () => Response.json({ row: row("web"), dryRun: true });
+  expect((await cli(`${scale} --dry-run`)).out).toBe("Nothing to change in shop/web in eu-1 (dry run).\n");
+});
+
 test("a broken configuration file is named, not overwritten", async () => {
   await cli("login --password-stdin", { input: "right" });
   writeFileSync(config, "server: [");

@@ -142,10 +142,10 @@ export function done(message: Message, verb: string, lang: Lang): string {
   const { row, changes = [], dryRun } = message as Partial<Workload>;
   if (!row) return facts(message, lang);
   const lines = changes.map((change) => `  ${changeText(change)}\n`).join("");
-  if (dryRun) return lines ? `${tell(lang, "would.change")}\n${lines}` : `${tell(lang, "no.change")}\n`;
   const params = { name: `${row.namespace}/${row.name}`, cluster: row.cluster };
-  const code = `done.${verb}`;
-  const head = wordOf(lang, code, params) ?? verb;
+  if (dryRun && !lines) return `${clean(tell(lang, "dryRun.same", params))}\n`;
+  const did = wordOf(lang, `done.${verb}`, params) ?? verb;
+  const head = dryRun ? tell(lang, "dryRun", { did }) : did;
   return `${clean(head)}${lang === "en" ? "." : "。"}\n${lines}`;
 }
 

@@ -170,6 +170,39 @@ describe("one workload", () => {
     expect(eu.rows.get("shop/deployments/web")!.containers[0]!.image).toBe("web:2");
   });
 
+  test("a dry run of every write changes nothing, whatever the door, and says what would change", async () => {
+    const count = async () => (await server.client.get("/audit?limit=500")).body.items.length;
+    const before = [await count(), JSON.stringify([...eu.rows.values()])];
+    const verbs: [verb: string, given: object][] = [
+      ["restart", {}],
+      ["scale", { replicas: 9 }],
+      ["pause", {}],
+      ["resume", {}],
+    ];
+    for (const [verb, given] of verbs) {
+      for (const dry of [{ dryRun: true }, { dry_run: "1" }]) {
+        const { status, body } = await server.client.post(`${web}/${verb}`, { ...given, ...dry });
+        expect([verb, status, body.dryRun, body.changes.length]).toEqual([verb, 200, true, 1]);
+      }
+      const form = { ...given, dryRun: "true" } as Record<string, string>;
+      const page = await server.client.page(`${web}/${verb}`, { form });
+      expect([verb, page.status, page.body.includes("nothing was changed")]).toEqual([verb, 200, true]);
+      const partial = { "hx-request": "true", "hx-request-type": "partial" };
+      const toast = await server.client.page(`${web}/${verb}`, { form, headers: partial });
+      expect([verb, toast.status, toast.body.includes("nothing was changed")]).toEqual([verb, 200, true]);
+      expect(toast.body).not.toContain("<form");
+    }
+    expect([await count(), JSON.stringify([...eu.rows.values()])]).toEqual(before);
+  });
+
+  test("what only looks like a dry run is on record as the write that it is", async () => {
+    const count = async () => (await server.client.get("/audit?operation=workload.scale")).body.items.length;
+    const before = await count();
+    const { desired } = eu.rows.get("shop/deployments/web")!;
+    await server.client.post(`${web}/scale`, { dryRun: true, dry_run: false, replicas: desired });
+    expect(await count()).toBe(before + 1);
+  });
+
   test("a form without scripts goes back to the page; htmx gets a toast", async () => {
     const plain = await server.client.page(`${web}/scale`, { form: { replicas: "4" } });
     expect(plain.status).toBe(303);

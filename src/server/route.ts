@@ -107,14 +107,22 @@ async function perform(deps: RouteDeps, one: AnyAnswer, asked: Asked, given: Giv
     input = inputOf(op, given) as never;
     return one.run(input, asked);
   };
-  const writes = op.audited && !isDryRun(given);
+  const writes = op.audited && !isDryRun(op, given);
   const answered = writes ? await deps.audit.around(op, given, asked, run) : await run();
   return shape(op, one, create(op.method.output, answered as never) as never, input, asked);
 }
 
-/** Changes nothing, so there is nothing to put on record. */
-function isDryRun({ dryRun }: Given): boolean {
-  return dryRun === true || dryRun === "true";
+/**
+ * Changes nothing, so there is nothing to put on record. The message that will be sent says so, however it was written;
+ * what makes no message is on record as refused.
+ */
+function isDryRun(op: Operation, given: Given): boolean {
+  try {
+    return (inputOf(op, given) as Message & { dryRun?: boolean }).dryRun === true;
+  } catch (cause) {
+    if (cause instanceof Failed) return false;
+    throw cause;
+  }
 }
 
 async function authenticate({ auth, publicUrl }: RouteDeps, op: Operation, asked: Asked): Promise<void> {

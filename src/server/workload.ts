@@ -5,6 +5,8 @@ import { encode } from "../contract/json.ts";
 import { href, operations } from "../contract/operation.ts";
 import { type Workload, WorkloadEventSchema, type WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import {
+  dryRunPage,
+  dryRunToast,
   imagePage,
   imagePreview,
   type WorkloadWrite,
@@ -43,12 +45,20 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
     }
   }
 
-  /** A write that needs nothing but its call: a toast where scripts run, else the workload's page. */
+  /**
+   * A write that needs nothing but its call: a toast where scripts run, else the workload's page. A dry run shows what
+   * would change.
+   */
   const written = <V extends WorkloadWrite>(verb: V, run: Answer<`workload.${V}`>["run"]): AnyAnswer =>
     answer<`workload.${WorkloadWrite}`>(`workload.${verb}`, {
-      run: (input, asked) => write(input.cluster, () => run(input as never, asked)),
-      fragment: (workload, _, { context }) => writeDone(context, { operation: `workload.${verb}`, workload }),
-      goTo: (_, input, { door }) => (door === "page" ? pageOf(input, verb) : undefined),
+      run: (input, asked) => {
+        const now = () => run(input as never, asked);
+        return input.dryRun ? now() : write(input.cluster, now);
+      },
+      fragment: (workload, { dryRun }, { context }) =>
+        dryRun ? dryRunToast(context, workload) : writeDone(context, { operation: `workload.${verb}`, workload }),
+      page: (workload, _, { context }) => dryRunPage(context, verb, workload),
+      goTo: (_, input, { door }) => (door === "page" && !input.dryRun ? pageOf(input, verb) : undefined),
     });
 
   return [

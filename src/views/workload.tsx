@@ -26,7 +26,7 @@ import { podWord, Rollout } from "./rollout.tsx";
 import { keyOf, readyText } from "./row.tsx";
 import { ImageDialog, ScaleDialog, type WorkloadWrite } from "./write.tsx";
 
-export { imagePage, imagePreview, type WorkloadWrite, writeDone } from "./write.tsx";
+export { dryRunPage, dryRunToast, imagePage, imagePreview, type WorkloadWrite, writeDone } from "./write.tsx";
 
 export interface WorkloadOptions {
   /** Stale or lost as the server sees its cluster: then nothing is offered and nothing is green. */

@@ -87,6 +87,44 @@ export function undoFields(
   return undefined;
 }
 
+/** What a dry run would change, said where none of our forms asked for it. */
+export function dryRunToast(ctx: PageContext, workload: Workload): string {
+  const changes = workload.changes.map(({ path, before, after }) => `${path}: ${plain(before)} → ${plain(after)}`);
+  return html(
+    <Toast ctx={ctx} state="run">
+      {[dryRunText(ctx, workload), ...changes].join(" ")}
+    </Toast>,
+  );
+}
+
+/** The same as a page of its own, for browsers without scripts. */
+export function dryRunPage(ctx: PageContext, verb: WorkloadWrite, workload: Workload): string {
+  const row = workload.row!;
+  const title = `${say(ctx.lang, verb)}: ${row.namespace}/${row.name}`;
+  return page(ctx, {
+    title,
+    nav: "workloads",
+    children: (
+      <div class="page">
+        <nav class="crumbs" aria-label={say(ctx.lang, "crumbs")}>
+          <a href={href("workload.get", keyOf(row))}>
+            {row.namespace}/{row.name}
+          </a>
+        </nav>
+        <h1>{title}</h1>
+        <section class="panel p-4 grid gap-3">
+          <p>{dryRunText(ctx, workload)}</p>
+          {workload.changes.length > 0 && <Diff ctx={ctx} changes={workload.changes} />}
+        </section>
+      </div>
+    ),
+  });
+}
+
+function dryRunText({ lang }: PageContext, { changes, row }: Workload): string {
+  return say(lang, changes.length > 0 ? "dryRun.changes" : "dryRun.same", { cluster: row!.cluster });
+}
+
 const imagePath = /^spec\.template\.spec\.(?:initContainers|containers)\[([^\]]+)\]\.image$/;
 
 export function ScaleDialog({ ctx, workload }: { ctx: PageContext; workload: Workload }) {

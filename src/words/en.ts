@@ -317,6 +317,8 @@ export const en = {
   "image.changes": "What will change",
   "image.lines": "{n} line{n||s}",
   "image.dryRun": "dry run by {cluster}",
+  "dryRun.changes": "Dry run by {cluster}: this would change, and nothing was changed.",
+  "dryRun.same": "Dry run by {cluster}: nothing would change.",
   "image.accepted": "Admission in {cluster} accepts the change",
   "image.replaces": "A rollout is under way; this replaces it",
   "image.same": "Nothing to change: {image} is set already.",

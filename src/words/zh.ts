@@ -313,6 +313,8 @@ export const zh: Words = {
   "image.changes": "将要变更的内容",
   "image.lines": "{n} 处",
   "image.dryRun": "由 {cluster} 试运行",
+  "dryRun.changes": "{cluster} 的试运行：将会变更以下内容，尚未实际改动。",
+  "dryRun.same": "{cluster} 的试运行：没有需要变更的内容。",
   "image.accepted": "{cluster} 的准入检查接受此变更",
   "image.replaces": "当前有发布在进行，此变更将取代它",
   "image.same": "无需变更：{image} 已是当前镜像。",

@@ -159,6 +159,26 @@ describePart("kubernetes", "one workload through every door", () => {
     }
   });
 
+  test("a dry run of the command line says what would change, and leaves the object and the audit as they were", async () => {
+    // Its rollout may still move what is not the spec.
+    const asWanted = async () => {
+      const { metadata, spec } = await seen("by-cli");
+      return JSON.stringify([metadata.generation, spec]);
+    };
+    const before = await asWanted();
+    const entries = async () => (await server.client.get(`/audit?cluster=${cluster}&q=by-cli`)).body.items.length;
+    const written = await entries();
+    const name = `${namespace}/by-cli in ${cluster}`;
+    expect(await ran("restart", "by-cli", "--dry-run")).toContain(`Restarting ${name} (dry run).\n`);
+    expect(await ran("scale", "by-cli", "--replicas=5", "--dry-run=server")).toBe(
+      `Scaled ${name} (dry run).\n  spec.replicas: 3 → 5\n`,
+    );
+    expect(await ran("scale", "by-cli", "--replicas=3", "--dry-run")).toBe(`Nothing to change in ${name} (dry run).\n`);
+    expect(await ran("pause", "by-cli", "--dry-run")).toContain("spec.paused: – → true\n");
+    expect(await ran("set", "image", "by-cli", "--image", `${repository}:3.0.0`, "--dry-run")).toContain(":3.0.0");
+    expect([await asWanted(), await entries()]).toEqual([before, written]);
+  });
+
   test("each is audited with who did it, through which door, and how it ended", async () => {
     for (const [name, door] of [
       ["by-page", "browser"],

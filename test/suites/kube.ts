@@ -7,6 +7,8 @@ import type { KubeObject, RawPod, RawWorkload } from "../../src/agent/object.ts"
 import { podVerdict } from "../../src/agent/reason.ts";
 import { rowOf, Texts } from "../../src/agent/row.ts";
 import { selectorText } from "../../src/agent/selector.ts";
+import type { Workload } from "../../src/gen/lizardcd/v1/workload_pb.ts";
+import { failureOf as failed, startTestAgent } from "../e2e/agent.ts";
 import { until } from "../testbed/wait.ts";
 
 export interface KubeBed {
@@ -181,6 +183,51 @@ export function kubeSuite(name: string, start: () => Promise<KubeBed>): void {
       const answered = await kube.patch<RawWorkload>(path, { spec: { replicas: 7 } }, { dryRun: "All" });
       expect(answered.spec?.replicas).toBe(7);
       expect((await read("deployments", "two")).spec?.replicas).toBe(before.spec!.replicas!);
+    });
+
+    test("every write of the agent has a dry run that tells what it would change and changes nothing", async () => {
+      await bed.apply(workload("Deployment", "dry", image("1"), 0));
+      await reaches("deployments", "dry", "zero");
+      // The suite's own client outlives this agent.
+      const agent = await startTestAgent({ kube: { ...kube, close: () => {} } });
+      try {
+        const { workload } = agent.peers;
+        const key = { cluster: "test", namespace, resource: "deployments", name: "dry", dryRun: true };
+        const writes: [verb: string, path: string, dry: () => Promise<Workload>][] = [
+          [
+            "restart",
+            "spec.template.metadata.annotations[kubectl.kubernetes.io/restartedAt]",
+            () => workload.restart(key),
+          ],
+          ["scale", "spec.replicas", () => workload.scale({ ...key, replicas: 3 })],
+          ["pause", "spec.paused", () => workload.pause(key)],
+          [
+            "setImage",
+            "spec.template.spec.containers[app].image",
+            () => workload.setImage({ ...key, image: image("2") }),
+          ],
+        ];
+        const tried = async (wanted: typeof writes) => {
+          const before = await read("deployments", "dry");
+          for (const [verb, path, dry] of wanted) {
+            const { dryRun, changes } = await dry();
+            expect([verb, dryRun, changes.map((change) => change.path)]).toEqual([verb, true, [path]]);
+          }
+          expect(await read("deployments", "dry")).toEqual(before);
+        };
+        await tried(writes);
+        const { metadata } = await kube.patch<RawWorkload>(pathOf("deployments", namespace, "dry"), {
+          spec: { paused: true },
+        });
+        await until(async () => (await read("deployments", "dry")).status?.observedGeneration === metadata.generation, {
+          what: "the pause to be seen",
+        });
+        await tried([["resume", "spec.paused", () => workload.resume(key)]]);
+        expect(await failed(workload.restart(key))).toMatchObject({ code: "restart.paused" });
+        expect(await failed(workload.setImage({ ...key, image: "A b" }))).toMatchObject({ code: "request.invalid" });
+      } finally {
+        await agent.stop();
+      }
     });
 
     test("a patch decided on an older resourceVersion is a conflict", async () => {
