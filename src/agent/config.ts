@@ -65,17 +65,20 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
       `--server must be a URL such as http://127.0.0.1:5117, not ${JSON.stringify(values.server)}`,
     );
   }
-  if (!registry && values.reach === "address" && !values.joinToken) {
-    throw new SettingInvalid("--reach address needs --join-token-file: the server keeps it in its data folder");
-  }
   const key = values.serviceKey === undefined ? undefined : keyOf(values.serviceKey, values.servicePrefix);
   const access = values.kubeconfig ? await accessFromKubeconfig(values.kubeconfig) : await accessInCluster(env);
   const clusterName = clusterNameOf(values.cluster, key?.cluster, access, !values.kubeconfig);
+  const trust = trustOf(values, clusterName, env);
+  if (!registry && values.reach === "address" && trust.from === "nowhere" && !values.joinToken) {
+    throw new SettingInvalid(
+      "--reach address without a certificate needs --join-token-file: the server keeps it in its data folder",
+    );
+  }
   return {
     ...values,
     access,
     clusterName,
-    trust: trustOf(values, clusterName, env),
+    trust,
     via: registry ? "registry" : values.reach,
     proxy: values.server ? proxyFor(values.server, env) : undefined,
     key: key && formatKey(values.servicePrefix, key),

@@ -82,8 +82,8 @@ async function identityOf(
 function announcerOf(config: AgentConfig, identity: Identity | undefined): AgentOptions["announcer"] {
   const { via, server = "", joinToken = "", proxy } = config;
   if (via === "registry") return registryAnnouncer(config);
-  if (via === "address") return announceToServer({ server, joinToken });
-  const prove = async (challenge: string) => (identity ? identity.proof(challenge) : { token: joinToken });
   const serverCa = config.serverCa ? readFileSync(config.serverCa, "utf8") : undefined;
+  if (via === "address") return announceToServer({ server, serverCa, prove: identity?.proof, joinToken });
+  const prove = async (challenge: string) => (identity ? identity.proof(challenge) : { token: joinToken });
   return (inject) => tunnelAnnouncer({ server, serverCa, proxy, prove, inject });
 }

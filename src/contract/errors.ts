@@ -102,6 +102,11 @@ export const failures = {
     http: 401,
     message: "the certificate is refused: {problem}; enroll the agent again",
   },
+  "challenge.unknown": {
+    grpc: grpcCode.unauthenticated,
+    http: 401,
+    message: "the challenge is not open any more, or was never made for instance {instance}: ask for a new one",
+  },
   "certificate.request_invalid": {
     grpc: grpcCode.invalid,
     http: 400,

@@ -1,4 +1,5 @@
-// The embedded registry: agents announce themselves to the server over HTTP, under its join token, and renew a lease.
+// The embedded registry: agents announce themselves to the server over HTTP, by their certificate or under its join
+// token, and renew a lease.
 import { backoff, sleep } from "../process/backoff.ts";
 import {
   type Announcer,
@@ -13,32 +14,106 @@ import { createEntries } from "./entries.ts";
 export interface ToServer {
   /** "http://127.0.0.1:5117". */
   server: string;
-  joinToken: string;
+  /** PEM of the CA to trust at that address beside the system's. */
+  serverCa?: string;
+  /** The certificate, and a text signed with its key; an agent that has none shows the join token. */
+  prove?(text: string): Promise<Proof>;
+  joinToken?: string;
   /** Milliseconds one request may take. */
   timeoutMs?: number;
 }
 
+export interface Proof {
+  certificate: string;
+  proof: string;
+}
+
+/** What an agent signs: all that it asks for, so that no part of it can be another's. */
+export function announcementText(
+  challenge: string,
+  instance: string,
+  address: string,
+  keys: readonly string[],
+): string {
+  return ["announce", challenge, instance, address, ...keys].join("\n");
+}
+
+export function withdrawalText(challenge: string, instance: string): string {
+  return ["withdraw", challenge, instance].join("\n");
+}
+
 /** The agent's side. */
-export function announceToServer({ server, joinToken, timeoutMs = 5_000 }: ToServer): Announcer {
+export function announceToServer({ server, serverCa, prove, joinToken, timeoutMs = 5_000 }: ToServer): Announcer {
   const base = server.replace(/\/+$/, "");
 
-  async function ask(method: "PUT" | "DELETE", { instance, keys, via }: Registration, signal: AbortSignal) {
-    if (!("address" in via)) throw new Error("the server can only be told an address");
-    const answer = await fetch(`${base}/discovery/instances/${encodeURIComponent(instance)}`, {
+  async function ask<T>(method: "GET" | "PUT" | "DELETE", path: string, body: object | undefined, signal: AbortSignal) {
+    const answer = await fetch(`${base}/discovery/instances/${path}`, {
       method,
-      headers: { authorization: `Bearer ${joinToken}`, accept: "application/json", "content-type": "application/json" },
-      ...(method === "PUT" ? { body: JSON.stringify({ keys, address: via.address }) } : {}),
+      headers: {
+        accept: "application/json",
+        "content-type": "application/json",
+        ...(prove ? {} : { authorization: `Bearer ${joinToken}` }),
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      ...(serverCa ? { tls: { ca: serverCa } } : {}),
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-    });
+    } as RequestInit);
     const text = await answer.text();
     if (!answer.ok) throw new Refused(`${base} answers ${answer.status}: ${messageOf(text)}`);
-    return text;
+    return JSON.parse(text) as T;
+  }
+
+  /** One agent's conversation: each answer brings the challenge for the next announcement. */
+  function conversation({ instance, keys, via }: Registration) {
+    if (!("address" in via)) throw new Error("the server can only be told an address");
+    const { address } = via;
+    const path = encodeURIComponent(instance);
+    let next: string | undefined;
+
+    async function challenge(signal: AbortSignal): Promise<string> {
+      const known = next ?? (await ask<Answered>("GET", `${path}/challenge`, undefined, signal)).challenge;
+      // Good once: what comes of this one, the next is another.
+      next = undefined;
+      if (!known) throw new Refused(`${base} answers without a challenge: is it a Lizardcd server?`);
+      return known;
+    }
+
+    async function proven(text: (challenge: string) => string, signal: AbortSignal) {
+      if (!prove) return {};
+      const answered = await challenge(signal);
+      return { challenge: answered, ...(await prove(text(answered))) };
+    }
+
+    async function announce(signal: AbortSignal): Promise<number> {
+      // A server that was restarted, or that this agent left waiting, no longer knows what it asked.
+      const kept = next !== undefined;
+      try {
+        const proof = await proven((asked) => announcementText(asked, instance, address, keys), signal);
+        const { leaseMs, challenge } = await ask<Answered>("PUT", path, { keys, address, ...proof }, signal);
+        if (!leaseMs || leaseMs < 0) throw new Refused(`${base} answers without a lease: is it a Lizardcd server?`);
+        next = challenge;
+        return leaseMs;
+      } catch (cause) {
+        if (kept && cause instanceof Refused) return announce(signal);
+        throw cause;
+      }
+    }
+
+    return {
+      announce,
+      async withdraw(signal: AbortSignal): Promise<void> {
+        const proof = await proven((asked) => withdrawalText(asked, instance), signal);
+        const query = prove ? `?${new URLSearchParams(proof)}` : "";
+        await ask("DELETE", `${path}${query}`, undefined, signal);
+      },
+    };
   }
 
   return {
     name: `server ${base}`,
     async announce(registration, signal, onState) {
       const tell = onChange(onState);
+      const { announce, withdraw } = conversation(registration);
       // Quick at first: a server that restarts is back within seconds, and wants its agents back as soon.
       const away = backoff({ first: 100, most: 3_000 });
       const refused = backoff({ first: 1_000, most: 10_000 });
@@ -46,8 +121,7 @@ export function announceToServer({ server, joinToken, timeoutMs = 5_000 }: ToSer
       while (!signal.aborted) {
         let wait: number;
         try {
-          const { leaseMs } = JSON.parse(await ask("PUT", registration, signal)) as { leaseMs: number };
-          if (!(leaseMs > 0)) throw new Refused(`${base} answers without a lease: is it a Lizardcd server?`);
+          const leaseMs = await announce(signal);
           announced = true;
           tell({ announced: true });
           away.reset();
@@ -62,7 +136,7 @@ export function announceToServer({ server, joinToken, timeoutMs = 5_000 }: ToSer
       }
       if (!announced) return;
       // A server that is away forgets us by itself when the lease ends.
-      await ask("DELETE", registration, AbortSignal.timeout(2_000)).catch((cause) =>
+      await withdraw(AbortSignal.timeout(2_000)).catch((cause) =>
         tell({ announced: false, problem: problemOf(cause, base, 2_000) }),
       );
     },
@@ -151,6 +225,11 @@ export function embeddedRegistry({
       clearTimeout(sweeping);
     },
   };
+}
+
+interface Answered {
+  leaseMs?: number;
+  challenge?: string;
 }
 
 /** The server is there and does not want us: hurrying does not help. */

@@ -12,6 +12,7 @@ import { contentSecurityPolicy } from "../views/layout.tsx";
 import { loginPage } from "../views/login.tsx";
 import { operationsPage } from "../views/operations.tsx";
 import { questionsOf } from "./across.ts";
+import type { Admit } from "./admission.ts";
 import { agentAnswers } from "./agent.ts";
 import { type Audit, auditAnswers } from "./audit.ts";
 import type { Actor, Auth } from "./auth.ts";
@@ -53,6 +54,7 @@ export interface AppDeps {
   auth: Auth;
   audit: Audit;
   embedded?: EmbeddedRegistry;
+  admit: Admit;
   trust?: Trust;
   tunnels?: Tunnels;
   log: Log;

@@ -31,14 +31,11 @@ export interface Auth {
   logout(actor: Actor): Promise<void>;
   /** Ends the user's other sessions. @throws Failed "password.wrong". */
   changePassword(actor: Actor, oldPassword: string, newPassword: string): Promise<void>;
-  /** @throws Failed "token.join_wrong". */
-  allowAgent(request: Request): void;
 }
 
 export interface AuthOptions {
   store: Store;
   secret: string;
-  joinToken: string;
   /** Seconds a session lives. */
   expire: number;
   /** Milliseconds UTC. */
@@ -67,14 +64,7 @@ interface Claims {
   exp: number;
 }
 
-export async function createAuth({
-  store,
-  secret,
-  joinToken,
-  expire,
-  clock,
-  onPasswordChanged,
-}: AuthOptions): Promise<Auth> {
+export async function createAuth({ store, secret, expire, clock, onPasswordChanged }: AuthOptions): Promise<Auth> {
   const tokens = new Elysia().use(jwt({ name: "tokens", secret, alg: "HS256" })).decorator.tokens;
   const sessions = new Map<string, Live>();
   const users = new Map<string, StoredUser>();
@@ -157,9 +147,6 @@ export async function createAuth({
         await store.sessions.end(id);
       }
       await onPasswordChanged();
-    },
-    allowAgent(request) {
-      if (!sameText(bearerOf(request) ?? "", joinToken)) throw new Failed("token.join_wrong", {});
     },
   };
 }

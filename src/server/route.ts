@@ -127,7 +127,8 @@ function isDryRun(op: Operation, given: Given): boolean {
 
 async function authenticate({ auth, publicUrl }: RouteDeps, op: Operation, asked: Asked): Promise<void> {
   const { request } = asked;
-  if (op.caller === "agent") return auth.allowAgent(request);
+  // Agents prove who they are in the operation itself, by certificate or join token: discovery.ts.
+  if (op.caller === "agent") return;
   if (op.http?.method !== "GET" && !bearerOf(request)) sameOrigin(request, publicUrl);
   if (op.caller === "anyone") return;
   const actor = await auth.actorOf(request);

@@ -1,14 +1,12 @@
 // The running server: store, pool, summaries, pages and metrics, put together and taken apart.
-import { Failed } from "../contract/errors.ts";
 import type { Source } from "../discovery/discovery.ts";
 import { embeddedRegistry } from "../discovery/server.ts";
 import type { Log } from "../process/log.ts";
 import { isLoopback } from "../process/settings.ts";
-import type { AgentIdentity } from "../trust/identity.ts";
-import type { Hello } from "../tunnel/frame.ts";
+import { admission } from "./admission.ts";
 import { createApp } from "./app.ts";
 import { createAudit } from "./audit.ts";
-import { createAuth, sameText } from "./auth.ts";
+import { createAuth } from "./auth.ts";
 import { connections } from "./connection.ts";
 import type { DataFolder } from "./data.ts";
 import { createDirectory, type Directory } from "./directory.ts";
@@ -84,7 +82,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const auth = await createAuth({
       store,
       secret: options.secret ?? (await data.sessionSecret()),
-      joinToken,
       expire: options.expire,
       clock,
       onPasswordChanged: () => data.forgetFirstPassword(),
@@ -124,9 +121,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const watches = createWatches({ pool, lingerMs: 5_000, now, log: log("watches") });
     const metrics = createMetrics({ pool, summaries, watches });
     const embedded = options.embedded && embeddedRegistry({ prefix, leaseMs: options.embedded.leaseMs, now });
-    const tunnels =
-      options.embedded &&
-      (await createTunnels({ prefix, admit: admission(trust, joinToken), data: data.path, log: log("tunnel") }));
+    const admit = admission(trust, joinToken);
+    const tunnels = options.embedded && (await createTunnels({ prefix, admit, data: data.path, log: log("tunnel") }));
     const app = () =>
       createApp({
         pool,
@@ -136,6 +132,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         auth,
         audit: createAudit(store, clock, log("audit")),
         embedded,
+        admit,
         trust,
         tunnels,
         log: log("http"),
@@ -211,15 +208,6 @@ async function firstUser(store: Store, data: DataFolder): Promise<string | undef
     firstPassword: true,
   });
   return password;
-}
-
-/** By certificate where agents have one; else the join token, which names nobody. */
-function admission(trust: Trust | undefined, joinToken: string) {
-  return ({ certificate, proof, token }: Hello, challenge: string): AgentIdentity | "anyone" => {
-    if (trust && certificate && proof) return trust.identify(certificate, challenge, proof);
-    if (token !== undefined && sameText(token, joinToken)) return "anyone";
-    throw new Failed("token.join_wrong", {});
-  };
 }
 
 /** Where a proxy has TLS, the address that people use says so. */

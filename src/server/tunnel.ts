@@ -7,10 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Failed } from "../contract/errors.ts";
 import type { Source } from "../discovery/discovery.ts";
-import { parseKey } from "../discovery/discovery.ts";
 import { createEntries } from "../discovery/entries.ts";
 import type { Log } from "../process/log.ts";
-import { type AgentIdentity, covers, shownIdentity } from "../trust/identity.ts";
 import {
   beat,
   beatMs,
@@ -21,6 +19,7 @@ import {
   type Streams,
   type Welcome,
 } from "../tunnel/frame.ts";
+import { type Admit, mayAnnounce } from "./admission.ts";
 
 /** A WebSocket as the HTTP server hands it over. */
 export interface Socket {
@@ -42,8 +41,7 @@ export interface Tunnels {
 
 export interface TunnelOptions {
   prefix: string;
-  /** Who it is, or why not. @throws Failed */
-  admit(hello: Hello, challenge: string): AgentIdentity | "anyone";
+  admit: Admit;
   /** Where sockets go when the system's folder for temporary files cannot be written. */
   data: string;
   log: Log;
@@ -97,14 +95,7 @@ export async function createTunnels({ prefix, admit, data, log }: TunnelOptions)
   }
 
   function welcome(tunnel: Tunnel, hello: Hello): void {
-    const identity = admit(hello, tunnel.challenge);
-    for (const key of hello.keys) {
-      const parsed = parseKey(prefix, key);
-      if ("problem" in parsed) throw new Failed("agent.key_invalid", { key, problem: parsed.problem });
-      if (identity !== "anyone" && !covers(identity, parsed)) {
-        throw new Failed("certificate.refused", { problem: `it is for ${shownIdentity(identity)}, not for ${key}` });
-      }
-    }
+    mayAnnounce(admit(hello, tunnel.challenge), prefix, hello.keys);
     const path = join(folder, `${++number}.sock`);
     const streams = createStreams({ send: (frame) => flow(tunnel, frame) });
     const server = createServer((connection) => {

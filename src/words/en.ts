@@ -392,7 +392,7 @@ export const en = {
   "operations.json": "OpenAPI document",
   "operations.permission": "Permission",
   "operations.caller.user": "a session",
-  "operations.caller.agent": "the join token",
+  "operations.caller.agent": "an agent's certificate, or the join token",
   "operations.caller.anyone": "anyone",
   "operations.audited": "audited",
   "operations.streams": "stream",

@@ -115,6 +115,7 @@ const samples: Partial<Record<OperationId, Sample>> = {
   "user.login": { given: {} },
   "user.changePassword": { given: {} },
   "user.logout": { given: {} },
+  "discovery.challenge": { given: { instance } },
   "discovery.announce": { given: { instance, keys: ["lizardcd-agent.*.walk-1"], address: "127.0.0.1:1" } },
   "discovery.withdraw": { given: { instance } },
 };

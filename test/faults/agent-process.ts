@@ -20,6 +20,8 @@ export interface Fleet {
 export interface AgentProcessOptions {
   announceAt?: (address: string) => Promise<string>;
   reach?: "address" | "tunnel";
+  /** Enrolls with it instead of the join token, which it is not given then. */
+  token?: string;
   /** Runs before the program: "./clock.ts". */
   preload?: string;
   env?: Record<string, string>;
@@ -36,7 +38,7 @@ export async function agentFleet(server: TestServer, cluster: string): Promise<F
   let count = 0;
   return {
     sandbox,
-    async start({ announceAt, reach = "address", preload, env = {} } = {}) {
+    async start({ announceAt, reach = "address", token, preload, env = {} } = {}) {
       const [port] = await freePorts(1);
       const address = `127.0.0.1:${port}`;
       const flags = {
@@ -44,7 +46,9 @@ export async function agentFleet(server: TestServer, cluster: string): Promise<F
         cluster,
         server: server.url,
         reach,
-        "join-token-file": join(server.data, "join-token"),
+        ...(token
+          ? { token, identity: join(group.folder, `identity-${count}.pem`) }
+          : { "join-token-file": join(server.data, "join-token") }),
         "grpc-addr": address,
         "announce-addr": announceAt ? await announceAt(address) : address,
         "metrics-addr": "127.0.0.1:0",

@@ -104,9 +104,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (not $ways) .Release.IsInstall -}}
 {{- fail (printf "token is needed: make one with `lizardcd agents enroll --cluster %s`; or give joinToken, existingSecret or tls.existingSecret" .Values.cluster) -}}
 {{- end -}}
-{{- if and (eq .Values.reach "address") (ne (include "lizardcd-agent.token" . | fromJson).key "join-token") (eq (include "lizardcd-agent.registry" . | fromJson).kind "none") -}}
-{{- fail "reach=address needs joinToken, or existingSecret with existingSecretKey=join-token: the server keeps it in its Secret" -}}
-{{- end -}}
 {{- if and .Values.rbac.create (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
 {{- fail "serviceAccount.name is needed with serviceAccount.create=false: rights are not given to the account default" -}}
 {{- end -}}

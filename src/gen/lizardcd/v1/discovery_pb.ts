@@ -12,7 +12,41 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lizardcd/v1/discovery.proto.
  */
 export const file_lizardcd_v1_discovery: GenFile = /*@__PURE__*/
-  fileDesc("ChtsaXphcmRjZC92MS9kaXNjb3ZlcnkucHJvdG8SC2xpemFyZGNkLnYxIrQBCg9Bbm5vdW5jZVJlcXVlc3QSOQoIaW5zdGFuY2UYASABKAlCJ5K1GCMIARIPWzAtOWEtZi1dezgsNjR9Og5hbiBpbnN0YW5jZSBpZBIXCgRrZXlzGAIgAygJQgmStRgFCAEokAMSTQoHYWRkcmVzcxgDIAEoCUI8krUYOAgBEiYoXFtbMC05YS1mQS1GOl0rXF18W146XHNdKyk6WzAtOV17MSw1fSisAjoJaG9zdDpwb3J0IiQKEEFubm91bmNlUmVzcG9uc2USEAoIbGVhc2VfbXMYASABKAEiTAoPV2l0aGRyYXdSZXF1ZXN0EjkKCGluc3RhbmNlGAEgASgJQieStRgjCAESD1swLTlhLWYtXXs4LDY0fToOYW4gaW5zdGFuY2UgaWQiEgoQV2l0aGRyYXdSZXNwb25zZTLZAgoQRGlzY292ZXJ5U2VydmljZRKsAQoIQW5ub3VuY2USHC5saXphcmRjZC52MS5Bbm5vdW5jZVJlcXVlc3QaHS5saXphcmRjZC52MS5Bbm5vdW5jZVJlc3BvbnNlImOKtRg1CixBbm5vdW5jZSBhIHJ1bm5pbmcgYWdlbnQsIG9yIHJlbmV3IGl0cyBsZWFzZSIFYWdlbnSC0+STAiQ6ASoaHy9kaXNjb3ZlcnkvaW5zdGFuY2VzL3tpbnN0YW5jZX0SlQEKCFdpdGhkcmF3EhwubGl6YXJkY2QudjEuV2l0aGRyYXdSZXF1ZXN0Gh0ubGl6YXJkY2QudjEuV2l0aGRyYXdSZXNwb25zZSJMirUYIQoYV2l0aGRyYXcgYSBydW5uaW5nIGFnZW50IgVhZ2VudILT5JMCISofL2Rpc2NvdmVyeS9pbnN0YW5jZXMve2luc3RhbmNlfWIGcHJvdG8z", [file_google_api_annotations, file_lizardcd_v1_options]);
+  fileDesc("ChtsaXphcmRjZC92MS9kaXNjb3ZlcnkucHJvdG8SC2xpemFyZGNkLnYxIk0KEENoYWxsZW5nZVJlcXVlc3QSOQoIaW5zdGFuY2UYASABKAlCJ5K1GCMIARIPWzAtOWEtZi1dezgsNjR9Og5hbiBpbnN0YW5jZSBpZCImChFDaGFsbGVuZ2VSZXNwb25zZRIRCgljaGFsbGVuZ2UYASABKAkihgIKD0Fubm91bmNlUmVxdWVzdBI5CghpbnN0YW5jZRgBIAEoCUInkrUYIwgBEg9bMC05YS1mLV17OCw2NH06DmFuIGluc3RhbmNlIGlkEhcKBGtleXMYAiADKAlCCZK1GAUIASiQAxJNCgdhZGRyZXNzGAMgASgJQjyStRg4CAESJihcW1swLTlhLWZBLUY6XStcXXxbXjpcc10rKTpbMC05XXsxLDV9KKwCOglob3N0OnBvcnQSHAoLY2VydGlmaWNhdGUYBCABKAlCB5K1GAMogH0SGgoJY2hhbGxlbmdlGAUgASgJQgeStRgDKMgBEhYKBXByb29mGAYgASgJQgeStRgDKJADIkoKEEFubm91bmNlUmVzcG9uc2USEAoIbGVhc2VfbXMYASABKAESFgoJY2hhbGxlbmdlGAIgASgJSACIAQFCDAoKX2NoYWxsZW5nZSKeAQoPV2l0aGRyYXdSZXF1ZXN0EjkKCGluc3RhbmNlGAEgASgJQieStRgjCAESD1swLTlhLWYtXXs4LDY0fToOYW4gaW5zdGFuY2UgaWQSHAoLY2VydGlmaWNhdGUYAiABKAlCB5K1GAMogH0SGgoJY2hhbGxlbmdlGAMgASgJQgeStRgDKMgBEhYKBXByb29mGAQgASgJQgeStRgDKJADIhIKEFdpdGhkcmF3UmVzcG9uc2UyoQQKEERpc2NvdmVyeVNlcnZpY2USxQEKCUNoYWxsZW5nZRIdLmxpemFyZGNkLnYxLkNoYWxsZW5nZVJlcXVlc3QaHi5saXphcmRjZC52MS5DaGFsbGVuZ2VSZXNwb25zZSJ5irUYRAo6V2hhdCBhbiBhZ2VudCBzaWducyB0byBwcm92ZSB0aGF0IGl0IGhvbGRzIGl0cyBjZXJ0aWZpY2F0ZSIGYW55b25lgtPkkwIrEikvZGlzY292ZXJ5L2luc3RhbmNlcy97aW5zdGFuY2V9L2NoYWxsZW5nZRKsAQoIQW5ub3VuY2USHC5saXphcmRjZC52MS5Bbm5vdW5jZVJlcXVlc3QaHS5saXphcmRjZC52MS5Bbm5vdW5jZVJlc3BvbnNlImOKtRg1CixBbm5vdW5jZSBhIHJ1bm5pbmcgYWdlbnQsIG9yIHJlbmV3IGl0cyBsZWFzZSIFYWdlbnSC0+STAiQ6ASoaHy9kaXNjb3ZlcnkvaW5zdGFuY2VzL3tpbnN0YW5jZX0SlQEKCFdpdGhkcmF3EhwubGl6YXJkY2QudjEuV2l0aGRyYXdSZXF1ZXN0Gh0ubGl6YXJkY2QudjEuV2l0aGRyYXdSZXNwb25zZSJMirUYIQoYV2l0aGRyYXcgYSBydW5uaW5nIGFnZW50IgVhZ2VudILT5JMCISofL2Rpc2NvdmVyeS9pbnN0YW5jZXMve2luc3RhbmNlfWIGcHJvdG8z", [file_google_api_annotations, file_lizardcd_v1_options]);
+
+/**
+ * @generated from message lizardcd.v1.ChallengeRequest
+ */
+export type ChallengeRequest = Message<"lizardcd.v1.ChallengeRequest"> & {
+  /**
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+};
+
+/**
+ * Describes the message lizardcd.v1.ChallengeRequest.
+ * Use `create(ChallengeRequestSchema)` to create a new message.
+ */
+export const ChallengeRequestSchema: GenMessage<ChallengeRequest> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_discovery, 0);
+
+/**
+ * @generated from message lizardcd.v1.ChallengeResponse
+ */
+export type ChallengeResponse = Message<"lizardcd.v1.ChallengeResponse"> & {
+  /**
+   * @generated from field: string challenge = 1;
+   */
+  challenge: string;
+};
+
+/**
+ * Describes the message lizardcd.v1.ChallengeResponse.
+ * Use `create(ChallengeResponseSchema)` to create a new message.
+ */
+export const ChallengeResponseSchema: GenMessage<ChallengeResponse> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_discovery, 1);
 
 /**
  * @generated from message lizardcd.v1.AnnounceRequest
@@ -38,6 +72,28 @@ export type AnnounceRequest = Message<"lizardcd.v1.AnnounceRequest"> & {
    * @generated from field: string address = 3;
    */
   address: string;
+
+  /**
+   * PEM: the agent's certificate; the join token is not asked for then.
+   *
+   * @generated from field: string certificate = 4;
+   */
+  certificate: string;
+
+  /**
+   * As the server told it for this instance; good once.
+   *
+   * @generated from field: string challenge = 5;
+   */
+  challenge: string;
+
+  /**
+   * Base64: what is asked here, signed (ECDSA, SHA-256, IEEE P1363) with the certificate's key: the word "announce", the
+   * challenge, the instance, the address and every key, a line each.
+   *
+   * @generated from field: string proof = 6;
+   */
+  proof: string;
 };
 
 /**
@@ -45,7 +101,7 @@ export type AnnounceRequest = Message<"lizardcd.v1.AnnounceRequest"> & {
  * Use `create(AnnounceRequestSchema)` to create a new message.
  */
 export const AnnounceRequestSchema: GenMessage<AnnounceRequest> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_discovery, 0);
+  messageDesc(file_lizardcd_v1_discovery, 2);
 
 /**
  * @generated from message lizardcd.v1.AnnounceResponse
@@ -55,6 +111,13 @@ export type AnnounceResponse = Message<"lizardcd.v1.AnnounceResponse"> & {
    * @generated from field: double lease_ms = 1;
    */
   leaseMs: number;
+
+  /**
+   * For the next announcement by certificate.
+   *
+   * @generated from field: optional string challenge = 2;
+   */
+  challenge?: string | undefined;
 };
 
 /**
@@ -62,7 +125,7 @@ export type AnnounceResponse = Message<"lizardcd.v1.AnnounceResponse"> & {
  * Use `create(AnnounceResponseSchema)` to create a new message.
  */
 export const AnnounceResponseSchema: GenMessage<AnnounceResponse> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_discovery, 1);
+  messageDesc(file_lizardcd_v1_discovery, 3);
 
 /**
  * @generated from message lizardcd.v1.WithdrawRequest
@@ -72,6 +135,28 @@ export type WithdrawRequest = Message<"lizardcd.v1.WithdrawRequest"> & {
    * @generated from field: string instance = 1;
    */
   instance: string;
+
+  /**
+   * PEM: the agent's certificate; the join token is not asked for then.
+   *
+   * @generated from field: string certificate = 2;
+   */
+  certificate: string;
+
+  /**
+   * As the server told it for this instance; good once.
+   *
+   * @generated from field: string challenge = 3;
+   */
+  challenge: string;
+
+  /**
+   * Base64: what is asked here, signed (ECDSA, SHA-256, IEEE P1363) with the certificate's key: the word "withdraw", the
+   * challenge, the instance, a line each.
+   *
+   * @generated from field: string proof = 4;
+   */
+  proof: string;
 };
 
 /**
@@ -79,7 +164,7 @@ export type WithdrawRequest = Message<"lizardcd.v1.WithdrawRequest"> & {
  * Use `create(WithdrawRequestSchema)` to create a new message.
  */
 export const WithdrawRequestSchema: GenMessage<WithdrawRequest> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_discovery, 2);
+  messageDesc(file_lizardcd_v1_discovery, 4);
 
 /**
  * @generated from message lizardcd.v1.WithdrawResponse
@@ -92,14 +177,25 @@ export type WithdrawResponse = Message<"lizardcd.v1.WithdrawResponse"> & {
  * Use `create(WithdrawResponseSchema)` to create a new message.
  */
 export const WithdrawResponseSchema: GenMessage<WithdrawResponse> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_discovery, 3);
+  messageDesc(file_lizardcd_v1_discovery, 5);
 
 /**
- * The embedded registry: agents announce themselves to the server, under its join token.
+ * The embedded registry: agents announce themselves to the server. An agent with a certificate proves that it holds it;
+ * one without shows the server's join token as its bearer.
  *
  * @generated from service lizardcd.v1.DiscoveryService
  */
 export const DiscoveryService: GenService<{
+  /**
+   * Needed before the first announcement by certificate alone; each answer to one brings the next.
+   *
+   * @generated from rpc lizardcd.v1.DiscoveryService.Challenge
+   */
+  challenge: {
+    methodKind: "unary";
+    input: typeof ChallengeRequestSchema;
+    output: typeof ChallengeResponseSchema;
+  },
   /**
    * Renewed before lease_ms has passed; the answer says how long the lease now is.
    *
