@@ -7,7 +7,7 @@ import { operations } from "../src/contract/operation.ts";
 import { UserSchema } from "../src/gen/lizardcd/v1/user_pb.ts";
 import { SetImageRequestSchema } from "../src/gen/lizardcd/v1/workload_pb.ts";
 import { accountPage } from "../src/views/account.tsx";
-import { agentsPage, agentsUpdate } from "../src/views/agents.tsx";
+import { agentsChanged, agentsPage } from "../src/views/agents.tsx";
 import { assets } from "../src/views/assets.ts";
 import { auditPage } from "../src/views/audit.tsx";
 import { agentPage, namespacesPage, summaryPage } from "../src/views/cluster.tsx";
@@ -51,8 +51,9 @@ const calm = examples.workload({
 const autoscaled = examples.workload({ autoscaler: { name: "web", min: 3, max: 12, desired: 5 } });
 
 const pages: { [name: string]: (ctx: PageContext) => string } = {
-  fleet: (ctx) => fleetPage(ctx, examples.fleet(), { recent: examples.audit().items }),
-  "fleet-empty": (ctx) => fleetPage({ ...ctx, simulated: false }, examples.fleet({ clusters: [], answering: 0 })),
+  fleet: (ctx) => fleetPage(ctx, examples.fleet(), examples.fleetRequest(), { recent: examples.audit().items }),
+  "fleet-empty": (ctx) =>
+    fleetPage({ ...ctx, simulated: false }, examples.fleet({ clusters: [] }), examples.fleetRequest()),
   "fleet-many": (ctx) =>
     fleetPage(
       ctx,
@@ -61,17 +62,18 @@ const pages: { [name: string]: (ctx: PageContext) => string } = {
           examples.fleet().clusters.map((one) => ({ ...one, name: `${one.name}${letter}` })),
         ),
       }),
+      examples.fleetRequest(),
     ),
   "fleet-first": (ctx) =>
     fleetPage(
       { ...ctx, user: { username: "admin", role: "admin", firstPassword: true }, insecure: true },
       examples.fleet({
         clusters: ["calm", "rough", "shy"].map((name) => examples.cluster(name, "demo")),
-        answering: 3,
         attention: [],
         group: "",
         groups: [],
       }),
+      examples.fleetRequest({ group: "" }),
       { recent: [] },
     ),
   workloads: (ctx) =>
@@ -124,18 +126,20 @@ const pages: { [name: string]: (ctx: PageContext) => string } = {
       examples.failure("workload.not_found", { kind: "Deployment", name: "webb", cluster: "eu-1", namespace: "shop" }),
       404,
     ),
-  agents: (ctx) => agentsPage(ctx, examples.agents(), { cluster: "" }, { enrolls: "yes" }),
+  agents: (ctx) => agentsPage(ctx, examples.agents(), examples.agentsRequest(), { enrolls: "yes" }),
   "agents-enrolled": (ctx) =>
-    agentsPage(ctx, examples.agents(), { cluster: "" }, { enrolls: "yes", invitation: examples.invitation }),
+    agentsPage(ctx, examples.agents(), examples.agentsRequest(), { enrolls: "yes", invitation: examples.invitation }),
   "agents-one": (ctx) =>
     agentsPage(
       ctx,
       examples.agents({ items: examples.agents().items.slice(1, 2) }),
-      { cluster: "cn-sh-2" },
+      examples.agentsRequest({ cluster: "cn-sh-2" }),
       { enrolls: "yes", revoked: "cn-sh-2" },
     ),
   "agents-none": (ctx) =>
-    agentsPage({ ...ctx, plaintext: true }, examples.agents({ items: [] }), { cluster: "" }, { enrolls: "yes" }),
+    agentsPage({ ...ctx, plaintext: true }, examples.agents({ items: [] }), examples.agentsRequest(), {
+      enrolls: "yes",
+    }),
   registries: (ctx) => registriesPage(ctx, examples.registries()),
   "cluster-agent": (ctx) => agentPage(ctx, examples.agentInfo, { cluster: "eu-1" }),
   "cluster-namespaces": (ctx) => namespacesPage(ctx, examples.namespaces, { cluster: "eu-1" }),
@@ -250,7 +254,7 @@ function live(ctx: PageContext, path: string): Response {
       if (path === "/agents/live") {
         const all = examples.agents();
         await Bun.sleep(300);
-        send(agentsUpdate(ctx, all, all.items.slice(0, 1), { enrolls: "yes" }));
+        send(agentsChanged(ctx, all, all.items.slice(0, 1), { enrolls: "yes" }));
       }
       if (path === "/workloads/live") {
         send(workloadsLiveAll(ctx, examples.workloads(), examples.workloadsRequest()));

@@ -10,8 +10,9 @@ import {
   type Unanswered,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { ListWorkloadsResponse, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { compare, type FleetDeps, seenMs } from "./clusters.ts";
+import { added, type FleetDeps, seenMs } from "./clusters.ts";
 import type { AgentEntry } from "./directory.ts";
+import { compare } from "./page.ts";
 
 /** One list to ask for: an agent, one of its namespaces or all, one kind or all. */
 export interface Question {
@@ -69,7 +70,7 @@ export async function listAcross(
     unanswered: [...unansweredOf(deps, answers), ...absent],
     continue: Object.keys(marks).length > 0 ? writePage({ sort: sortOf(request), marks }) : "",
     total: answered.reduce((total, { total: one }) => total + one, 0),
-    states: addUp(answered.map((response) => response.states)),
+    states: added(answered.map((response) => response.states)),
     clusters: new Set([...questions.map(({ entry }) => entry.cluster), ...absent.map(({ cluster }) => cluster)]).size,
   });
 }
@@ -188,12 +189,6 @@ function absentOf(deps: FleetDeps, request: ListFleetWorkloadsRequest): Unanswer
 
 function unanswered(deps: FleetDeps, cluster: string, { code, message }: Failed): Unanswered {
   return { cluster, code, message, ageMs: seenMs(deps, cluster) } as Unanswered;
-}
-
-function addUp(all: Record<string, number>[]): Record<string, number> {
-  const total: Record<string, number> = {};
-  for (const one of all) for (const [state, count] of Object.entries(one)) total[state] = (total[state] ?? 0) + count;
-  return total;
 }
 
 async function allAtOnce(questions: Question[], one: (question: Question) => Promise<Answer>): Promise<Answer[]> {

@@ -101,7 +101,7 @@ export function createApp(deps: AppDeps) {
   app.get("/fleet/live", ({ request }) =>
     stream(request, "fleet.get", (input, actor, signal) => {
       const context = () => contextOf(request, pages, actor);
-      return withRegistries(fleetStream(live, input.group, context, signal), context);
+      return withRegistries(fleetStream(live, input, context, signal), context);
     }),
   );
   app.get("/workloads/live", ({ request }) =>

@@ -1,14 +1,17 @@
 // Every cluster at once, as the summaries tell it: what answers, what needs somebody. Makes no call.
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { reasons } from "../contract/reasons.ts";
 import {
   type Attention,
   AttentionSchema,
+  type ClusterGroupSchema,
   type ClusterRow,
   ClusterRowSchema,
   type Fleet,
   FleetSchema,
+  type GetFleetRequest,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
+import { compare, countStates, pageOf } from "./page.ts";
 import type { Pool } from "./pool.ts";
 import type { Known, Summaries } from "./summaries.ts";
 
@@ -19,41 +22,81 @@ export interface FleetDeps {
 }
 
 const mostAttention = 20;
+type AttentionInit = MessageInitShape<typeof AttentionSchema> & { cluster: string };
 
-/** @param group a label's name; "" groups by none. */
-export function fleetOf({ summaries, now }: Pick<FleetDeps, "summaries" | "now">, group: string): Fleet {
-  const clusters = [...summaries.clusters()].map(([name, known]) => clusterRow(name, known, summaries, now()));
-  clusters.sort((a, b) => compare(a.name, b.name));
-  const answering = clusters.filter((cluster) => cluster.state === "ok" || cluster.state === "degraded");
+export type FleetAsked = Pick<GetFleetRequest, "group" | "q" | "state" | "label" | "limit" | "continue">;
+
+export function fleetOf({ summaries, now }: Pick<FleetDeps, "summaries" | "now">, asked: FleetAsked): Fleet {
+  const time = now();
+  const all = [...summaries.clusters()].map(([name, known]) => briefOf(name, known, summaries, time));
+  all.sort((a, b) => compare(a.name, b.name));
+  const answering = all.filter(answers);
+  const found = all.filter((one) => matches(one, asked));
+  const matching = asked.state.length === 0 ? found : found.filter(({ state }) => asked.state.includes(state));
+  const page = pageOf(matching, asked, ({ name }) => name);
   return create(FleetSchema, {
-    clusters,
+    clusters: page.rows.map((brief) => rowOf(brief, time)),
+    continue: page.continue,
+    total: all.length,
+    matching: matching.length,
+    states: countStates(found),
     answering: answering.length,
-    workloads: sum(clusters, (cluster) => cluster.workloads),
-    pods: sum(clusters, (cluster) => cluster.podsReady),
-    attention: attentionOf(clusters, summaries, now()),
-    groups: [...new Set(clusters.flatMap((cluster) => Object.keys(cluster.labels)))].sort(),
-    group,
+    workloads: sum(all, ({ workloads }) => workloads),
+    workloadStates: added(answering.map(({ states }) => states)),
+    pods: sum(all, ({ counted }) => sum(counted, (one) => one.summary!.podsReady)),
+    seenMs: answering.reduce((oldest, { seenAt }) => Math.max(oldest, age(time, seenAt)), 0),
+    attention: attentionOf(all, time),
+    groups: [...new Set(all.flatMap(({ labels }) => Object.keys(labels)))].sort(),
+    group: asked.group,
+    grouped: groupsOf(page.rows, matching, asked.group),
   });
 }
 
 /** One cluster as its tile shows it: the union of what its agents answered last. */
 export function clusterRow(name: string, known: ReadonlySet<Known>, summaries: Summaries, time: number): ClusterRow {
+  return rowOf(briefOf(name, known, summaries, time), time);
+}
+
+/** What has to be known of every cluster, whichever are shown. */
+interface Brief {
+  name: string;
+  state: string;
+  all: Known[];
+  /** Those whose counts are the cluster's. */
+  counted: Known[];
+  states: Record<string, number>;
+  workloads: number;
+  labels: Record<string, string>;
+  seenAt: number | undefined;
+}
+
+function briefOf(name: string, known: ReadonlySet<Known>, summaries: Summaries, time: number): Brief {
   const all = [...known];
   const answered = all.filter((one) => one.summary);
   const whole = answered.filter((one) => one.namespace === "*");
   // An agent of the whole cluster has counted what those of single namespaces count again.
   const counted = whole.length > 0 ? whole : answered;
+  const states = added(counted.map((one) => one.summary!.states));
+  return {
+    name,
+    state: stateOf(all, states, summaries, time),
+    all,
+    counted,
+    states,
+    workloads: sum(counted, (one) => one.summary!.workloads),
+    labels: counted[0]?.summary?.info?.labels ?? {},
+    seenAt: newest(all.map((one) => one.seenAt)),
+  };
+}
+
+function rowOf({ name, state, all, counted, states, workloads, labels, seenAt }: Brief, time: number): ClusterRow {
   const info = counted[0]?.summary?.info;
-  const states: Record<string, number> = {};
-  for (const { summary } of counted) {
-    for (const [state, count] of Object.entries(summary!.states)) states[state] = (states[state] ?? 0) + count;
-  }
   const endpoints = new Map(all.flatMap((one) => [...(one.entry?.endpoints ?? [])]));
   const out = [...endpoints.values()].filter((endpoint) => endpoint.ejectedUntil > time).length;
   return create(ClusterRowSchema, {
     name,
-    state: stateOf(all, states, summaries, time),
-    labels: info?.labels,
+    state,
+    labels,
     kubernetesVersion: info?.kubernetesVersion,
     agentVersion: info?.version,
     simulated: info?.simulated,
@@ -61,14 +104,45 @@ export function clusterRow(name: string, known: ReadonlySet<Known>, summaries: S
     agents: endpoints.size,
     agentsAnswering: all.some((one) => one.failure === undefined && one.summary) ? endpoints.size - out : 0,
     states,
-    workloads: sum(counted, (one) => one.summary!.workloads),
+    workloads,
     podsDesired: sum(counted, (one) => one.summary!.podsDesired),
     podsReady: sum(counted, (one) => one.summary!.podsReady),
-    seenMs: age(time, newest(all.map((one) => one.seenAt))),
+    seenMs: age(time, seenAt),
     announcedMs: age(time, newest(all.map((one) => one.entry?.announcedAt))),
     failure: failureOf(all),
     keys: all.map((one) => one.key).sort(),
   });
+}
+
+function answers({ state }: Brief): boolean {
+  return state === "ok" || state === "degraded";
+}
+
+/** Whether name and labels are what is looked for; its state is counted before it is looked at. */
+function matches({ name, labels }: Brief, { q, label }: FleetAsked): boolean {
+  const has = (pair: string) => {
+    const cut = pair.indexOf("=");
+    return (labels[cut < 0 ? pair : pair.slice(0, cut)] ?? "") === (cut < 0 ? "" : pair.slice(cut + 1));
+  };
+  if (!label.every(has)) return false;
+  return q === "" || name.includes(q) || Object.entries(labels).some(([key, value]) => `${key}=${value}`.includes(q));
+}
+
+/** How many there are of each group that is shown, shown or not. */
+function groupsOf(
+  shown: readonly Brief[],
+  matching: readonly Brief[],
+  group: string,
+): MessageInitShape<typeof ClusterGroupSchema>[] {
+  if (group === "") return [];
+  const groups = new Map(shown.map(({ labels }) => [labels[group] ?? "", { clusters: 0, answering: 0 }]));
+  for (const one of matching) {
+    const counts = groups.get(one.labels[group] ?? "");
+    if (!counts) continue;
+    counts.clusters++;
+    if (answers(one)) counts.answering++;
+  }
+  return [...groups].map(([value, counts]) => ({ value, ...counts }));
 }
 
 /** Never asked is unknown, a failed question is lost, an old answer is stale: only what is known well is ok. */
@@ -88,22 +162,23 @@ function failureOf(all: Known[]) {
   return all.find((one) => one.failure)?.failure ?? all.find((one) => one.summary?.failure)?.summary?.failure;
 }
 
-function attentionOf(clusters: ClusterRow[], summaries: Summaries, time: number): Attention[] {
-  const found: { rank: number; attention: Attention }[] = [];
+function attentionOf(clusters: readonly Brief[], time: number): Attention[] {
+  const found: { rank: number; attention: AttentionInit }[] = [];
   for (const cluster of clusters) {
-    if (cluster.state === "lost" || cluster.state === "stale") {
-      const rank = cluster.state === "lost" ? 1_000 : 10;
-      const { name, state, failure, seenMs } = cluster;
-      found.push({ rank, attention: create(AttentionSchema, { cluster: name, state, failure, seenMs }) });
+    const { name, state, all, workloads } = cluster;
+    if (state === "lost" || state === "stale") {
+      const rank = state === "lost" ? 1_000 : 10;
+      const seenMs = age(time, cluster.seenAt);
+      found.push({ rank, attention: { cluster: name, state, failure: failureOf(all), seenMs, workloads } });
     }
-    if (cluster.state === "lost") continue;
-    for (const { summary, seenAt, failure } of summaries.clusters().get(cluster.name) ?? []) {
+    if (state === "lost") continue;
+    for (const { summary, seenAt, failure } of all) {
       if (failure) continue;
       for (const trouble of summary?.worst ?? []) {
         // What still moves may yet be well.
         if (trouble.state !== "failed" && trouble.state !== "degraded") continue;
         const seenMs = age(time, seenAt);
-        const attention = create(AttentionSchema, { cluster: cluster.name, trouble, state: trouble.state, seenMs });
+        const attention = { cluster: name, trouble, state: trouble.state, seenMs, workloads };
         const reason = trouble.reason?.code as keyof typeof reasons | undefined;
         const rank = (trouble.state === "failed" ? 500 : 100) + ((reason && reasons[reason]?.rank) ?? 0);
         found.push({ rank, attention });
@@ -111,7 +186,7 @@ function attentionOf(clusters: ClusterRow[], summaries: Summaries, time: number)
     }
   }
   found.sort((a, b) => b.rank - a.rank || compare(a.attention.cluster, b.attention.cluster));
-  return found.slice(0, mostAttention).map((one) => one.attention);
+  return found.slice(0, mostAttention).map(({ attention }) => create(AttentionSchema, attention));
 }
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {
@@ -133,6 +208,9 @@ export function seenMs({ summaries, now }: Pick<FleetDeps, "summaries" | "now">,
   return age(now(), newest([...(summaries.clusters().get(cluster) ?? [])].map((one) => one.seenAt)));
 }
 
-export function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/** Counts of many, added up name by name. */
+export function added(all: readonly Record<string, number>[]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const one of all) for (const [state, count] of Object.entries(one)) total[state] = (total[state] ?? 0) + count;
+  return total;
 }

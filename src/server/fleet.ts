@@ -1,11 +1,12 @@
 // The fleet noun: every cluster, and workloads across clusters.
-import { agentsPage } from "../views/agents.tsx";
-import { fleetBody, fleetPage } from "../views/fleet.tsx";
+import { agentsFragment, agentsPage } from "../views/agents.tsx";
+import { fleetFragment, fleetPage } from "../views/fleet.tsx";
 import { registriesPage } from "../views/registries.tsx";
 import { workloadsFragment, workloadsPage } from "../views/workloads.tsx";
 import { listAcross } from "./across.ts";
-import { compare, fleetOf } from "./clusters.ts";
+import { fleetOf } from "./clusters.ts";
 import type { LiveDeps } from "./live.ts";
+import { compare, shownTo } from "./page.ts";
 import { agentsOf, registriesOf } from "./registered.ts";
 import { enrollsOf } from "./registered-live.ts";
 import { type AnyAnswer, answer } from "./route.ts";
@@ -16,16 +17,18 @@ export function fleetAnswers(deps: LiveDeps & { trust?: Trust }): AnyAnswer[] {
   const recent = async () => ({ recent: (await deps.audit.recent(5)) as never });
   return [
     answer("fleet.get", {
-      run: async ({ group }) => fleetOf(deps, group),
-      page: async (fleet, _, { context }) => fleetPage(context, fleet, await recent()),
-      fragment: async (fleet, _, { context }) => fleetBody(context, fleet, await recent()),
+      run: async (input, { door }) => fleetOf(deps, shownTo(door, input)),
+      page: async (fleet, input, { context }) => fleetPage(context, fleet, input, await recent()),
+      fragment: async (fleet, input, { context }) => fleetFragment(context, fleet, input, await recent()),
     }),
     answer("fleet.listAgents", {
-      run: async ({ cluster }) => agentsOf(deps, cluster),
+      run: async (input, { door }) => agentsOf(deps, shownTo(door, input)),
       page: (agents, input, { context, request }) => {
         const revoked = new URL(request.url).searchParams.get("done") === "revoke" ? input.cluster : undefined;
         return agentsPage(context, agents, input, { enrolls: enrollsOf(deps.trust), revoked });
       },
+      fragment: (agents, input, { context }) =>
+        agentsFragment(context, agents, input, { enrolls: enrollsOf(deps.trust) }),
     }),
     answer("fleet.listRegistries", {
       run: async () => registriesOf(deps),

@@ -1,17 +1,23 @@
 // The streams of the pages that show many clusters: one stream a page, each change sent once it has settled for a moment.
 import { create } from "@bufbuild/protobuf";
 import {
+  type ClusterRow,
+  type Fleet,
   FleetWorkloadSchema,
+  type GetFleetRequest,
   type ListFleetWorkloadsRequest,
   type ListFleetWorkloadsResponse,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { fleetLiveAll, fleetUpdate } from "../views/fleet.tsx";
+import { fleetAges, fleetBoard, fleetLiveAll, fleetParts, fleetTiles } from "../views/fleet.tsx";
 import type { PageContext } from "../views/parts.tsx";
+import { tileFacts } from "../views/tile.tsx";
 import { agesEvent, workloadsLiveAll, workloadsLiveCounts, workloadsLiveRow } from "../views/workloads.tsx";
 import { listAcross, type Question, questionsOf } from "./across.ts";
 import type { Audit } from "./audit.ts";
+import { changes, onlyNew, sameKeys } from "./changes.ts";
 import { type FleetDeps, fleetOf } from "./clusters.ts";
+import { shownTo } from "./page.ts";
 import type { Message } from "./sse.ts";
 import { type RowChange, rowKey, type Subscription, type Watches } from "./watches.ts";
 
@@ -26,42 +32,46 @@ const gatherMs = 250;
 /** Clusters one page watches row by row; the rest of a larger list moves when it is asked for again. */
 const mostWatched = 64;
 
-/** The fleet page: the whole board first and whenever clusters come or go, then the tiles that changed. */
+/** The fleet page: all of it first, then what it shows of what has changed; the rest is ages. */
 export async function* fleetStream(
   deps: LiveDeps,
-  group: string,
+  request: GetFleetRequest,
   context: () => PageContext,
   signal: AbortSignal,
 ): AsyncGenerator<Message> {
-  const changed = new Set<string>();
-  let wake = () => {};
-  const stop = deps.summaries.onChange((cluster) => {
-    changed.add(cluster);
-    wake();
-  });
-  signal.addEventListener("abort", () => wake(), { once: true });
+  const news = changes(deps.summaries, signal);
+  const parts = onlyNew();
+  let shown: Map<string, string> | undefined;
   try {
-    let shown = "";
     while (!signal.aborted) {
-      const fleet = fleetOf(deps, group);
-      const names = fleet.clusters.map((cluster) => `${cluster.name} ${JSON.stringify(cluster.labels)}`).join("\n");
-      if (names !== shown) {
-        shown = names;
-        yield fleetLiveAll(context(), fleet, { recent: (await deps.audit.recent(5)) as never });
+      const began = performance.now();
+      const changed = news.take();
+      const fleet = fleetOf(deps, shownTo("page", request));
+      const recent = (await deps.audit.recent(5)) as never;
+      const before: ReadonlyMap<string, string> | undefined = shown;
+      shown = new Map(fleet.clusters.map((row) => [tileKey(fleet, row), tileFacts(row)]));
+      const said = parts(fleetParts(context(), fleet, request, { recent }));
+      if (!before || (before.size === 0) !== (shown.size === 0)) {
+        yield fleetLiveAll(context(), fleet, request, { recent });
+      } else if (!sameKeys(before, shown)) {
+        yield said + fleetBoard(context(), fleet, request);
       } else {
-        const rows = fleet.clusters.filter((cluster) => changed.has(cluster.name));
-        yield fleetUpdate(context(), fleet, rows);
+        const rows = fleet.clusters.filter(({ name }) => changed.has(name));
+        const moved = rows.filter((row) => before.get(tileKey(fleet, row)) !== tileFacts(row));
+        const markup = said + fleetTiles(context(), fleet, moved);
+        if (markup) yield markup;
+        if (rows.length > 0) yield { event: "ages", data: fleetAges(context(), fleet, rows) };
       }
-      changed.clear();
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        if (changed.size > 0 || signal.aborted) resolve();
-      });
-      await Bun.sleep(gatherMs);
+      await news.next(gatherMs, performance.now() - began);
     }
   } finally {
-    stop();
+    news.stop();
   }
+}
+
+/** A tile, and the group it stands in. */
+function tileKey({ group }: Fleet, { name, labels }: ClusterRow): string {
+  return `${name} ${labels[group] ?? ""}`;
 }
 
 /** The workloads page: the whole table first and after every gap, then its rows as they move. */

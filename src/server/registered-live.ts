@@ -1,11 +1,13 @@
 // The streams of the pages of agents and registries, and what every page's stream says of registries.
 import type { ListAgentsRequest } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { agentAges, agentFacts, agentsLiveAll, agentsUpdate } from "../views/agents.tsx";
+import { agentAges, agentFacts, agentsChanged, agentsParts, agentsRows } from "../views/agents.tsx";
 import type { EnrollOptions } from "../views/enroll.tsx";
 import { registriesMenu } from "../views/layout.tsx";
 import type { PageContext } from "../views/parts.tsx";
 import { registriesLive, registryAges, registryFacts } from "../views/registries.tsx";
+import { changes, onlyNew, sameKeys } from "./changes.ts";
 import type { FleetDeps } from "./clusters.ts";
+import { shownTo } from "./page.ts";
 import { agentsOf, registriesOf } from "./registered.ts";
 import type { Message } from "./sse.ts";
 import type { Trust } from "./trust.ts";
@@ -20,46 +22,38 @@ export function enrollsOf(trust: Trust | undefined): EnrollOptions["enrolls"] {
   return trust.signs ? "yes" : "given";
 }
 
-/** The page of agents: all rows first and whenever keys come or go, then the rows that changed; the rest is ages. */
+/** The page of agents: its rows first and whenever other ones are shown, then those that changed; the rest is ages. */
 export async function* agentsStream(
   deps: FleetDeps & { trust?: Trust },
-  request: Pick<ListAgentsRequest, "cluster">,
+  request: ListAgentsRequest,
   context: () => PageContext,
   signal: AbortSignal,
 ): AsyncGenerator<Message> {
   const options = { enrolls: enrollsOf(deps.trust) };
-  const changed = new Set<string>();
-  let wake = () => {};
-  const stop = deps.summaries.onChange((cluster) => {
-    if (request.cluster !== "" && cluster !== request.cluster) return;
-    changed.add(cluster);
-    wake();
-  });
-  signal.addEventListener("abort", () => wake(), { once: true });
+  const news = changes(deps.summaries, signal, request.cluster);
+  const parts = onlyNew();
+  let shown: Map<string, string> | undefined;
   try {
-    let shown = new Map<string, string>();
     while (!signal.aborted) {
-      const response = agentsOf(deps, request.cluster);
-      const rows = response.items.filter(({ cluster }) => changed.has(cluster));
-      changed.clear();
-      const sameKeys = response.items.length === shown.size && response.items.every(({ key }) => shown.has(key));
-      if (!sameKeys) {
-        shown = new Map(response.items.map((row) => [row.key, agentFacts(row)]));
-        yield agentsLiveAll(context(), response, request, options);
+      const began = performance.now();
+      const changed = news.take();
+      const response = agentsOf(deps, shownTo("page", request));
+      const before: ReadonlyMap<string, string> | undefined = shown;
+      shown = new Map(response.items.map((row) => [row.key, agentFacts(row)]));
+      const said = parts(agentsParts(context(), response, request));
+      if (!before || !sameKeys(before, shown)) {
+        yield said + agentsRows(context(), response, request, options);
       } else {
-        const news = rows.filter((row) => shown.get(row.key) !== agentFacts(row));
-        for (const row of news) shown.set(row.key, agentFacts(row));
-        if (news.length > 0) yield agentsUpdate(context(), response, news, options);
+        const rows = response.items.filter(({ cluster }) => changed.has(cluster));
+        const moved = rows.filter((row) => before.get(row.key) !== agentFacts(row));
+        const markup = said + agentsChanged(context(), response, moved, options);
+        if (markup) yield markup;
         if (rows.length > 0) yield { event: "ages", data: agentAges(context(), rows) };
       }
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        if (changed.size > 0 || signal.aborted) resolve();
-      });
-      await Bun.sleep(gatherMs);
+      await news.next(gatherMs, performance.now() - began);
     }
   } finally {
-    stop();
+    news.stop();
   }
 }
 

@@ -3,40 +3,65 @@ import { create } from "@bufbuild/protobuf";
 import {
   type AgentRow,
   AgentRowSchema,
+  type ListAgentsRequest,
   ListAgentsResponseSchema,
   ListRegistriesResponseSchema,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { age, compare, type FleetDeps } from "./clusters.ts";
+import { age, type FleetDeps } from "./clusters.ts";
+import type { Endpoint } from "./directory.ts";
+import { compare, countStates, pageOf } from "./page.ts";
 import type { Known } from "./summaries.ts";
 
+export type AgentsAsked = Pick<ListAgentsRequest, "cluster" | "q" | "state" | "limit" | "continue">;
+
 /** One row for each key that is announced, or was not long ago. */
-export function agentsOf({ pool, summaries, now }: FleetDeps, cluster: string) {
+export function agentsOf({ pool, summaries, now }: FleetDeps, asked: AgentsAsked) {
   const silent = new Set(
     pool.directory.sources().flatMap(({ name, problem }) => (problem === undefined ? [] : [name])),
   );
-  const rows: AgentRow[] = [];
-  for (const [name, known] of summaries.clusters()) {
-    if (cluster !== "" && name !== cluster) continue;
-    for (const one of known) rows.push(agentRow(one, silent, now()));
-  }
-  rows.sort((a, b) => compare(a.cluster, b.cluster) || compare(a.namespace, b.namespace));
-  return create(ListAgentsResponseSchema, { items: rows });
+  const clusters = summaries.clusters();
+  const known = asked.cluster === "" ? [...clusters.values()] : [clusters.get(asked.cluster) ?? []];
+  const found = known.flatMap((set) =>
+    [...set].filter((one) => matches(one, asked.q)).map((one) => briefOf(one, silent)),
+  );
+  found.sort((a, b) => compare(a.of.cluster, b.of.cluster) || compare(a.of.namespace, b.of.namespace));
+  const matching = asked.state.length === 0 ? found : found.filter(({ state }) => asked.state.includes(state));
+  const page = pageOf(matching, asked, ({ of }) => `${of.cluster} ${of.namespace}`);
+  return create(ListAgentsResponseSchema, {
+    items: page.rows.map((brief) => agentRow(brief, now())),
+    total: matching.length,
+    states: countStates(found),
+    continue: page.continue,
+  });
 }
 
-function agentRow(
-  { key, cluster, namespace, entry, summary, failure, seenAt }: Known,
-  silent: Set<string>,
-  time: number,
-) {
-  const endpoints = [...(entry?.endpoints.values() ?? [])];
+/** What has to be known of every key, whichever are shown. */
+interface Brief {
+  of: Known;
+  state: string;
+  endpoints: Endpoint[];
+  sources: string[];
+}
+
+function briefOf(of: Known, silent: ReadonlySet<string>): Brief {
+  const endpoints = [...(of.entry?.endpoints.values() ?? [])];
   const sources = [...new Set(endpoints.flatMap((endpoint) => [...endpoint.sources.keys()]))].sort();
   const stale = sources.length > 0 && sources.every((source) => silent.has(source));
+  return { of, state: of.failure ? "lost" : !of.summary ? "unknown" : stale ? "stale" : "ok", endpoints, sources };
+}
+
+function matches({ key, entry }: Known, q: string): boolean {
+  return q === "" || key.includes(q) || [...(entry?.endpoints.keys() ?? [])].some((address) => address.includes(q));
+}
+
+function agentRow({ of, state, endpoints, sources }: Brief, time: number): AgentRow {
+  const { key, cluster, namespace, entry, summary, failure, seenAt } = of;
   const certificateEnd = Math.min(...endpoints.flatMap(({ certificateEnd: end }) => (end === undefined ? [] : [end])));
   return create(AgentRowSchema, {
     key,
     cluster,
     namespace,
-    state: failure ? "lost" : !summary ? "unknown" : stale ? "stale" : "ok",
+    state,
     sources,
     instances: endpoints.map((endpoint) => ({
       address: endpoint.address.startsWith("unix:") ? "tunnel" : endpoint.address,

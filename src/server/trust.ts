@@ -7,6 +7,7 @@ import * as grpc from "@grpc/grpc-js";
 import { Failed } from "../contract/errors.ts";
 import { href } from "../contract/operation.ts";
 import type { AgentKey } from "../discovery/discovery.ts";
+import { ListAgentsRequestSchema } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { CertificateSchema } from "../gen/lizardcd/v1/trust_pb.ts";
 import type { Log } from "../process/log.ts";
 import { type Authority, createAuthority, openAuthority, type Pair, RequestInvalid } from "../trust/authority.ts";
@@ -17,6 +18,7 @@ import { revokeDone } from "../views/revoke.tsx";
 import { sameText } from "./auth.ts";
 import type { FleetDeps } from "./clusters.ts";
 import type { DataFolder } from "./data.ts";
+import { shownTo } from "./page.ts";
 import { agentsOf } from "./registered.ts";
 import { enrollsOf } from "./registered-live.ts";
 import { type AnyAnswer, answer } from "./route.ts";
@@ -222,7 +224,9 @@ export function trustAnswers(deps: FleetDeps & { trust?: Trust; publicUrl?: stri
       // Not a place to go back to: the token is shown once. Theme and language lead to the list.
       page: (invitation, _, { context }) => {
         const there = { ...context, path: href("fleet.listAgents") };
-        return agentsPage(there, agentsOf(deps, ""), { cluster: "" }, { enrolls: enrollsOf(trust), invitation });
+        const all = create(ListAgentsRequestSchema);
+        const agents = agentsOf(deps, shownTo("page", all));
+        return agentsPage(there, agents, all, { enrolls: enrollsOf(trust), invitation });
       },
     }),
     answer("trust.enroll", {

@@ -5,9 +5,11 @@ import { say } from "../words/words.ts";
 import { agentId, agentRow } from "./agent-row.ts";
 import { Enroll, type EnrollOptions } from "./enroll.tsx";
 import { page } from "./layout.tsx";
+import { Find, type ListPlace, NoMatch, Rest, StateChips, worthFinding } from "./list.tsx";
 import { Callout, Empty, type PageContext, Stream, stamp } from "./parts.tsx";
 import { html, inner, join, type Markup, partial, rendered } from "./render.ts";
 import { RevokeDialog, RevokeForm } from "./revoke.tsx";
+import { clusterWord } from "./tile.tsx";
 
 export interface AgentsOptions extends EnrollOptions {
   /** The cluster whose certificates have just been revoked, for browsers without scripts. */
@@ -17,10 +19,11 @@ export interface AgentsOptions extends EnrollOptions {
 export function agentsPage(
   ctx: PageContext,
   response: ListAgentsResponse,
-  { cluster }: Pick<ListAgentsRequest, "cluster">,
+  asked: ListAgentsRequest,
   options: AgentsOptions,
 ): string {
   const { lang } = ctx;
+  const { cluster } = asked;
   const title = cluster === "" ? say(lang, "nav.agents") : say(lang, "agents.of.cluster", { cluster });
   const revokes = mayRevoke(ctx, options);
   return page(ctx, {
@@ -46,10 +49,10 @@ export function agentsPage(
             </a>
           </span>
         </div>
-        <Enroll ctx={ctx} options={options} cluster={cluster} open={response.items.length === 0} />
+        <Enroll ctx={ctx} options={options} cluster={cluster} open={allOf(response) === 0} />
         <section class="panel" aria-label={say(lang, "nav.agents")}>
           <p class="hint panel-b">{say(lang, "agents.lead")}</p>
-          <Table ctx={ctx} response={response} cluster={cluster} revokes={revokes} />
+          <List ctx={ctx} response={response} asked={asked} revokes={revokes} />
         </section>
         {revokes && cluster !== "" && response.items.length > 0 && (
           <section class="panel" id="cut-off" aria-labelledby="cut-off-h">
@@ -60,28 +63,54 @@ export function agentsPage(
           </section>
         )}
         {revokes && <RevokeDialog ctx={ctx} />}
-        <Stream href={href("fleet.listAgents", { cluster }).replace("/agents", "/agents/live")} />
+        <Stream href={liveHref(asked)} />
       </div>
     ),
   });
 }
 
-/** The stream's first message, and whenever keys came or went: all rows, morphed in place. */
-export function agentsLiveAll(
+/** What a changed filter replaces: the list; the stream then follows what is shown now. */
+export function agentsFragment(
   ctx: PageContext,
   response: ListAgentsResponse,
-  { cluster }: Pick<ListAgentsRequest, "cluster">,
+  asked: ListAgentsRequest,
   options: EnrollOptions,
 ): string {
-  const props = { ctx, response, cluster, revokes: mayRevoke(ctx, options) };
-  return (
-    partial("agents", "innerMorph", rowsMarkup(props)) +
-    partial("agents-count", "outerMorph", html(<Count ctx={ctx} response={response} />))
+  return html(
+    <>
+      <List ctx={ctx} response={response} asked={asked} revokes={mayRevoke(ctx, options)} />
+      <Stream href={liveHref(asked)} oob />
+    </>,
   );
 }
 
-/** The rows that changed, and the count. */
-export function agentsUpdate(
+/** For the stream: all rows, where other ones are shown now. */
+export function agentsRows(
+  ctx: PageContext,
+  response: ListAgentsResponse,
+  asked: ListAgentsRequest,
+  options: EnrollOptions,
+): string {
+  const rows = rowsMarkup({ ctx, response, asked, revokes: mayRevoke(ctx, options) });
+  return partial("agents", "innerMorph", rows);
+}
+
+/** For the stream: what stands around the rows, each part by its id. */
+export function agentsParts(
+  ctx: PageContext,
+  response: ListAgentsResponse,
+  asked: ListAgentsRequest,
+): Map<string, string> {
+  const props = { ctx, response, asked };
+  return new Map([
+    ["agents-count", html(<Count ctx={ctx} response={response} />)],
+    ["agents-states", html(<States {...props} />)],
+    ["agents-rest", html(<AgentsRest {...props} />)],
+  ]);
+}
+
+/** For the stream: the rows that changed. */
+export function agentsChanged(
   ctx: PageContext,
   response: ListAgentsResponse,
   changed: readonly AgentRow[],
@@ -89,15 +118,12 @@ export function agentsUpdate(
 ): string {
   const heads = firstOfClusters(response);
   const revokes = mayRevoke(ctx, options);
-  return (
-    partial("agents-count", "outerMorph", html(<Count ctx={ctx} response={response} />)) +
-    changed
-      .map((row) => {
-        const shown = agentRow(ctx, row, { revokes: revokes && heads.has(row), fresh: true });
-        return partial(agentId(row), "outerMorph", shown);
-      })
-      .join("")
-  );
+  return changed
+    .map((row) => {
+      const shown = agentRow(ctx, row, { revokes: revokes && heads.has(row), fresh: true });
+      return partial(agentId(row), "outerMorph", shown);
+    })
+    .join("");
 }
 
 /** What a row says apart from its ages: while it is the same, the stream sends ages alone. */
@@ -123,20 +149,77 @@ function mayRevoke({ user }: PageContext, { enrolls }: EnrollOptions): boolean {
   return enrolls === "yes" && user?.role !== "readonly";
 }
 
-function Count({ ctx, response: { items } }: { ctx: PageContext; response: ListAgentsResponse }) {
-  const n = items.filter(({ state }) => state === "ok").length;
+function Count({ ctx, response }: { ctx: PageContext; response: ListAgentsResponse }) {
+  const total = allOf(response);
   return (
     <p id="agents-count" class="hint mt-0.5">
-      {items.length > 0 && say(ctx.lang, "agents.count", { n, total: items.length })}
+      {total > 0 && say(ctx.lang, "agents.count", { n: response.states.ok ?? 0, total })}
     </p>
   );
 }
 
-interface TableProps {
+/** Whatever their state. */
+function allOf({ states }: ListAgentsResponse): number {
+  return Object.values(states).reduce((sum, count) => sum + count, 0);
+}
+
+interface Props {
   ctx: PageContext;
   response: ListAgentsResponse;
-  cluster: string;
+  asked: ListAgentsRequest;
+}
+interface TableProps extends Props {
   revokes: boolean;
+}
+
+function placeOf({ ctx, asked }: Pick<Props, "ctx" | "asked">): ListPlace<ListAgentsRequest> {
+  return { ctx, asked, target: "#agents-list", to: (change) => listHref(asked, change) };
+}
+
+/** This list with something changed. Begins at the first page unless told otherwise. */
+function listHref({ cluster, q, state, limit }: ListAgentsRequest, change: Partial<ListAgentsRequest> = {}): string {
+  return href("fleet.listAgents", { cluster, q, state, limit: limit || undefined, ...change });
+}
+
+function liveHref(asked: ListAgentsRequest): string {
+  return listHref(asked, { continue: asked.continue }).replace("/agents", "/agents/live");
+}
+
+function List(props: TableProps) {
+  const { ctx, response, asked } = props;
+  const place = placeOf(props);
+  return (
+    <div id="agents-list">
+      {worthFinding(asked, allOf(response)) && (
+        <div class="filters px-3.5 pb-2">
+          <Find place={place} fields={[["cluster", asked.cluster]]} label={say(ctx.lang, "agents.find")} />
+          <States {...props} />
+        </div>
+      )}
+      <Table {...props} />
+      <AgentsRest {...props} />
+    </div>
+  );
+}
+
+const agentStates = ["lost", "stale", "unknown", "ok"] as const;
+
+function States(props: Props) {
+  const word = (state: string) => clusterWord(props.ctx, state);
+  return (
+    <StateChips
+      id="agents-states"
+      place={placeOf(props)}
+      order={agentStates}
+      counts={props.response.states}
+      word={word}
+    />
+  );
+}
+
+function AgentsRest(props: Props) {
+  const { items, total, continue: next } = props.response;
+  return <Rest id="agents-rest" place={placeOf(props)} shown={items.length} total={total} next={next} />;
 }
 
 function Table(props: TableProps) {
@@ -164,14 +247,20 @@ function Table(props: TableProps) {
   );
 }
 
-function rowsMarkup({ ctx, response, cluster, revokes }: TableProps): Markup {
+function rowsMarkup({ ctx, response, asked, revokes }: TableProps): Markup {
   const { items } = response;
   if (items.length === 0) {
+    const { cluster } = asked;
     const none = cluster === "" ? say(ctx.lang, "agents.none") : say(ctx.lang, "agents.noneOf", { cluster });
+    const place = placeOf({ ctx, asked });
     return rendered(
       <tr class="none">
         <td colSpan={9}>
-          <Empty title={none} />
+          {asked.q !== "" || asked.state.length > 0 ? (
+            <NoMatch place={place} all={href("fleet.listAgents", { cluster })} />
+          ) : (
+            <Empty title={none} />
+          )}
         </td>
       </tr>,
     );
@@ -182,5 +271,7 @@ function rowsMarkup({ ctx, response, cluster, revokes }: TableProps): Markup {
 
 /** Certificates are revoked by cluster: the first of its rows offers it. */
 function firstOfClusters({ items }: ListAgentsResponse): Set<AgentRow> {
-  return new Set(items.filter(({ cluster }, index) => cluster !== items[index - 1]?.cluster));
+  const heads = new Map<string, AgentRow>();
+  for (const row of items) if (!heads.has(row.cluster)) heads.set(row.cluster, row);
+  return new Set(heads.values());
 }

@@ -6,13 +6,13 @@ import { operations } from "../contract/operation.ts";
 import { UserSchema } from "../gen/lizardcd/v1/user_pb.ts";
 import { SetImageRequestSchema } from "../gen/lizardcd/v1/workload_pb.ts";
 import { accountPage } from "./account.tsx";
-import { agentsLiveAll, agentsPage, agentsUpdate } from "./agents.tsx";
+import { agentsChanged, agentsFragment, agentsPage, agentsParts, agentsRows } from "./agents.tsx";
 import { auditPage } from "./audit.tsx";
 import { agentPage, namespacesPage, summaryPage } from "./cluster.tsx";
 import { invitationMade } from "./enroll.tsx";
 import { errorFragment, errorPage } from "./error.tsx";
 import * as examples from "./examples.ts";
-import { clusterTile, fleetLiveAll, fleetPage, fleetUpdate } from "./fleet.tsx";
+import { clusterTile, fleetBoard, fleetFragment, fleetLiveAll, fleetPage, fleetParts, fleetTiles } from "./fleet.tsx";
 import { registriesMenu } from "./layout.tsx";
 import { loginPage } from "./login.tsx";
 import { operationsPage } from "./operations.tsx";
@@ -67,6 +67,8 @@ function pages(plant: string, all: boolean): { [name: string]: string } {
   });
   const agents = p(examples.agents());
   const fleet = p(examples.fleet());
+  const board = p(examples.fleetRequest({ q: "a", state: ["ok"], label: ["a=b"], limit: 1, continue: "c" }));
+  const agentsAsked = p(examples.agentsRequest({ cluster: "a", q: "b", state: ["ok"], continue: "c" }));
   const response = p(examples.workloads());
   const request = p(examples.workloadsRequest({ cluster: ["a"], namespace: ["b"], q: "c", labelSelector: "d" }));
   const workload = p(
@@ -78,8 +80,13 @@ function pages(plant: string, all: boolean): { [name: string]: string } {
   const image = p(create(SetImageRequestSchema, { container: "web", image: "registry/web:1" }));
   const failure = p(examples.failure("agent.unavailable", { key: "k", problem: "p" }, "o"));
   return {
-    fleet: fleetPage(ctx, fleet, { recent: p(examples.audit()).items }),
-    fleetLive: fleetLiveAll(ctx, fleet) + fleetUpdate(ctx, fleet),
+    fleet: fleetPage(ctx, fleet, board, { recent: p(examples.audit()).items }),
+    fleetLive:
+      fleetLiveAll(ctx, fleet, board) +
+      [...fleetParts(ctx, fleet, board).values()].join("") +
+      fleetBoard(ctx, fleet, board) +
+      fleetTiles(ctx, fleet, fleet.clusters),
+    fleetEmpty: fleetFragment(ctx, p(examples.fleet({ clusters: [], total: 1 })), board),
     tile: clusterTile(ctx, fleet.clusters[0]!),
     workloads: workloadsPage(ctx, response, request, { clusters: fleet.clusters }),
     workloadsFragment: workloadsFragment(ctx, response, request, { clusters: fleet.clusters }),
@@ -93,15 +100,16 @@ function pages(plant: string, all: boolean): { [name: string]: string } {
     image: imagePage(ctx, { workload, request: image, failure }),
     login: loginPage({ ...ctx, user: undefined }, { next: plant, username: plant, failure }),
     error: errorPage(ctx, failure, 503) + errorFragment(ctx, failure, 409),
-    agents: agentsPage(
-      ctx,
-      agents,
-      { cluster: plant },
-      { enrolls: "yes", invitation: p(examples.invitation), revoked: plant },
-    ),
+    agents: agentsPage(ctx, agents, agentsAsked, {
+      enrolls: "yes",
+      invitation: p(examples.invitation),
+      revoked: plant,
+    }),
     agentsLive:
-      agentsLiveAll(ctx, agents, { cluster: "" }, { enrolls: "yes" }) +
-      agentsUpdate(ctx, agents, agents.items, { enrolls: "yes" }),
+      agentsFragment(ctx, p(examples.agents({ items: [] })), agentsAsked, { enrolls: "yes" }) +
+      agentsRows(ctx, agents, agentsAsked, { enrolls: "yes" }) +
+      [...agentsParts(ctx, agents, agentsAsked).values()].join("") +
+      agentsChanged(ctx, agents, agents.items, { enrolls: "yes" }),
     enrolled: invitationMade(ctx, p(examples.invitation)) + revokeDone(ctx, plant),
     registries: registriesPage(ctx, p(examples.registries())),
     registriesLive: registriesLive(ctx, p(examples.registries())) + registriesMenu(ctx),

@@ -11,7 +11,11 @@ import {
   ClusterRowSchema,
   type Fleet,
   FleetSchema,
+  type GetFleetRequest,
+  GetFleetRequestSchema,
   type InstanceRowSchema,
+  type ListAgentsRequest,
+  ListAgentsRequestSchema,
   type ListAgentsResponse,
   ListAgentsResponseSchema,
   type ListFleetWorkloadsRequest,
@@ -433,20 +437,41 @@ export function fleet(change: MessageInitShape<typeof FleetSchema> = {}): Fleet 
       reason: row.reason,
     },
   });
+  const all = change.clusters ?? clusters;
+  const group = change.group ?? "region";
+  const states = counted(all.map(({ state }) => state ?? ""));
   return create(FleetSchema, {
     clusters,
-    answering: clusters.filter(({ state }) => state === "ok" || state === "degraded").length,
+    total: all.length,
+    matching: all.length,
+    states,
+    answering: (states.ok ?? 0) + (states.degraded ?? 0),
     workloads: 1629,
+    workloadStates: { ok: 1619, degraded: 1, failed: 2, run: 1 },
     pods: 9412,
+    seenMs: 7 * second,
     attention: [
       ...rows.slice(0, 3).map(trouble),
-      { cluster: "edge-rtm", state: "lost", failure: silence, seenMs: 41 * minute },
-      { cluster: "ap-jp-1", state: "stale", seenMs: 3 * minute },
+      { cluster: "edge-rtm", state: "lost", failure: silence, seenMs: 41 * minute, workloads: 8 },
+      { cluster: "ap-jp-1", state: "stale", seenMs: 3 * minute, workloads: 40 },
     ],
     groups: ["region", "env"],
-    group: "region",
+    group,
+    grouped: [...Map.groupBy(all, ({ labels }) => labels?.[group] ?? "")].map(([value, some]) => ({
+      value,
+      clusters: some.length,
+      answering: some.filter(({ state }) => state === "ok" || state === "degraded").length,
+    })),
     ...change,
   });
+}
+
+export function fleetRequest(change: MessageInitShape<typeof GetFleetRequestSchema> = {}): GetFleetRequest {
+  return create(GetFleetRequestSchema, { group: "region", ...change });
+}
+
+function counted(states: readonly string[]): Record<string, number> {
+  return Object.fromEntries([...Map.groupBy(states, (state) => state)].map(([state, all]) => [state, all.length]));
 }
 
 export function audit(change: MessageInitShape<typeof ListAuditResponseSchema> = {}) {
@@ -547,39 +572,47 @@ export function agents(change: MessageInitShape<typeof ListAgentsResponseSchema>
     certificateMs: 27 * day,
     ...init,
   });
+  const items = [
+    agent("cn-bj-1", { sources: ["etcd", "consul"] }),
+    agent("cn-sh-2", { instances: [dialled("10.4.0.7"), dialled("10.4.0.9", { answering: false, seenMs: minute })] }),
+    agent("ap-jp-1", { sources: ["nacos"], state: "stale", announcedMs: 3 * minute }),
+    agent("edge-ham", { sources: ["tunnel"], instances: [tunnelled], certificateMs: 5 * day + 2 * hour }),
+    agent("edge-lax", { state: "unknown", announcedMs: second, seenMs: -1, version: "", certificateMs: 0 }),
+    agent("edge-rtm", {
+      state: "lost",
+      instances: [dialled("10.9.0.7", { seenMs: 41 * minute })],
+      seenMs: 41 * minute,
+      failure: silence,
+    }),
+    agent("eu-1", {
+      state: "lost",
+      failure: failure("agent.untrusted", { key: "lizardcd-agent.*.eu-1", problem: "its certificate is revoked" }),
+    }),
+    agent("eu-2", { namespace: "pay", certificateMs: 0 }),
+    agent("eu-2", { namespace: "shop", certificateMs: 0 }),
+    agent("gone-1", {
+      state: "lost",
+      sources: [],
+      instances: [],
+      announcedMs: -1,
+      seenMs: 12 * minute,
+      failure: failure("agent.unavailable", {
+        key: "lizardcd-agent.*.gone-1",
+        problem: "it is no longer announced, since 700 s",
+      }),
+    }),
+  ];
+  const all = change.items ?? items;
   return create(ListAgentsResponseSchema, {
-    items: [
-      agent("cn-bj-1", { sources: ["etcd", "consul"] }),
-      agent("cn-sh-2", { instances: [dialled("10.4.0.7"), dialled("10.4.0.9", { answering: false, seenMs: minute })] }),
-      agent("ap-jp-1", { sources: ["nacos"], state: "stale", announcedMs: 3 * minute }),
-      agent("edge-ham", { sources: ["tunnel"], instances: [tunnelled], certificateMs: 5 * day + 2 * hour }),
-      agent("edge-lax", { state: "unknown", announcedMs: second, seenMs: -1, version: "", certificateMs: 0 }),
-      agent("edge-rtm", {
-        state: "lost",
-        instances: [dialled("10.9.0.7", { seenMs: 41 * minute })],
-        seenMs: 41 * minute,
-        failure: silence,
-      }),
-      agent("eu-1", {
-        state: "lost",
-        failure: failure("agent.untrusted", { key: "lizardcd-agent.*.eu-1", problem: "its certificate is revoked" }),
-      }),
-      agent("eu-2", { namespace: "pay", certificateMs: 0 }),
-      agent("eu-2", { namespace: "shop", certificateMs: 0 }),
-      agent("gone-1", {
-        state: "lost",
-        sources: [],
-        instances: [],
-        announcedMs: -1,
-        seenMs: 12 * minute,
-        failure: failure("agent.unavailable", {
-          key: "lizardcd-agent.*.gone-1",
-          problem: "it is no longer announced, since 700 s",
-        }),
-      }),
-    ],
+    items,
+    total: all.length,
+    states: counted(all.map(({ state }) => state ?? "")),
     ...change,
   });
+}
+
+export function agentsRequest(change: MessageInitShape<typeof ListAgentsRequestSchema> = {}): ListAgentsRequest {
+  return create(ListAgentsRequestSchema, change);
 }
 
 export const invitation = create(InvitationSchema, {

@@ -114,18 +114,28 @@ export function Chips({
         </summary>
         <div class="choices">
           <Choices
+            ctx={ctx}
             request={request}
             field="resource"
             label={say(ctx.lang, "kind")}
             values={["deployments", "statefulsets", "daemonsets"]}
           />
           <Choices
+            ctx={ctx}
             request={request}
             field="cluster"
             label={say(ctx.lang, "cluster")}
-            values={clusters.map(({ name }) => name)}
+            values={[
+              ...new Set([...response.items.map(({ row }) => row!.cluster), ...clusters.map(({ name }) => name)]),
+            ]}
           />
-          <Choices request={request} field="namespace" label={say(ctx.lang, "namespace")} values={namespaces} />
+          <Choices
+            ctx={ctx}
+            request={request}
+            field="namespace"
+            label={say(ctx.lang, "namespace")}
+            values={namespaces}
+          />
         </div>
       </details>
       {filtered(request) && (
@@ -140,12 +150,17 @@ export function Chips({
   );
 }
 
+/** More than one reads through: the rest is found by its name. */
+const mostChoices = 60;
+
 function Choices({
+  ctx,
   request,
   field,
   label,
   values,
 }: {
+  ctx: PageContext;
   request: ListFleetWorkloadsRequest;
   field: "resource" | "cluster" | "namespace";
   label: string;
@@ -157,7 +172,7 @@ function Choices({
     <div>
       <p class="lab px-2">{label}</p>
       <ul>
-        {left.map((value) => (
+        {left.slice(0, mostChoices).map((value) => (
           <li key={value}>
             <a
               class={field === "resource" ? undefined : "mono"}
@@ -167,6 +182,13 @@ function Choices({
             </a>
           </li>
         ))}
+        {left.length > mostChoices && (
+          <li class="hint">
+            <a href={field === "cluster" ? href("fleet.get") : undefined}>
+              {say(ctx.lang, "choices.more", { n: left.length - mostChoices })}
+            </a>
+          </li>
+        )}
       </ul>
     </div>
   );

@@ -2,12 +2,26 @@
 
 import { href } from "../contract/operation.ts";
 import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
-import type { Attention, ClusterRow, Fleet } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { grouped, say, sentence } from "../words/words.ts";
+import type { Attention, ClusterRow, Fleet, GetFleetRequest } from "../gen/lizardcd/v1/fleet_pb.ts";
+import { say, sentence } from "../words/words.ts";
 import { Deed } from "./audit.tsx";
 import { AgentCommands, NoClusters } from "./empty.tsx";
+import { objectId } from "./id.ts";
 import { page } from "./layout.tsx";
-import { gap, Ico, Mark, type PageContext, Pods, ReasonSentence, Since, Stream, stateWord } from "./parts.tsx";
+import { boosted, Chosen, Find, type ListPlace, NoMatch, Rest, StateChips, worthFinding } from "./list.tsx";
+import {
+  Age,
+  gap,
+  Ico,
+  Mark,
+  type PageContext,
+  Pods,
+  ReasonSentence,
+  Since,
+  Stream,
+  stamp,
+  stateWord,
+} from "./parts.tsx";
 import { html, partial } from "./render.ts";
 import { clusterWord, known, Tile, tileId } from "./tile.tsx";
 
@@ -21,62 +35,143 @@ export interface FleetOptions {
 /** With more clusters than this, groups that are well fold. */
 const mostOpen = 80;
 
-export function fleetPage(ctx: PageContext, fleet: Fleet, options: FleetOptions = {}): string {
+export function fleetPage(ctx: PageContext, fleet: Fleet, asked: GetFleetRequest, options: FleetOptions = {}): string {
   return page(ctx, {
     title: say(ctx.lang, "nav.fleet"),
     nav: "fleet",
     children: (
       <>
-        <Body ctx={ctx} fleet={fleet} {...options} />
-        <Stream href={href("fleet.get", { group: fleet.group }).replace("/fleet", "/fleet/live")} />
+        <Body ctx={ctx} fleet={fleet} asked={asked} {...options} />
+        <Stream href={liveHref(asked)} />
       </>
     ),
   });
 }
 
-/** Everything but the frame, as a fragment. */
-export function fleetBody(ctx: PageContext, fleet: Fleet, options: FleetOptions = {}): string {
-  return html(<Body ctx={ctx} fleet={fleet} {...options} />);
-}
-
-/** The stream's first message, and whenever clusters came or went: the whole board, morphed in place. */
-export function fleetLiveAll(ctx: PageContext, fleet: Fleet, options: FleetOptions = {}): string {
-  return partial("fleet", "outerMorph", fleetBody(ctx, fleet, options));
-}
-
-/**
- * A stream message: headline, counts, attention and the tiles that changed.
- * @param changed the clusters whose tile is sent; all of them where left out.
- */
-export function fleetUpdate(ctx: PageContext, fleet: Fleet, changed: readonly ClusterRow[] = fleet.clusters): string {
-  return (
-    partial("fleet-head", "outerMorph", html(<Head ctx={ctx} fleet={fleet} />)) +
-    partial("fleet-states", "outerMorph", html(<States ctx={ctx} fleet={fleet} />)) +
-    partial("attention", "outerMorph", html(<NeedsAttention ctx={ctx} fleet={fleet} />)) +
-    changed
-      .map((row) => partial(tileId(row), "outerMorph", html(<Tile ctx={ctx} row={row} group={fleet.group} />)))
-      .join("")
+/** What a changed filter replaces: all but the frame; the stream then follows what is shown now. */
+export function fleetFragment(
+  ctx: PageContext,
+  fleet: Fleet,
+  asked: GetFleetRequest,
+  options: FleetOptions = {},
+): string {
+  return html(
+    <>
+      <Body ctx={ctx} fleet={fleet} asked={asked} {...options} />
+      <Stream href={liveHref(asked)} oob />
+    </>,
   );
 }
 
-function Body({ ctx, fleet, recent }: { ctx: PageContext; fleet: Fleet } & FleetOptions) {
-  if (fleet.clusters.length === 0) return <NoClusters ctx={ctx} />;
+/** The stream's first message, and when the first cluster has come or the last one has gone: all, morphed in place. */
+export function fleetLiveAll(
+  ctx: PageContext,
+  fleet: Fleet,
+  asked: GetFleetRequest,
+  options: FleetOptions = {},
+): string {
+  return partial("fleet", "outerMorph", html(<Body ctx={ctx} fleet={fleet} asked={asked} {...options} />));
+}
+
+/** The parts of the page whose place is always there, each by its id. */
+export function fleetParts(
+  ctx: PageContext,
+  fleet: Fleet,
+  asked: GetFleetRequest,
+  { recent }: FleetOptions = {},
+): Map<string, string> {
+  const props = { ctx, fleet, asked };
+  return new Map([
+    ["fleet-head", html(<Head {...props} />)],
+    ["fleet-states", html(<States {...props} />)],
+    ["fleet-rest", html(<FleetRest {...props} />)],
+    ["attention", html(<NeedsAttention {...props} />)],
+    ...(recent ? [["recent", html(<Recent ctx={ctx} recent={recent} />)] as const] : []),
+  ]);
+}
+
+/** All tiles, for a stream whose page shows other ones now. */
+export function fleetBoard(ctx: PageContext, fleet: Fleet, asked: GetFleetRequest): string {
+  return partial("board", "outerMorph", html(<Board ctx={ctx} fleet={fleet} asked={asked} />));
+}
+
+/** The tiles that changed. */
+export function fleetTiles(ctx: PageContext, { group }: Fleet, changed: readonly ClusterRow[]): string {
+  const tile = (row: ClusterRow) =>
+    partial(tileId(row), "outerMorph", html(<Tile ctx={ctx} row={row} group={group} />));
+  return changed.map(tile).join("");
+}
+
+/** How old what is shown is: the body of a stream message named "ages". */
+export function fleetAges(ctx: PageContext, fleet: Fleet, rows: readonly ClusterRow[]): string {
+  const ages = rows.map(({ name, seenMs }) => [name, stamp(ctx, seenMs) ?? null]);
+  return JSON.stringify(Object.fromEntries([...ages, [whole, stamp(ctx, fleet.seenMs) ?? null]]));
+}
+
+/** No cluster is called so. */
+const whole = "the fleet";
+
+interface Props {
+  ctx: PageContext;
+  fleet: Fleet;
+  asked: GetFleetRequest;
+}
+
+function placeOf({ ctx, asked }: Pick<Props, "ctx" | "asked">): ListPlace<GetFleetRequest> {
+  return { ctx, asked, target: "#fleet", to: (change) => fleetHref(asked, change) };
+}
+
+/** The fleet with something changed. Begins at the first page unless told otherwise. */
+function fleetHref({ group, q, state, label, limit }: GetFleetRequest, change: Partial<GetFleetRequest> = {}): string {
+  return href("fleet.get", { group, q, state, label, limit: limit || undefined, ...change });
+}
+
+function liveHref(asked: GetFleetRequest): string {
+  return fleetHref(asked, { continue: asked.continue }).replace("/fleet", "/fleet/live");
+}
+
+function Body({ ctx, fleet, asked, recent }: Props & FleetOptions) {
+  if (fleet.total === 0) return <NoClusters ctx={ctx} />;
+  const props = { ctx, fleet, asked };
+  const place = placeOf(props);
   return (
     <div id="fleet" class="page">
-      <Head ctx={ctx} fleet={fleet} />
+      <Head {...props} />
       <div class={recent ? "fleet-top" : "grid"}>
-        <NeedsAttention ctx={ctx} fleet={fleet} />
+        <NeedsAttention {...props} />
         {recent && <Recent ctx={ctx} recent={recent} />}
       </div>
       <section aria-labelledby="h-board" class="grid gap-2 grid-cols-[minmax(0,1fr)]">
-        <div class="filters gap-x-4!">
+        <div class="filters gap-x-3!">
           <h2 id="h-board">{say(ctx.lang, "clusters")}</h2>
-          <States ctx={ctx} fleet={fleet} />
-          <Grouping ctx={ctx} fleet={fleet} />
+          {(worthFinding(asked, fleet.total) || asked.label.length > 0) && (
+            <Find
+              place={place}
+              fields={[["group", asked.group], ...asked.label.map((label) => ["label", label] as const)]}
+              label={say(ctx.lang, "fleet.find")}
+            />
+          )}
+          <States {...props} />
+          {asked.label.length > 0 && (
+            <span class="filters" {...boosted(place.target)}>
+              {asked.label.map((label) => (
+                <Chosen
+                  key={label}
+                  ctx={ctx}
+                  href={place.to({ label: asked.label.filter((one) => one !== label) })}
+                  what={label}
+                >
+                  <b>{label}</b>
+                </Chosen>
+              ))}
+            </span>
+          )}
+          <Grouping {...props} />
         </div>
-        <Board ctx={ctx} fleet={fleet} />
+        <Board {...props} />
+        <FleetRest {...props} />
       </section>
-      <details class="fold panel">
+      <details id="add-cluster" class="fold panel">
         <summary>
           <span class="chev">
             <Ico name="chev" />
@@ -89,13 +184,15 @@ function Body({ ctx, fleet, recent }: { ctx: PageContext; fleet: Fleet } & Fleet
   );
 }
 
-function Head({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
+function FleetRest(props: Props) {
+  const { clusters, matching, continue: next } = props.fleet;
+  return <Rest id="fleet-rest" place={placeOf(props)} shown={clusters.length} total={matching} next={next} />;
+}
+
+function Head({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
   const { lang } = ctx;
-  const total = fleet.clusters.length;
-  const bad = fleet.clusters
-    .filter(known)
-    .reduce((sum, { states }) => sum + (states.failed ?? 0) + (states.degraded ?? 0), 0);
-  const oldest = Math.max(0, ...fleet.clusters.filter(known).map(({ seenMs }) => seenMs));
+  const { total, workloadStates } = fleet;
+  const bad = (workloadStates.failed ?? 0) + (workloadStates.degraded ?? 0);
   const answer =
     fleet.answering === total
       ? say(lang, "fleet.all", { total })
@@ -110,16 +207,16 @@ function Head({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
             ? say(lang, "fleet.need", { n: bad })
             : say(lang, fleet.answering === total ? "fleet.calm" : "fleet.calmWhere")}
         </h1>
-        <p class="hint mt-0.5">
+        <p class="hint mt-0.5" data-c={whole}>
           {say(lang, "fleet.sums", { workloads: fleet.workloads, pods: fleet.pods })} · {say(lang, "fleet.knowledge")}{" "}
-          <Since ctx={ctx} ms={oldest} bare />
+          <Age ctx={ctx} ms={fleet.seenMs} bare />
         </p>
       </div>
     </div>
   );
 }
 
-function NeedsAttention({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
+function NeedsAttention({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
   const { lang } = ctx;
   return (
     <section id="attention" class="panel" aria-labelledby="h-att">
@@ -146,7 +243,6 @@ function NeedsAttention({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
               key={`${one.cluster}/${one.trouble?.namespace}/${one.trouble?.resource}/${one.trouble?.name}`}
               ctx={ctx}
               attention={one}
-              fleet={fleet}
             />
           ))}
         </ol>
@@ -155,15 +251,14 @@ function NeedsAttention({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
   );
 }
 
-function AttentionRow({ ctx, attention, fleet }: { ctx: PageContext; attention: Attention; fleet: Fleet }) {
+function AttentionRow({ ctx, attention }: { ctx: PageContext; attention: Attention }) {
   const { lang } = ctx;
-  const { cluster, trouble, state, failure, seenMs } = attention;
+  const { cluster, trouble, state, failure, seenMs, workloads } = attention;
   const board = href("fleet.listWorkloads", { cluster: [cluster] });
   if (!trouble) {
-    const count = fleet.clusters.find(({ name }) => name === cluster)?.workloads ?? 0;
     const why =
       state === "lost" || state === "unknown"
-        ? say(lang, "attention.lost", { n: count })
+        ? say(lang, "attention.lost", { n: workloads })
         : say(lang, "attention.stale");
     // Why it does not answer stands at its agents.
     const agents = href("fleet.listAgents", { cluster });
@@ -219,7 +314,7 @@ function AttentionRow({ ctx, attention, fleet }: { ctx: PageContext; attention: 
 
 function Recent({ ctx, recent }: { ctx: PageContext; recent: readonly AuditEntry[] }) {
   return (
-    <section class="panel" aria-labelledby="h-act">
+    <section id="recent" class="panel" aria-labelledby="h-act">
       <header class="panel-h">
         <h2 id="h-act">{say(ctx.lang, "recent")}</h2>
         <a class="lk hint end pr-2" href={href("audit.list")}>
@@ -246,38 +341,30 @@ function Recent({ ctx, recent }: { ctx: PageContext; recent: readonly AuditEntry
   );
 }
 
-const clusterStates = ["ok", "degraded", "stale", "lost", "unknown"] as const;
+const clusterStates = ["lost", "degraded", "stale", "unknown", "ok"] as const;
 
-function States({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
+function States(props: Props) {
+  const { ctx, fleet } = props;
   return (
-    <span id="fleet-states" class="filters gap-x-3!">
-      {clusterStates.map((state) => {
-        const count = fleet.clusters.filter((row) => row.state === state).length;
-        return (
-          count > 0 && (
-            <span class="state text-muted" key={state}>
-              <Mark state={state} />
-              {clusterWord(ctx, state)} <b class="font-medium text-base-content">{grouped(count)}</b>
-            </span>
-          )
-        );
-      })}
-    </span>
+    <StateChips
+      id="fleet-states"
+      place={placeOf(props)}
+      order={clusterStates}
+      counts={fleet.states}
+      word={(state) => clusterWord(ctx, state)}
+    />
   );
 }
 
-function Grouping({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
+function Grouping(props: Props) {
+  const { ctx, fleet } = props;
   if (fleet.groups.length === 0) return null;
+  const { to, target } = placeOf(props);
   return (
-    <span class="end filters nar">
+    <span class="end filters nar" {...boosted(target)}>
       <span class="hint">{say(ctx.lang, "groupBy")}</span>
       {["", ...fleet.groups].map((group) => (
-        <a
-          class="chip"
-          key={group}
-          href={href("fleet.get", { group })}
-          aria-current={fleet.group === group ? "true" : undefined}
-        >
+        <a class="chip" key={group} href={to({ group })} aria-current={fleet.group === group ? "true" : undefined}>
           {group === "" ? say(ctx.lang, "groupBy.none") : labelWord(ctx, group)}
         </a>
       ))}
@@ -290,30 +377,42 @@ function labelWord(ctx: PageContext, label: string): string {
   return label === "env" ? say(ctx.lang, "label.env") : label;
 }
 
-function Board({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
-  const fold = fleet.clusters.length > mostOpen;
+function Board(props: Props) {
+  const { ctx, fleet, asked } = props;
+  const place = placeOf(props);
+  if (fleet.matching === 0) {
+    return (
+      <div id="board" class="board panel">
+        <NoMatch place={place} all={href("fleet.get", { group: asked.group })} />
+      </div>
+    );
+  }
+  // Where a page is a part only, nobody has to open what it shows.
+  const part = fleet.clusters.length < fleet.matching;
+  const fold = !part && fleet.clusters.length > mostOpen && asked.state.length === 0;
   const groups = Map.groupBy(fleet.clusters, ({ labels, state }) => {
     if (fleet.group !== "") return labels[fleet.group] ?? "";
     return fold && state === "ok" ? say(ctx.lang, "reachable") : "";
   });
   return (
-    <div class="board">
+    <div id="board" class="board">
       {[...groups].map(([label, rows]) => {
-        const well = rows.every(({ state }) => state === "ok");
         const tiles = (
-          <ul class="tiles">
+          <ul class="tiles" key={label}>
             {rows.map((row) => (
               <Tile key={row.name} ctx={ctx} row={row} group={fleet.group} />
             ))}
           </ul>
         );
         if (fleet.group === "" && !fold) return tiles;
-        const answering = rows.filter(known).length;
+        const counts = fleet.grouped.find(({ value }) => fleet.group !== "" && value === label);
+        const total = counts?.clusters ?? rows.length;
+        const answering = counts?.answering ?? rows.filter(known).length;
         const name = label || say(ctx.lang, fleet.group === "" ? "clusters" : "groupBy.other");
-        const said = say(ctx.lang, "group.answer", { n: answering, total: rows.length });
-        if (fold && well) {
+        const said = say(ctx.lang, "group.answer", { n: answering, total });
+        if (fold && rows.every(({ state }) => state === "ok")) {
           return (
-            <details class="grp-fold panel" key={label}>
+            <details class="grp-fold panel" key={label} id={objectId("group", label)}>
               <summary>
                 <span class="chev">
                   <Ico name="chev" />
@@ -331,6 +430,13 @@ function Board({ ctx, fleet }: { ctx: PageContext; fleet: Fleet }) {
             <div class="gh">
               <h3 class="wrap-anywhere">{name}</h3>
               <p class="hint">{said}</p>
+              {rows.length < total && (
+                <p class="hint" {...boosted(place.target, "show:top")}>
+                  <a class="underline" href={place.to({ label: [...asked.label, `${fleet.group}=${label}`] })}>
+                    {say(ctx.lang, "group.all", { n: total })}
+                  </a>
+                </p>
+              )}
             </div>
             {tiles}
           </div>

@@ -4,11 +4,11 @@ import { create } from "@bufbuild/protobuf";
 import { operations } from "../contract/operation.ts";
 import { SetImageRequestSchema } from "../gen/lizardcd/v1/workload_pb.ts";
 import { wordsFor } from "../words/words.ts";
-import { agentAges, agentFacts, agentsPage, agentsUpdate } from "./agents.tsx";
+import { agentAges, agentFacts, agentsChanged, agentsPage } from "./agents.tsx";
 import { assets } from "./assets.ts";
 import { errorFragment, errorPage } from "./error.tsx";
 import * as examples from "./examples.ts";
-import { clusterTile, fleetPage, fleetUpdate } from "./fleet.tsx";
+import { clusterTile, fleetPage, fleetTiles } from "./fleet.tsx";
 import { registriesMenu } from "./layout.tsx";
 import { imageParts } from "./parts.tsx";
 import { imagePreview, workloadBody, workloadPage, writeDone } from "./workload.tsx";
@@ -105,7 +105,9 @@ test("an empty list says what to do next", () => {
   const none = examples.workloads({ items: [], unanswered: [], total: 0, continue: "", clusters: 0 });
   expect(workloadsPage(ctx, none, examples.workloadsRequest(), { clusters: [] })).toContain("No clusters yet.");
   expect(workloadsPage(ctx, none, examples.workloadsRequest({ q: "x" }), { clusters: [] })).toContain("Clear all");
-  expect(fleetPage(ctx, examples.fleet({ clusters: [] }))).toContain("npm start -- --kubeconfig");
+  expect(fleetPage(ctx, examples.fleet({ clusters: [] }), examples.fleetRequest())).toContain(
+    "npm start -- --kubeconfig",
+  );
 });
 
 test("a workload page offers what can be done, as forms that work without scripts", () => {
@@ -218,12 +220,13 @@ test("what the object's state forbids is refused; only what somebody else change
 test("a fleet of more than 80 clusters folds the groups that are well", () => {
   const calm = Array.from({ length: 60 }, (_, index) => examples.cluster(`calm-${index}`, "calm"));
   for (const group of ["region", ""]) {
-    const page = fleetPage(ctx, examples.fleet({ clusters: [...examples.fleet().clusters, ...calm], group }));
+    const asked = examples.fleetRequest({ group });
+    const page = fleetPage(ctx, examples.fleet({ clusters: [...examples.fleet().clusters, ...calm], group }), asked);
     expect(page.split('<details class="grp-fold').length).toBe(2);
   }
-  expect(fleetPage(ctx, examples.fleet())).not.toContain("grp-fold");
+  expect(fleetPage(ctx, examples.fleet(), examples.fleetRequest())).not.toContain("grp-fold");
   const changed = examples.fleet().clusters.slice(0, 2);
-  expect(fleetUpdate(ctx, examples.fleet(), changed).match(/<li id="cluster-/g)?.length).toBe(2);
+  expect(fleetTiles(ctx, examples.fleet(), changed).match(/<li id="cluster-/g)?.length).toBe(2);
 });
 
 test("the audit says every operation that writes in words", () => {
@@ -249,7 +252,7 @@ test("of an image the registry is cut, the tag never", () => {
 });
 
 test("an agent's row tells what a registry says from what the agent answered, and says why it is lost", () => {
-  const page = agentsPage(ctx, examples.agents(), { cluster: "" }, { enrolls: "yes" });
+  const page = agentsPage(ctx, examples.agents(), examples.agentsRequest(), { enrolls: "yes" });
   const row = (key: string) => page.split("<tr ").find((text) => text.includes(`data-c="agent ${key}"`))!;
   expect(row("lizardcd-agent.*.ap-jp-1")).toMatch(/Stale.*3 min ago.*3 s ago/);
   expect(row("lizardcd-agent.*.edge-rtm")).toMatch(/0 of 1 answer.*41 min ago/);
@@ -268,22 +271,22 @@ test("a row that only grew older is sent as ages, in the order in which it shows
   expect(agentFacts({ ...older, state: "lost" })).not.toBe(agentFacts(row!));
   const { [`agent ${row!.key}`]: stamps } = JSON.parse(agentAges(ctx, [older]));
   expect(stamps).toEqual([3000, 5000, 9000, 8000].map((ms) => (ctx.now - ms) / 1000));
-  const shown = agentsUpdate(ctx, examples.agents(), [older], { enrolls: "yes" });
+  const shown = agentsChanged(ctx, examples.agents(), [older], { enrolls: "yes" });
   expect([...shown.matchAll(/<time[^>]* data-t="(\d+)"/g)].map((match) => Number(match[1]))).toEqual(stamps);
 });
 
 test("who may only look is offered neither to enroll nor to revoke", () => {
   const viewer = examples.context({ user: { username: "v", role: "readonly", firstPassword: false } });
-  const page = agentsPage(viewer, examples.agents(), { cluster: "eu-1" }, { enrolls: "yes" });
+  const page = agentsPage(viewer, examples.agents(), examples.agentsRequest({ cluster: "eu-1" }), { enrolls: "yes" });
   expect(page).not.toMatch(/agents\/invitations|agents\/revocations|data-revoke/);
-  const given = agentsPage(ctx, examples.agents(), { cluster: "" }, { enrolls: "given" });
+  const given = agentsPage(ctx, examples.agents(), examples.agentsRequest(), { enrolls: "given" });
   expect(given).not.toContain("/agents/invitations");
   expect(given).toContain("signs none");
 });
 
 test("revoking asks for the cluster's name, which the browser itself compares", () => {
   const dotted = examples.agents({ items: [{ ...examples.agents().items[0]!, cluster: "eu.1" }] });
-  const page = agentsPage(ctx, dotted, { cluster: "eu.1" }, { enrolls: "yes" });
+  const page = agentsPage(ctx, dotted, examples.agentsRequest({ cluster: "eu.1" }), { enrolls: "yes" });
   expect(page).toMatch(/<form[^>]* action="\/agents\/revocations"/);
   expect(page).toContain('pattern="eu\\.1"');
 });

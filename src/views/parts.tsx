@@ -111,11 +111,23 @@ export function State({ ctx, state, word }: { ctx: PageContext; state: string; w
 }
 
 /** @param ms milliseconds since the fact was confirmed; negative for never. Old ones say so; the browser ticks. */
-export function Age({ ctx, ms, lost, id }: { ctx: PageContext; ms: number; lost?: boolean; id?: string }) {
+export function Age({
+  ctx,
+  ms,
+  lost,
+  id,
+  bare,
+}: {
+  ctx: PageContext;
+  ms: number;
+  lost?: boolean;
+  id?: string;
+  bare?: boolean;
+}) {
   const old = lost || ms < 0 ? "lost" : ms > 60_000 ? "old" : undefined;
   return (
-    <time id={id} class="age" data-a={old} data-t={stamp(ctx, ms)}>
-      {age(ctx.lang, ms)}
+    <time id={id} class="age" data-a={old} data-t={stamp(ctx, ms)} data-bare={bare}>
+      {bare ? duration(ctx.lang, ms) : age(ctx.lang, ms)}
     </time>
   );
 }
@@ -127,6 +139,11 @@ export function Since({ ctx, ms, bare }: { ctx: PageContext; ms: number; bare?: 
       {bare ? duration(ctx.lang, ms) : age(ctx.lang, ms)}
     </time>
   );
+}
+
+/** Markup without its ages, which the browser counts on by itself. */
+export function timeless(markup: string): string {
+  return markup.replace(/<time\b[^>]*>[^<]*/g, "");
 }
 
 /** Seconds of the server's clock, so that a page measures no clock but its own against it. */
@@ -366,8 +383,17 @@ export function Cmd({ ctx, text, label }: { ctx: PageContext; text: string; labe
 }
 
 /** One stream a page: out-of-band elements arrive over it, it draws nothing itself. */
-export function Stream({ href }: { href: string }) {
-  return <div id="stream" hx-sse:connect={href} hx-trigger="load, reconnect" hx-swap="none" hidden />;
+export function Stream({ href, oob }: { href: string; oob?: boolean }) {
+  return (
+    <div
+      id="stream"
+      hx-sse:connect={href}
+      hx-trigger="load, reconnect"
+      hx-swap="none"
+      hx-swap-oob={oob ? "true" : undefined}
+      hidden
+    />
+  );
 }
 
 const kinds: { [resource: string]: string } = {

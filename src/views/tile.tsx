@@ -15,6 +15,11 @@ export function tileId({ name }: ClusterRow): string {
   return objectId("cluster", name);
 }
 
+/** What a tile says apart from its age: while it is the same, the stream sends the age alone. */
+export function tileFacts({ seenMs, announcedMs: _, ...rest }: ClusterRow): string {
+  return JSON.stringify({ ...rest, seen: seenMs >= 0 });
+}
+
 export function Tile({ ctx, row, group }: { ctx: PageContext; row: ClusterRow; group: string }) {
   const { lang } = ctx;
   const state = stateOf(row.state);

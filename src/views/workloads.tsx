@@ -209,9 +209,26 @@ function rowsMarkup({ ctx, response, request }: ListProps): Markup {
   if (response.items.length === 0 && response.unanswered.length === 0)
     return rendered(<NoRows ctx={ctx} response={response} request={request} />);
   const unanswered = request.continue === "" ? response.unanswered : [];
+  const more = unanswered.length - mostUnanswered;
   return join(
-    ...unanswered.map((one) => rendered(<UnansweredRow ctx={ctx} unanswered={one} />)),
+    ...unanswered.slice(0, mostUnanswered).map((one) => rendered(<UnansweredRow ctx={ctx} unanswered={one} />)),
+    ...(more > 0 ? [rendered(<MoreUnanswered ctx={ctx} n={more} />)] : []),
     ...response.items.map((item) => rowMarkup(ctx, item)),
+  );
+}
+
+/** More than these are a matter for the page of clusters. */
+const mostUnanswered = 20;
+
+function MoreUnanswered({ ctx, n }: { ctx: PageContext; n: number }) {
+  return (
+    <tr class="none">
+      <td colSpan={9}>
+        <a class="underline hint" href={href("fleet.get", { state: ["lost", "unknown"] })}>
+          {say(ctx.lang, "unanswered.more", { n })}
+        </a>
+      </td>
+    </tr>
   );
 }
 

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lizardcd/v1/fleet.proto.
  */
 export const file_lizardcd_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChdsaXphcmRjZC92MS9mbGVldC5wcm90bxILbGl6YXJkY2QudjEiKAoPR2V0RmxlZXRSZXF1ZXN0EhUKBWdyb3VwGAEgASgJQgaStRgCKD8isAEKBUZsZWV0EikKCGNsdXN0ZXJzGAEgAygLMhcubGl6YXJkY2QudjEuQ2x1c3RlclJvdxIRCglhbnN3ZXJpbmcYAiABKAUSEQoJd29ya2xvYWRzGAMgASgFEgwKBHBvZHMYBCABKAUSKQoJYXR0ZW50aW9uGAUgAygLMhYubGl6YXJkY2QudjEuQXR0ZW50aW9uEg4KBmdyb3VwcxgGIAMoCRINCgVncm91cBgHIAEoCSKJBAoKQ2x1c3RlclJvdxIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEjMKBmxhYmVscxgDIAMoCzIjLmxpemFyZGNkLnYxLkNsdXN0ZXJSb3cuTGFiZWxzRW50cnkSGgoSa3ViZXJuZXRlc192ZXJzaW9uGAQgASgJEhEKCXNpbXVsYXRlZBgFIAEoCBINCgVzY29wZRgGIAMoCRIOCgZhZ2VudHMYByABKAUSGAoQYWdlbnRzX2Fuc3dlcmluZxgIIAEoBRIzCgZzdGF0ZXMYCSADKAsyIy5saXphcmRjZC52MS5DbHVzdGVyUm93LlN0YXRlc0VudHJ5EhEKCXdvcmtsb2FkcxgKIAEoBRIUCgxwb2RzX2Rlc2lyZWQYCyABKAUSEgoKcG9kc19yZWFkeRgMIAEoBRIPCgdzZWVuX21zGA0gASgBEhQKDGFubm91bmNlZF9tcxgOIAEoARIlCgdmYWlsdXJlGA8gASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIMCgRrZXlzGBAgAygJEhUKDWFnZW50X3ZlcnNpb24YESABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIooBCglBdHRlbnRpb24SDwoHY2x1c3RlchgBIAEoCRIlCgd0cm91YmxlGAIgASgLMhQubGl6YXJkY2QudjEuVHJvdWJsZRINCgVzdGF0ZRgDIAEoCRIlCgdmYWlsdXJlGAQgASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIPCgdzZWVuX21zGAUgASgBIvECChlMaXN0RmxlZXRXb3JrbG9hZHNSZXF1ZXN0Eh4KB2NsdXN0ZXIYASADKAlCDZK1GAlKB2NsdXN0ZXISIgoJbmFtZXNwYWNlGAIgAygJQg+StRgLSgluYW1lc3BhY2USPQoIcmVzb3VyY2UYAyADKAlCK5K1GCcyC2RlcGxveW1lbnRzMgxzdGF0ZWZ1bHNldHMyCmRhZW1vbnNldHMSPAoFc3RhdGUYBCADKAlCLZK1GCkyAm9rMgNydW4yCGRlZ3JhZGVkMgZmYWlsZWQyBnBhdXNlZDIEemVybxISCgFxGAUgASgJQgeStRgDKP0BEh8KDmxhYmVsX3NlbGVjdG9yGAYgASgJQgeStRgDKOgHEigKBHNvcnQYByABKAlCGpK1GBYyBXdvcnN0MgRuYW1lMgdjbHVzdGVyEhgKBWxpbWl0GAggASgFQgmStRgFGAAg6AcSGgoIY29udGludWUYCSABKAlCCJK1GAQooJwBIpsCChpMaXN0RmxlZXRXb3JrbG9hZHNSZXNwb25zZRIpCgVpdGVtcxgBIAMoCzIaLmxpemFyZGNkLnYxLkZsZWV0V29ya2xvYWQSKwoKdW5hbnN3ZXJlZBgCIAMoCzIXLmxpemFyZGNkLnYxLlVuYW5zd2VyZWQSEAoIY29udGludWUYAyABKAkSDQoFdG90YWwYBCABKAUSQwoGc3RhdGVzGAUgAygLMjMubGl6YXJkY2QudjEuTGlzdEZsZWV0V29ya2xvYWRzUmVzcG9uc2UuU3RhdGVzRW50cnkSEAoIY2x1c3RlcnMYBiABKAUaLQoLU3RhdGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASJGCg1GbGVldFdvcmtsb2FkEiUKA3JvdxgBIAEoCzIYLmxpemFyZGNkLnYxLldvcmtsb2FkUm93Eg4KBmFnZV9tcxgCIAEoASJMCgpVbmFuc3dlcmVkEg8KB2NsdXN0ZXIYASABKAkSDAoEY29kZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEg4KBmFnZV9tcxgEIAEoASIzChFMaXN0QWdlbnRzUmVxdWVzdBIeCgdjbHVzdGVyGAEgASgJQg2StRgJSgdjbHVzdGVyIjoKEkxpc3RBZ2VudHNSZXNwb25zZRIkCgVpdGVtcxgBIAMoCzIVLmxpemFyZGNkLnYxLkFnZW50Um93IpsCCghBZ2VudFJvdxILCgNrZXkYASABKAkSDwoHY2x1c3RlchgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSDQoFc3RhdGUYBCABKAkSDwoHc291cmNlcxgFIAMoCRIrCglpbnN0YW5jZXMYBiADKAsyGC5saXphcmRjZC52MS5JbnN0YW5jZVJvdxIUCgxhbm5vdW5jZWRfbXMYByABKAESDwoHc2Vlbl9tcxgIIAEoARIPCgd2ZXJzaW9uGAkgASgJEhoKEmt1YmVybmV0ZXNfdmVyc2lvbhgKIAEoCRIWCg5jZXJ0aWZpY2F0ZV9tcxgLIAEoARIlCgdmYWlsdXJlGAwgASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZSJoCgtJbnN0YW5jZVJvdxIPCgdhZGRyZXNzGAEgASgJEg8KB3NvdXJjZXMYAiADKAkSEQoJYW5zd2VyaW5nGAMgASgIEhMKC291dHN0YW5kaW5nGAQgASgFEg8KB3NlZW5fbXMYBSABKAEiFwoVTGlzdFJlZ2lzdHJpZXNSZXF1ZXN0IkEKFkxpc3RSZWdpc3RyaWVzUmVzcG9uc2USJwoFaXRlbXMYASADKAsyGC5saXphcmRjZC52MS5SZWdpc3RyeVJvdyKrAQoLUmVnaXN0cnlSb3cSDAoEbmFtZRgBIAEoCRIMCgRraW5kGAIgASgJEg0KBXN0YXRlGAMgASgJEg8KB2VudHJpZXMYBCABKAUSDwoHaWdub3JlZBgFIAEoBRIQCghoZWFyZF9tcxgGIAEoARIPCgdwcm9ibGVtGAcgASgJEhMKC2lnbm9yZWRfa2V5GAggASgJEhcKD2lnbm9yZWRfcHJvYmxlbRgJIAEoCTL9BQoMRmxlZXRTZXJ2aWNlEp0BCgNHZXQSHC5saXphcmRjZC52MS5HZXRGbGVldFJlcXVlc3QaEi5saXphcmRjZC52MS5GbGVldCJkirUYUgo2U2hvdyBldmVyeSBjbHVzdGVyOiB3aGF0IGFuc3dlcnMsIHdoYXQgbmVlZHMgYXR0ZW50aW9uEgpmbGVldC5yZWFkKgxnZXQgY2x1c3RlcnOC0+STAggSBi9mbGVldBK3AQoNTGlzdFdvcmtsb2FkcxImLmxpemFyZGNkLnYxLkxpc3RGbGVldFdvcmtsb2Fkc1JlcXVlc3QaJy5saXphcmRjZC52MS5MaXN0RmxlZXRXb3JrbG9hZHNSZXNwb25zZSJVirUYPwoeTGlzdCB3b3JrbG9hZHMgYWNyb3NzIGNsdXN0ZXJzEg53b3JrbG9hZHMucmVhZCoNZ2V0IHdvcmtsb2Fkc4LT5JMCDBIKL3dvcmtsb2FkcxLaAQoKTGlzdEFnZW50cxIeLmxpemFyZGNkLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Gh8ubGl6YXJkY2QudjEuTGlzdEFnZW50c1Jlc3BvbnNlIooBirUYdwpbTGlzdCB0aGUgYWdlbnRzOiB3aGVyZSB0aGV5IGFyZSBhbm5vdW5jZWQsIHdoZXRoZXIgdGhleSBhbnN3ZXIsIHVudGlsIHdoZW4gdGhleSBhcmUgdHJ1c3RlZBILYWdlbnRzLnJlYWQqC2FnZW50cyBsaXN0gtPkkwIJEgcvYWdlbnRzErUBCg5MaXN0UmVnaXN0cmllcxIiLmxpemFyZGNkLnYxLkxpc3RSZWdpc3RyaWVzUmVxdWVzdBojLmxpemFyZGNkLnYxLkxpc3RSZWdpc3RyaWVzUmVzcG9uc2UiWoq1GEMKJExpc3QgdGhlIHJlZ2lzdHJpZXMgYW5kIGhvdyB0aGV5IGFyZRIPcmVnaXN0cmllcy5yZWFkKgpyZWdpc3RyaWVzgtPkkwINEgsvcmVnaXN0cmllc2IGcHJvdG8z", [file_google_api_annotations, file_lizardcd_v1_agent, file_lizardcd_v1_failure, file_lizardcd_v1_options, file_lizardcd_v1_workload]);
+  fileDesc("ChdsaXphcmRjZC92MS9mbGVldC5wcm90bxILbGl6YXJkY2QudjEiwgEKD0dldEZsZWV0UmVxdWVzdBIVCgVncm91cBgBIAEoCUIGkrUYAig/EhIKAXEYAiABKAlCB5K1GAMo/QESNwoFc3RhdGUYAyADKAlCKJK1GCQyAm9rMghkZWdyYWRlZDIFc3RhbGUyBGxvc3QyB3Vua25vd24SFgoFbGFiZWwYBCADKAlCB5K1GAMowAISGAoFbGltaXQYBSABKAVCCZK1GAUYACDoBxIZCghjb250aW51ZRgGIAEoCUIHkrUYAyjoByL3AwoFRmxlZXQSKQoIY2x1c3RlcnMYASADKAsyFy5saXphcmRjZC52MS5DbHVzdGVyUm93EhEKCWFuc3dlcmluZxgCIAEoBRIRCgl3b3JrbG9hZHMYAyABKAUSDAoEcG9kcxgEIAEoBRIpCglhdHRlbnRpb24YBSADKAsyFi5saXphcmRjZC52MS5BdHRlbnRpb24SDgoGZ3JvdXBzGAYgAygJEg0KBWdyb3VwGAcgASgJEg0KBXRvdGFsGAggASgFEi4KBnN0YXRlcxgJIAMoCzIeLmxpemFyZGNkLnYxLkZsZWV0LlN0YXRlc0VudHJ5EhAKCG1hdGNoaW5nGAogASgFEhAKCGNvbnRpbnVlGAsgASgJEj8KD3dvcmtsb2FkX3N0YXRlcxgMIAMoCzImLmxpemFyZGNkLnYxLkZsZWV0Lldvcmtsb2FkU3RhdGVzRW50cnkSDwoHc2Vlbl9tcxgNIAEoARIqCgdncm91cGVkGA4gAygLMhkubGl6YXJkY2QudjEuQ2x1c3Rlckdyb3VwGi0KC1N0YXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBToCOAEaNQoTV29ya2xvYWRTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIkIKDENsdXN0ZXJHcm91cBINCgV2YWx1ZRgBIAEoCRIQCghjbHVzdGVycxgCIAEoBRIRCglhbnN3ZXJpbmcYAyABKAUiiQQKCkNsdXN0ZXJSb3cSDAoEbmFtZRgBIAEoCRINCgVzdGF0ZRgCIAEoCRIzCgZsYWJlbHMYAyADKAsyIy5saXphcmRjZC52MS5DbHVzdGVyUm93LkxhYmVsc0VudHJ5EhoKEmt1YmVybmV0ZXNfdmVyc2lvbhgEIAEoCRIRCglzaW11bGF0ZWQYBSABKAgSDQoFc2NvcGUYBiADKAkSDgoGYWdlbnRzGAcgASgFEhgKEGFnZW50c19hbnN3ZXJpbmcYCCABKAUSMwoGc3RhdGVzGAkgAygLMiMubGl6YXJkY2QudjEuQ2x1c3RlclJvdy5TdGF0ZXNFbnRyeRIRCgl3b3JrbG9hZHMYCiABKAUSFAoMcG9kc19kZXNpcmVkGAsgASgFEhIKCnBvZHNfcmVhZHkYDCABKAUSDwoHc2Vlbl9tcxgNIAEoARIUCgxhbm5vdW5jZWRfbXMYDiABKAESJQoHZmFpbHVyZRgPIAEoCzIULmxpemFyZGNkLnYxLkZhaWx1cmUSDAoEa2V5cxgQIAMoCRIVCg1hZ2VudF92ZXJzaW9uGBEgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLQoLU3RhdGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASKdAQoJQXR0ZW50aW9uEg8KB2NsdXN0ZXIYASABKAkSJQoHdHJvdWJsZRgCIAEoCzIULmxpemFyZGNkLnYxLlRyb3VibGUSDQoFc3RhdGUYAyABKAkSJQoHZmFpbHVyZRgEIAEoCzIULmxpemFyZGNkLnYxLkZhaWx1cmUSDwoHc2Vlbl9tcxgFIAEoARIRCgl3b3JrbG9hZHMYBiABKAUi8QIKGUxpc3RGbGVldFdvcmtsb2Fkc1JlcXVlc3QSHgoHY2x1c3RlchgBIAMoCUINkrUYCUoHY2x1c3RlchIiCgluYW1lc3BhY2UYAiADKAlCD5K1GAtKCW5hbWVzcGFjZRI9CghyZXNvdXJjZRgDIAMoCUIrkrUYJzILZGVwbG95bWVudHMyDHN0YXRlZnVsc2V0czIKZGFlbW9uc2V0cxI8CgVzdGF0ZRgEIAMoCUItkrUYKTICb2syA3J1bjIIZGVncmFkZWQyBmZhaWxlZDIGcGF1c2VkMgR6ZXJvEhIKAXEYBSABKAlCB5K1GAMo/QESHwoObGFiZWxfc2VsZWN0b3IYBiABKAlCB5K1GAMo6AcSKAoEc29ydBgHIAEoCUIakrUYFjIFd29yc3QyBG5hbWUyB2NsdXN0ZXISGAoFbGltaXQYCCABKAVCCZK1GAUYACDoBxIaCghjb250aW51ZRgJIAEoCUIIkrUYBCignAEimwIKGkxpc3RGbGVldFdvcmtsb2Fkc1Jlc3BvbnNlEikKBWl0ZW1zGAEgAygLMhoubGl6YXJkY2QudjEuRmxlZXRXb3JrbG9hZBIrCgp1bmFuc3dlcmVkGAIgAygLMhcubGl6YXJkY2QudjEuVW5hbnN3ZXJlZBIQCghjb250aW51ZRgDIAEoCRINCgV0b3RhbBgEIAEoBRJDCgZzdGF0ZXMYBSADKAsyMy5saXphcmRjZC52MS5MaXN0RmxlZXRXb3JrbG9hZHNSZXNwb25zZS5TdGF0ZXNFbnRyeRIQCghjbHVzdGVycxgGIAEoBRotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIkYKDUZsZWV0V29ya2xvYWQSJQoDcm93GAEgASgLMhgubGl6YXJkY2QudjEuV29ya2xvYWRSb3cSDgoGYWdlX21zGAIgASgBIkwKClVuYW5zd2VyZWQSDwoHY2x1c3RlchgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSDgoGYWdlX21zGAQgASgBIqsBChFMaXN0QWdlbnRzUmVxdWVzdBIeCgdjbHVzdGVyGAEgASgJQg2StRgJSgdjbHVzdGVyEhIKAXEYAiABKAlCB5K1GAMo/QESLQoFc3RhdGUYAyADKAlCHpK1GBoyAm9rMgVzdGFsZTIEbG9zdDIHdW5rbm93bhIYCgVsaW1pdBgEIAEoBUIJkrUYBRgAIOgHEhkKCGNvbnRpbnVlGAUgASgJQgeStRgDKOgHIscBChJMaXN0QWdlbnRzUmVzcG9uc2USJAoFaXRlbXMYASADKAsyFS5saXphcmRjZC52MS5BZ2VudFJvdxINCgV0b3RhbBgCIAEoBRI7CgZzdGF0ZXMYAyADKAsyKy5saXphcmRjZC52MS5MaXN0QWdlbnRzUmVzcG9uc2UuU3RhdGVzRW50cnkSEAoIY29udGludWUYBCABKAkaLQoLU3RhdGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASKbAgoIQWdlbnRSb3cSCwoDa2V5GAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEg0KBXN0YXRlGAQgASgJEg8KB3NvdXJjZXMYBSADKAkSKwoJaW5zdGFuY2VzGAYgAygLMhgubGl6YXJkY2QudjEuSW5zdGFuY2VSb3cSFAoMYW5ub3VuY2VkX21zGAcgASgBEg8KB3NlZW5fbXMYCCABKAESDwoHdmVyc2lvbhgJIAEoCRIaChJrdWJlcm5ldGVzX3ZlcnNpb24YCiABKAkSFgoOY2VydGlmaWNhdGVfbXMYCyABKAESJQoHZmFpbHVyZRgMIAEoCzIULmxpemFyZGNkLnYxLkZhaWx1cmUiaAoLSW5zdGFuY2VSb3cSDwoHYWRkcmVzcxgBIAEoCRIPCgdzb3VyY2VzGAIgAygJEhEKCWFuc3dlcmluZxgDIAEoCBITCgtvdXRzdGFuZGluZxgEIAEoBRIPCgdzZWVuX21zGAUgASgBIhcKFUxpc3RSZWdpc3RyaWVzUmVxdWVzdCJBChZMaXN0UmVnaXN0cmllc1Jlc3BvbnNlEicKBWl0ZW1zGAEgAygLMhgubGl6YXJkY2QudjEuUmVnaXN0cnlSb3ciqwEKC1JlZ2lzdHJ5Um93EgwKBG5hbWUYASABKAkSDAoEa2luZBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIPCgdlbnRyaWVzGAQgASgFEg8KB2lnbm9yZWQYBSABKAUSEAoIaGVhcmRfbXMYBiABKAESDwoHcHJvYmxlbRgHIAEoCRITCgtpZ25vcmVkX2tleRgIIAEoCRIXCg9pZ25vcmVkX3Byb2JsZW0YCSABKAky/QUKDEZsZWV0U2VydmljZRKdAQoDR2V0EhwubGl6YXJkY2QudjEuR2V0RmxlZXRSZXF1ZXN0GhIubGl6YXJkY2QudjEuRmxlZXQiZIq1GFIKNlNob3cgZXZlcnkgY2x1c3Rlcjogd2hhdCBhbnN3ZXJzLCB3aGF0IG5lZWRzIGF0dGVudGlvbhIKZmxlZXQucmVhZCoMZ2V0IGNsdXN0ZXJzgtPkkwIIEgYvZmxlZXQStwEKDUxpc3RXb3JrbG9hZHMSJi5saXphcmRjZC52MS5MaXN0RmxlZXRXb3JrbG9hZHNSZXF1ZXN0GicubGl6YXJkY2QudjEuTGlzdEZsZWV0V29ya2xvYWRzUmVzcG9uc2UiVYq1GD8KHkxpc3Qgd29ya2xvYWRzIGFjcm9zcyBjbHVzdGVycxIOd29ya2xvYWRzLnJlYWQqDWdldCB3b3JrbG9hZHOC0+STAgwSCi93b3JrbG9hZHMS2gEKCkxpc3RBZ2VudHMSHi5saXphcmRjZC52MS5MaXN0QWdlbnRzUmVxdWVzdBofLmxpemFyZGNkLnYxLkxpc3RBZ2VudHNSZXNwb25zZSKKAYq1GHcKW0xpc3QgdGhlIGFnZW50czogd2hlcmUgdGhleSBhcmUgYW5ub3VuY2VkLCB3aGV0aGVyIHRoZXkgYW5zd2VyLCB1bnRpbCB3aGVuIHRoZXkgYXJlIHRydXN0ZWQSC2FnZW50cy5yZWFkKgthZ2VudHMgbGlzdILT5JMCCRIHL2FnZW50cxK1AQoOTGlzdFJlZ2lzdHJpZXMSIi5saXphcmRjZC52MS5MaXN0UmVnaXN0cmllc1JlcXVlc3QaIy5saXphcmRjZC52MS5MaXN0UmVnaXN0cmllc1Jlc3BvbnNlIlqKtRhDCiRMaXN0IHRoZSByZWdpc3RyaWVzIGFuZCBob3cgdGhleSBhcmUSD3JlZ2lzdHJpZXMucmVhZCoKcmVnaXN0cmllc4LT5JMCDRILL3JlZ2lzdHJpZXNiBnByb3RvMw", [file_google_api_annotations, file_lizardcd_v1_agent, file_lizardcd_v1_failure, file_lizardcd_v1_options, file_lizardcd_v1_workload]);
 
 /**
  * @generated from message lizardcd.v1.GetFleetRequest
@@ -30,6 +30,42 @@ export type GetFleetRequest = Message<"lizardcd.v1.GetFleetRequest"> & {
    * @generated from field: string group = 1;
    */
   group: string;
+
+  /**
+   * Clusters whose name or one of whose labels contains this text.
+   *
+   * @generated from field: string q = 2;
+   */
+  q: string;
+
+  /**
+   * Clusters in these states only: ok, degraded, stale, lost, unknown.
+   *
+   * @generated from field: repeated string state = 3;
+   */
+  state: string[];
+
+  /**
+   * Clusters with all of these labels, "region=eu"; "region=" are those without it.
+   *
+   * @generated from field: repeated string label = 4;
+   */
+  label: string[];
+
+  /**
+   * At most this many clusters; 0 means all of them (a page shows 200). By name where all fit, else those that need
+   * somebody first.
+   *
+   * @generated from field: int32 limit = 5;
+   */
+  limit: number;
+
+  /**
+   * From the answer before.
+   *
+   * @generated from field: string continue = 6;
+   */
+  continue: string;
 };
 
 /**
@@ -40,6 +76,8 @@ export const GetFleetRequestSchema: GenMessage<GetFleetRequest> = /*@__PURE__*/
   messageDesc(file_lizardcd_v1_fleet, 0);
 
 /**
+ * All numbers but `states` and `matching` are of the whole fleet, whatever is asked for.
+ *
  * @generated from message lizardcd.v1.Fleet
  */
 export type Fleet = Message<"lizardcd.v1.Fleet"> & {
@@ -81,6 +119,55 @@ export type Fleet = Message<"lizardcd.v1.Fleet"> & {
    * @generated from field: string group = 7;
    */
   group: string;
+
+  /**
+   * Clusters there are.
+   *
+   * @generated from field: int32 total = 8;
+   */
+  total: number;
+
+  /**
+   * Of the clusters that match `q` and `label`, how many are in each state.
+   *
+   * @generated from field: map<string, int32> states = 9;
+   */
+  states: { [key: string]: number };
+
+  /**
+   * Clusters that match all that was asked for, over all pages.
+   *
+   * @generated from field: int32 matching = 10;
+   */
+  matching: number;
+
+  /**
+   * Give it back to get the clusters after these; empty at the end.
+   *
+   * @generated from field: string continue = 11;
+   */
+  continue: string;
+
+  /**
+   * Workloads per state in the clusters that answer.
+   *
+   * @generated from field: map<string, int32> workload_states = 12;
+   */
+  workloadStates: { [key: string]: number };
+
+  /**
+   * Milliseconds since the one of these clusters answered that has been silent longest.
+   *
+   * @generated from field: double seen_ms = 13;
+   */
+  seenMs: number;
+
+  /**
+   * For each group of which clusters are listed, how many of it match and how many of those answer.
+   *
+   * @generated from field: repeated lizardcd.v1.ClusterGroup grouped = 14;
+   */
+  grouped: ClusterGroup[];
 };
 
 /**
@@ -89,6 +176,35 @@ export type Fleet = Message<"lizardcd.v1.Fleet"> & {
  */
 export const FleetSchema: GenMessage<Fleet> = /*@__PURE__*/
   messageDesc(file_lizardcd_v1_fleet, 1);
+
+/**
+ * @generated from message lizardcd.v1.ClusterGroup
+ */
+export type ClusterGroup = Message<"lizardcd.v1.ClusterGroup"> & {
+  /**
+   * The label's value; empty for the clusters without it.
+   *
+   * @generated from field: string value = 1;
+   */
+  value: string;
+
+  /**
+   * @generated from field: int32 clusters = 2;
+   */
+  clusters: number;
+
+  /**
+   * @generated from field: int32 answering = 3;
+   */
+  answering: number;
+};
+
+/**
+ * Describes the message lizardcd.v1.ClusterGroup.
+ * Use `create(ClusterGroupSchema)` to create a new message.
+ */
+export const ClusterGroupSchema: GenMessage<ClusterGroup> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 2);
 
 /**
  * @generated from message lizardcd.v1.ClusterRow
@@ -198,7 +314,7 @@ export type ClusterRow = Message<"lizardcd.v1.ClusterRow"> & {
  * Use `create(ClusterRowSchema)` to create a new message.
  */
 export const ClusterRowSchema: GenMessage<ClusterRow> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 2);
+  messageDesc(file_lizardcd_v1_fleet, 3);
 
 /**
  * @generated from message lizardcd.v1.Attention
@@ -232,6 +348,13 @@ export type Attention = Message<"lizardcd.v1.Attention"> & {
    * @generated from field: double seen_ms = 5;
    */
   seenMs: number;
+
+  /**
+   * Workloads of the cluster, as last heard.
+   *
+   * @generated from field: int32 workloads = 6;
+   */
+  workloads: number;
 };
 
 /**
@@ -239,7 +362,7 @@ export type Attention = Message<"lizardcd.v1.Attention"> & {
  * Use `create(AttentionSchema)` to create a new message.
  */
 export const AttentionSchema: GenMessage<Attention> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 3);
+  messageDesc(file_lizardcd_v1_fleet, 4);
 
 /**
  * @generated from message lizardcd.v1.ListFleetWorkloadsRequest
@@ -306,7 +429,7 @@ export type ListFleetWorkloadsRequest = Message<"lizardcd.v1.ListFleetWorkloadsR
  * Use `create(ListFleetWorkloadsRequestSchema)` to create a new message.
  */
 export const ListFleetWorkloadsRequestSchema: GenMessage<ListFleetWorkloadsRequest> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 4);
+  messageDesc(file_lizardcd_v1_fleet, 5);
 
 /**
  * @generated from message lizardcd.v1.ListFleetWorkloadsResponse
@@ -354,7 +477,7 @@ export type ListFleetWorkloadsResponse = Message<"lizardcd.v1.ListFleetWorkloads
  * Use `create(ListFleetWorkloadsResponseSchema)` to create a new message.
  */
 export const ListFleetWorkloadsResponseSchema: GenMessage<ListFleetWorkloadsResponse> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 5);
+  messageDesc(file_lizardcd_v1_fleet, 6);
 
 /**
  * @generated from message lizardcd.v1.FleetWorkload
@@ -378,7 +501,7 @@ export type FleetWorkload = Message<"lizardcd.v1.FleetWorkload"> & {
  * Use `create(FleetWorkloadSchema)` to create a new message.
  */
 export const FleetWorkloadSchema: GenMessage<FleetWorkload> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 6);
+  messageDesc(file_lizardcd_v1_fleet, 7);
 
 /**
  * @generated from message lizardcd.v1.Unanswered
@@ -414,7 +537,7 @@ export type Unanswered = Message<"lizardcd.v1.Unanswered"> & {
  * Use `create(UnansweredSchema)` to create a new message.
  */
 export const UnansweredSchema: GenMessage<Unanswered> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 7);
+  messageDesc(file_lizardcd_v1_fleet, 8);
 
 /**
  * @generated from message lizardcd.v1.ListAgentsRequest
@@ -426,6 +549,35 @@ export type ListAgentsRequest = Message<"lizardcd.v1.ListAgentsRequest"> & {
    * @generated from field: string cluster = 1;
    */
   cluster: string;
+
+  /**
+   * Agents whose key, or the address of one of whose instances, contains this text.
+   *
+   * @generated from field: string q = 2;
+   */
+  q: string;
+
+  /**
+   * Agents in these states only: ok, stale, lost, unknown.
+   *
+   * @generated from field: repeated string state = 3;
+   */
+  state: string[];
+
+  /**
+   * At most this many rows; 0 means all of them (a page shows 200). By cluster where all fit, else those that need
+   * somebody first.
+   *
+   * @generated from field: int32 limit = 4;
+   */
+  limit: number;
+
+  /**
+   * From the answer before.
+   *
+   * @generated from field: string continue = 5;
+   */
+  continue: string;
 };
 
 /**
@@ -433,7 +585,7 @@ export type ListAgentsRequest = Message<"lizardcd.v1.ListAgentsRequest"> & {
  * Use `create(ListAgentsRequestSchema)` to create a new message.
  */
 export const ListAgentsRequestSchema: GenMessage<ListAgentsRequest> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 8);
+  messageDesc(file_lizardcd_v1_fleet, 9);
 
 /**
  * @generated from message lizardcd.v1.ListAgentsResponse
@@ -443,6 +595,27 @@ export type ListAgentsResponse = Message<"lizardcd.v1.ListAgentsResponse"> & {
    * @generated from field: repeated lizardcd.v1.AgentRow items = 1;
    */
   items: AgentRow[];
+
+  /**
+   * Agents that match, over all pages.
+   *
+   * @generated from field: int32 total = 2;
+   */
+  total: number;
+
+  /**
+   * Of those that match `cluster` and `q`, how many are in each state.
+   *
+   * @generated from field: map<string, int32> states = 3;
+   */
+  states: { [key: string]: number };
+
+  /**
+   * Give it back to get the rows after these; empty at the end.
+   *
+   * @generated from field: string continue = 4;
+   */
+  continue: string;
 };
 
 /**
@@ -450,7 +623,7 @@ export type ListAgentsResponse = Message<"lizardcd.v1.ListAgentsResponse"> & {
  * Use `create(ListAgentsResponseSchema)` to create a new message.
  */
 export const ListAgentsResponseSchema: GenMessage<ListAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 9);
+  messageDesc(file_lizardcd_v1_fleet, 10);
 
 /**
  * @generated from message lizardcd.v1.AgentRow
@@ -532,7 +705,7 @@ export type AgentRow = Message<"lizardcd.v1.AgentRow"> & {
  * Use `create(AgentRowSchema)` to create a new message.
  */
 export const AgentRowSchema: GenMessage<AgentRow> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 10);
+  messageDesc(file_lizardcd_v1_fleet, 11);
 
 /**
  * @generated from message lizardcd.v1.InstanceRow
@@ -573,7 +746,7 @@ export type InstanceRow = Message<"lizardcd.v1.InstanceRow"> & {
  * Use `create(InstanceRowSchema)` to create a new message.
  */
 export const InstanceRowSchema: GenMessage<InstanceRow> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 11);
+  messageDesc(file_lizardcd_v1_fleet, 12);
 
 /**
  * @generated from message lizardcd.v1.ListRegistriesRequest
@@ -586,7 +759,7 @@ export type ListRegistriesRequest = Message<"lizardcd.v1.ListRegistriesRequest">
  * Use `create(ListRegistriesRequestSchema)` to create a new message.
  */
 export const ListRegistriesRequestSchema: GenMessage<ListRegistriesRequest> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 12);
+  messageDesc(file_lizardcd_v1_fleet, 13);
 
 /**
  * @generated from message lizardcd.v1.ListRegistriesResponse
@@ -603,7 +776,7 @@ export type ListRegistriesResponse = Message<"lizardcd.v1.ListRegistriesResponse
  * Use `create(ListRegistriesResponseSchema)` to create a new message.
  */
 export const ListRegistriesResponseSchema: GenMessage<ListRegistriesResponse> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 13);
+  messageDesc(file_lizardcd_v1_fleet, 14);
 
 /**
  * @generated from message lizardcd.v1.RegistryRow
@@ -672,7 +845,7 @@ export type RegistryRow = Message<"lizardcd.v1.RegistryRow"> & {
  * Use `create(RegistryRowSchema)` to create a new message.
  */
 export const RegistryRowSchema: GenMessage<RegistryRow> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 14);
+  messageDesc(file_lizardcd_v1_fleet, 15);
 
 /**
  * All clusters at once, answered by the server from the summaries it keeps.
