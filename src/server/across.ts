@@ -164,6 +164,11 @@ const orders = {
   cluster: byCluster,
 } satisfies Record<string, Order>;
 
+/** How the rows of an answer follow each other. */
+export function orderOf(request: Pick<ListFleetWorkloadsRequest, "sort">): Order {
+  return orders[sortOf(request) as keyof typeof orders] ?? orders.worst;
+}
+
 function unansweredOf(deps: FleetDeps, answers: Answer[]): Unanswered[] {
   const byName = new Map<string, Unanswered>();
   for (const { question, failed } of answers) {
@@ -208,7 +213,7 @@ function name({ entry, namespace, resource }: Question): string {
   return `${entry.key} ${namespace} ${resource}`;
 }
 
-function sortOf(request: ListFleetWorkloadsRequest): string {
+function sortOf(request: Pick<ListFleetWorkloadsRequest, "sort">): string {
   return request.sort || "worst";
 }
 

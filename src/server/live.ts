@@ -3,23 +3,30 @@ import { create } from "@bufbuild/protobuf";
 import {
   type ClusterRow,
   type Fleet,
+  type FleetWorkload,
   FleetWorkloadSchema,
   type GetFleetRequest,
   type ListFleetWorkloadsRequest,
-  type ListFleetWorkloadsResponse,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import { fleetAges, fleetBoard, fleetLiveAll, fleetParts, fleetTiles } from "../views/fleet.tsx";
 import type { PageContext } from "../views/parts.tsx";
 import { tileFacts } from "../views/tile.tsx";
-import { agesEvent, workloadsLiveAll, workloadsLiveCounts, workloadsLiveRow } from "../views/workloads.tsx";
+import {
+  agesEvent,
+  workloadsLiveAll,
+  workloadsLiveCounts,
+  workloadsLiveRemoved,
+  workloadsLiveRow,
+} from "../views/workloads.tsx";
 import { listAcross, type Question, questionsOf } from "./across.ts";
 import type { Audit } from "./audit.ts";
 import { changes, onlyNew, sameKeys } from "./changes.ts";
 import { type FleetDeps, fleetOf } from "./clusters.ts";
 import { shownTo } from "./page.ts";
+import { createShown, rowId, type Shown } from "./shown.ts";
 import type { Message } from "./sse.ts";
-import { type RowChange, rowKey, type Subscription, type Watches } from "./watches.ts";
+import type { LiveRow, RowChange, Subscription, Watches } from "./watches.ts";
 
 export interface LiveDeps extends FleetDeps {
   watches: Watches;
@@ -74,7 +81,7 @@ function tileKey({ group }: Fleet, { name, labels }: ClusterRow): string {
   return `${name} ${labels[group] ?? ""}`;
 }
 
-/** The workloads page: the whole table first and after every gap, then its rows as they move. */
+/** The workloads page: the whole table first and after every gap, then what moves of the rows it shows. */
 export async function* workloadsStream(
   deps: LiveDeps,
   request: ListFleetWorkloadsRequest,
@@ -84,48 +91,51 @@ export async function* workloadsStream(
 ): AsyncGenerator<Message> {
   const list = () => listAcross(deps, request, { signal, deadline: Date.now() + deps.timeoutMs, actor });
   let response = await list();
-  const shown = new Map(response.items.map(({ row }) => [`${row!.cluster}/${rowKey(row!)}`, row!]));
   const clusters = new Set(response.items.map(({ row }) => row!.cluster));
   const watched = questionsOf(deps, request)
     .sort((a, b) => Number(clusters.has(b.entry.cluster)) - Number(clusters.has(a.entry.cluster)))
     .slice(0, mostWatched);
   const subscriptions = watched.map((question) => deps.watches.subscribe(question));
-  // Watches that begin with this page tell it all its rows once more: what says nothing new is not sent again.
-  let beginning = subscriptions.filter(({ synced }) => !synced).length;
-  const all = gather(subscriptions, signal);
+  const known = () => subscriptions.flatMap((one) => one.rows().map(({ row }) => row));
+  let shown = createShown(request, response, known());
+  // Watches that begin with this page tell it all their rows once more: what says nothing new is not sent again.
+  const begun = new Set(subscriptions.filter(({ synced }) => synced));
+  const broken = new Set<Subscription>();
   try {
     yield workloadsLiveAll(context(), response, request);
-    for await (const changes of all) {
-      const ages = changes.flatMap((change) =>
-        change.type === "beat" ? [[change.cluster, change.ageMs] as [string, number]] : [],
-      );
-      if (ages.length > 0) yield { event: "ages", data: agesEvent(context(), ages) };
-      const whole = changes.filter(({ type }) => type === "synced").length;
-      const begun = Math.min(beginning, whole);
-      beginning -= begun;
-      const missed = begun > 0 && beginning === 0 && isMissing(shown, watched, subscriptions);
-      const again = whole > begun || missed || changes.some(({ type }) => type === "broken");
-      const moved = changes.filter((change) => isNews(change, shown, request));
-      if (again || moved.some(({ type }) => type === "removed") || moved.some((change) => isNew(change, shown))) {
+    for await (const heard of gather(subscriptions, signal)) {
+      const changes = heard.flatMap(([, some]) => some);
+      const ages = agesOf(changes, shown);
+      if (ages.size > 0) yield { event: "ages", data: agesEvent(context(), ages) };
+      const beginning = begun.size < subscriptions.length;
+      let again = false;
+      let markup = "";
+      for (const [subscription, some] of heard) {
+        const when = begun.has(subscription) ? "later" : "first";
+        for (const change of some) {
+          if (change.type === "synced") {
+            again ||= begun.has(subscription) || broken.has(subscription);
+            begun.add(subscription);
+            broken.delete(subscription);
+          } else if (change.type === "broken") {
+            // Once: it is tried again and again.
+            again ||= !broken.has(subscription);
+            broken.add(subscription);
+          } else if (change.type === "removed" && shown.remove(change.row)) {
+            markup += workloadsLiveRemoved(context(), change.row);
+          } else if (change.type === "upsert" && shown.put(change.live.row, when)) {
+            markup += workloadsLiveRow(context(), itemOf(change.live, deps.now()));
+          }
+        }
+      }
+      if (beginning && begun.size === subscriptions.length) again ||= isMissing(shown, watched, known());
+      if (again || (shown.size === 0 && markup !== "")) {
         response = await list();
-        shown.clear();
-        for (const { row } of response.items) shown.set(`${row!.cluster}/${rowKey(row!)}`, row!);
+        shown = createShown(request, response, known());
         yield workloadsLiveAll(context(), response, request);
         continue;
       }
-      if (moved.length === 0) continue;
-      let markup = "";
-      let counts = false;
-      for (const change of moved) {
-        if (change.type !== "upsert") continue;
-        const { row, ageMs, heardAt } = change.live;
-        const id = `${row.cluster}/${rowKey(row)}`;
-        counts ||= count(response, shown.get(id)?.state, row.state);
-        shown.set(id, row);
-        const item = create(FleetWorkloadSchema, { row, ageMs: ageMs + (deps.now() - heardAt) });
-        markup += workloadsLiveRow(context(), item);
-      }
-      if (counts) markup += workloadsLiveCounts(context(), response, request);
+      if (shown.recounted()) markup += workloadsLiveCounts(context(), response, request, shown.size);
       if (markup) yield markup;
     }
   } finally {
@@ -133,68 +143,44 @@ export async function* workloadsStream(
   }
 }
 
-/** Rows on the page that changed, or that are new and match what the page shows. */
-function isNews(
-  change: RowChange,
-  shown: ReadonlyMap<string, WorkloadRow>,
-  request: ListFleetWorkloadsRequest,
-): boolean {
-  if (change.type !== "upsert" && change.type !== "removed") return false;
-  const row = change.type === "upsert" ? change.live.row : change.row;
-  const before = shown.get(`${row.cluster}/${rowKey(row)}`);
-  if (before) return change.type === "removed" || factsOf(row) !== factsOf(before);
-  // A new row is shown where the page is not a later one; whether its labels match only the agent can say.
-  if (change.type === "removed" || request.continue || request.labelSelector) return false;
-  const text = `${row.namespace} ${row.name} ${row.containers.map(({ image }) => image).join(" ")}`;
-  return (
-    (request.state.length === 0 || request.state.includes(row.state)) &&
-    (request.resource.length === 0 || request.resource.includes(row.resource)) &&
-    (request.q === "" || text.includes(request.q))
-  );
+function itemOf({ row, ageMs, heardAt }: LiveRow, time: number): FleetWorkload {
+  return create(FleetWorkloadSchema, { row, ageMs: ageMs + (time - heardAt) });
 }
 
-/** All that a row says but its ages, which grow by themselves. */
-function factsOf(row: WorkloadRow): string {
-  return JSON.stringify({ ...row, changedMs: 0, createdMs: 0, reason: row.reason && { ...row.reason, sinceMs: 0 } });
+/** When the clusters whose rows are shown were last confirmed. */
+function agesOf(changes: readonly RowChange[], shown: Shown): Map<string, number> {
+  const beats = changes.filter((change) => change.type === "beat");
+  if (beats.length === 0) return new Map();
+  const clusters = new Set([...shown.rows()].map(({ cluster }) => cluster));
+  return new Map(beats.filter(({ cluster }) => clusters.has(cluster)).map(({ cluster, ageMs }) => [cluster, ageMs]));
 }
 
 /** True where a row of the page went before the watches began. */
-function isMissing(
-  shown: ReadonlyMap<string, WorkloadRow>,
-  watched: readonly Question[],
-  subscriptions: readonly Subscription[],
-): boolean {
+function isMissing(shown: Shown, watched: readonly Question[], known: readonly WorkloadRow[]): boolean {
   const clusters = new Set(watched.map(({ entry }) => entry.cluster));
-  const alive = new Set(subscriptions.flatMap((one) => one.rows().map(({ row }) => `${row.cluster}/${rowKey(row)}`)));
-  for (const [id, { cluster }] of shown) if (clusters.has(cluster) && !alive.has(id)) return true;
+  const alive = new Set(known.map(rowId));
+  for (const row of shown.rows()) if (clusters.has(row.cluster) && !alive.has(rowId(row))) return true;
   return false;
 }
 
-function isNew(change: RowChange, shown: ReadonlyMap<string, unknown>): boolean {
-  return change.type === "upsert" && !shown.has(`${change.live.row.cluster}/${rowKey(change.live.row)}`);
-}
-
-function count(response: ListFleetWorkloadsResponse, before: string | undefined, after: string): boolean {
-  if (before === after || before === undefined) return false;
-  response.states[before] = Math.max(0, (response.states[before] ?? 1) - 1);
-  response.states[after] = (response.states[after] ?? 0) + 1;
-  return true;
-}
-
 /** Merges subscriptions; waits a moment after the first change so that what comes together goes together. */
-async function* gather(subscriptions: Subscription[], signal: AbortSignal): AsyncGenerator<RowChange[]> {
+async function* gather(
+  subscriptions: Subscription[],
+  signal: AbortSignal,
+): AsyncGenerator<[Subscription, RowChange[]][]> {
   const waiting = subscriptions.map((subscription) => subscription.next(signal));
   if (waiting.length === 0) await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   while (!signal.aborted) {
     await Promise.race(waiting);
     await Bun.sleep(gatherMs);
-    const changes: RowChange[] = [];
+    const heard: [Subscription, RowChange[]][] = [];
     for (const [index, one] of waiting.entries()) {
       const ready = await Promise.race([one, undefined]);
       if (!ready) continue;
-      changes.push(...ready);
-      waiting[index] = subscriptions[index]!.next(signal);
+      const subscription = subscriptions[index]!;
+      heard.push([subscription, ready]);
+      waiting[index] = subscription.next(signal);
     }
-    yield changes;
+    yield heard;
   }
 }

@@ -111,18 +111,31 @@ export function workloadsLiveAll(
   return partial("rows", "innerMorph", rowsMarkup(props)) + workloadsLiveCounts(ctx, response, request);
 }
 
-/** The counts alone, after rows changed their state. */
+/**
+ * The counts alone, after rows came, went or changed their state.
+ * @param shown how many rows the page has now.
+ */
 export function workloadsLiveCounts(
   ctx: PageContext,
   response: ListFleetWorkloadsResponse,
   request: ListFleetWorkloadsRequest,
+  shown = response.items.length,
 ): string {
   const props = { ctx, response, request };
   return html(
     <>
       <Count {...props} oob />
       <States {...props} oob />
+      <ShownOf ctx={ctx} n={shown} total={response.total} oob />
     </>,
+  );
+}
+
+function ShownOf({ ctx, n, total, oob }: { ctx: PageContext; n: number; total: number; oob?: boolean }) {
+  return (
+    <span id="wl-shown" class="hint" hx-swap-oob={oob ? "true" : undefined}>
+      {say(ctx.lang, "shown", { n, total })}
+    </span>
   );
 }
 
@@ -177,7 +190,7 @@ function List(props: ListProps) {
         <tbody id="rows" dangerouslySetInnerHTML={inner(rowsMarkup(props))} />
       </table>
       <div class="foot">
-        <span class="hint">{say(lang, "shown", { n: response.items.length, total: response.total })}</span>
+        <ShownOf ctx={ctx} n={response.items.length} total={response.total} />
         {more && (
           <span
             class="filters"
