@@ -59,6 +59,7 @@ export interface RunningAgent {
 // More at once on one connection end the process: calls are answered within one stack there.
 const maxConcurrentStreams = 1000;
 const drainMs = 10_000;
+const flushMs = 50;
 // An API server that is away must not keep an agent from starting.
 const scopePatienceMs = 5_000;
 
@@ -121,12 +122,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       instance,
     });
 
+  let underWay = 0;
   const serving: ServeOptions = {
     place: "agent",
+    onBegin: () => void underWay++,
     allow: options.identity && onlyServer,
     guard: (method, input) => holdTo(options.limits ?? noLimits, options.cluster, method, input),
     within: ({ actor, role, requestId }, run) => asCaller({ actor, role, requestId }, run),
     onCall(method, call, ms, failed) {
+      underWay--;
       const code = failed === undefined ? "ok" : failed instanceof Failed ? failed.code : "internal.error";
       metrics?.call(method, code, ms);
       if (code === "internal.error") log.error("call failed", { method, requestId: call.requestId, error: failed });
@@ -150,7 +154,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     async stop() {
       await announcing.stop();
       stopping.abort(new Failed("request.cancelled", {}));
-      await drained(server);
+      await drained(server, () => underWay);
       await announcer.close?.();
       kube.close();
     },
@@ -179,11 +183,19 @@ async function bind(server: grpc.Server, listen: string, credentials: grpc.Serve
   });
 }
 
-async function drained(server: grpc.Server): Promise<void> {
+/**
+ * Lets calls end. grpc-js takes a connection that its client has begun to close for closed already: what is under way on
+ * it would be cut, so calls are counted here.
+ */
+async function drained(server: grpc.Server, underWay: () => number): Promise<void> {
+  const limit = performance.now() + drainMs;
   const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-  const limit = new AbortController();
-  await Promise.race([ended, sleep(drainMs, limit.signal)]);
-  limit.abort();
+  while (underWay() > 0 && performance.now() < limit) await sleep(10);
+  // The last answer has been handed over, and is on its way out.
+  await sleep(flushMs);
+  const enough = new AbortController();
+  await Promise.race([ended, sleep(limit - performance.now(), enough.signal)]);
+  enough.abort();
   server.forceShutdown();
 }
 

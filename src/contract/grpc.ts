@@ -1,5 +1,5 @@
 // One service descriptor, both ends of the wire: `serve` for who implements it, `stub` for who calls it.
-// grpc-js carries the bytes; rules are checked again on arrival; failures cross as google.rpc.Status details.
+// grpc-js serves, a channel carries what is called; rules are checked again on arrival; failures cross as google.rpc.Status details.
 import {
   create,
   type DescMessage,
@@ -14,7 +14,8 @@ import {
 import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
 import * as grpc from "@grpc/grpc-js";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
-import { FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
+import { type Failure, FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
+import { type Channel, detailsKey, WireFailed } from "./channel.ts";
 import { Failed, fromFailure, grpcCode, toFailure } from "./errors.ts";
 import { check } from "./rules.ts";
 
@@ -68,22 +69,9 @@ export type Handlers<S extends DescService> = {
       : never;
 };
 
-/** The wire failed, or the peer without saying why: no `Failed` crossed. `code` is a gRPC status code. */
-export class WireFailed extends Error {
-  override readonly name = "WireFailed";
-  constructor(
-    readonly code: number,
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-  }
-}
-
 const requestIdKey = "x-request-id";
 const actorKey = "x-lizardcd-actor";
 const roleKey = "x-lizardcd-role";
-const detailsKey = "grpc-status-details-bin";
 
 /** What TLS knows of who calls. */
 export type PeerAuth = ReturnType<grpc.ServerUnaryCall<unknown, unknown>["getAuthContext"]>;
@@ -97,6 +85,8 @@ export interface ServeOptions {
   guard?: (method: DescMethod, input: Message) => void;
   /** Runs each call in a context of its own. */
   within?: <T>(call: Call, run: () => T) => T;
+  /** Told of every call as it begins. */
+  onBegin?: () => void;
   /** Told of every finished call; `failed` is undefined for success. */
   onCall?: (path: string, call: Call, ms: number, failed?: unknown) => void;
 }
@@ -121,47 +111,35 @@ export function serve<S extends DescService>(
   server.addService(definitionOf(service), implementation as grpc.UntypedServiceImplementation);
 }
 
-/** A typed client over a grpc-js channel. Rejects with `Failed` where the peer said why, else with `WireFailed`. */
-export function stub<S extends DescService>(client: grpc.Client, service: S): Peer<S> {
-  const definition = definitionOf(service);
+/** A typed client over a channel. Rejects with `Failed` where the peer said why, else with `WireFailed`. */
+export function stub<S extends DescService>(channel: Channel, service: S): Peer<S> {
   const peer: Record<string, unknown> = {};
   for (const method of service.methods) {
-    const { path, requestSerialize, responseDeserialize } = definition[method.localName]!;
+    const path = `/${service.typeName}/${method.name}`;
+    const bytesOf = (input: object) => toBinary(method.input, create(method.input, input as never));
+    const wireCall = (call: CallOptions) => ({
+      metadata: metadataOf(call),
+      deadline: call.deadline,
+      signal: call.signal,
+    });
     peer[method.localName] =
       method.methodKind === "unary"
-        ? (input: object, call: CallOptions = {}) =>
-            new Promise((resolve, reject) => {
-              if (call.signal?.aborted)
-                return reject(new WireFailed(grpcCode.cancelled, "cancelled before it was sent"));
-              const sent = client.makeUnaryRequest(
-                path,
-                requestSerialize,
-                responseDeserialize,
-                create(method.input, input as never),
-                metadataOf(call),
-                { deadline: call.deadline },
-                (error, answer) => {
-                  call.signal?.removeEventListener("abort", cancel);
-                  if (error) reject(fromServiceError(error));
-                  else resolve(answer);
-                },
-              );
-              const cancel = () => sent.cancel();
-              call.signal?.addEventListener("abort", cancel, { once: true });
-            })
-        : (input: object, call: CallOptions = {}) =>
-            streamOf(
-              () =>
-                client.makeServerStreamRequest(
-                  path,
-                  requestSerialize,
-                  responseDeserialize,
-                  create(method.input, input as never),
-                  metadataOf(call),
-                  { deadline: call.deadline },
-                ),
-              call.signal,
-            );
+        ? async (input: object, call: CallOptions = {}) => {
+            try {
+              return decoded(method, await channel.unary(path, bytesOf(input), wireCall(call)));
+            } catch (cause) {
+              throw fromWire(cause);
+            }
+          }
+        : async function* (input: object, call: CallOptions = {}) {
+            try {
+              for await (const bytes of channel.stream(path, bytesOf(input), wireCall(call))) {
+                yield decoded(method, bytes);
+              }
+            } catch (cause) {
+              throw fromWire(cause);
+            }
+          };
   }
   return peer as Peer<S>;
 }
@@ -198,6 +176,7 @@ function unaryHandler(
 ): grpc.handleUnaryCall<Message, Message> {
   return (wire, answer) => {
     const { call, path, started } = begin(wire, method);
+    options.onBegin?.();
     Promise.resolve()
       .then(() => admit(wire, options))
       .then(() => check(method.input, wire.request))
@@ -221,6 +200,7 @@ function streamHandler(
 ): grpc.handleServerStreamingCall<Message, Message> {
   return async (wire) => {
     const { call, path, started } = begin(wire, method);
+    options.onBegin?.();
     try {
       admit(wire, options);
       check(method.input, wire.request);
@@ -280,33 +260,12 @@ function drained(wire: grpc.ServerWritableStream<Message, Message>, signal: Abor
   });
 }
 
-/** Reads a server stream; leaving the loop, or the signal, cancels it. */
-async function* streamOf(
-  open: () => grpc.ClientReadableStream<unknown>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<unknown> {
-  if (signal?.aborted) throw new WireFailed(grpcCode.cancelled, "cancelled before it was sent");
-  const wire = open();
-  const cancel = () => wire.cancel();
-  signal?.addEventListener("abort", cancel, { once: true });
-  // Cancelling emits an error that nobody waits for once the loop is left.
-  wire.on("error", () => {});
-  try {
-    for await (const message of wire) yield message;
-  } catch (cause) {
-    throw cause instanceof Error && "code" in cause ? fromServiceError(cause as grpc.ServiceError) : cause;
-  } finally {
-    signal?.removeEventListener("abort", cancel);
-    wire.cancel();
-  }
-}
-
-function metadataOf(call: CallOptions): grpc.Metadata {
-  const metadata = new grpc.Metadata();
-  if (call.requestId) metadata.set(requestIdKey, call.requestId);
+function metadataOf(call: CallOptions): Record<string, string> {
+  const metadata: Record<string, string> = {};
+  if (call.requestId) metadata[requestIdKey] = call.requestId;
   // Header values are ASCII; names of people are not always.
-  if (call.actor) metadata.set(actorKey, encodeURIComponent(call.actor));
-  if (call.role) metadata.set(roleKey, call.role);
+  if (call.actor) metadata[actorKey] = encodeURIComponent(call.actor);
+  if (call.role) metadata[roleKey] = call.role;
   return metadata;
 }
 
@@ -324,13 +283,29 @@ function toServiceError(cause: unknown, call: Call, { place }: ServeOptions): Pa
   return Object.assign(new Error(failed.message), { code: failed.grpc, details: failed.message, metadata });
 }
 
-function fromServiceError(error: grpc.ServiceError): Error {
-  const bytes = error.metadata?.get(detailsKey)[0];
-  if (bytes instanceof Buffer) {
-    const [packed] = fromBinary(StatusSchema, bytes).details;
-    const failure = packed && anyUnpack(packed, FailureSchema);
-    // Who may come in is for the server's own doors to say: such a word from an agent would end the user's session.
-    if (failure && !/^(session|login|permission|token)\./.test(failure.code)) return fromFailure(failure, "agent");
+function decoded(method: DescMethod, bytes: Uint8Array): Message {
+  try {
+    return fromBinary(method.output, bytes);
+  } catch (cause) {
+    throw new WireFailed(grpcCode.internal, `what the peer answered is no ${method.output.typeName}`, { cause });
   }
-  return new WireFailed(error.code, error.details || error.message, { cause: error });
+}
+
+/** What the peer said, where it said why. */
+function fromWire(cause: unknown): unknown {
+  if (!(cause instanceof WireFailed) || !cause.details) return cause;
+  const failure = failureIn(cause.details);
+  // Who may come in is for the server's own doors to say: such a word from an agent would end the user's session.
+  if (!failure || /^(session|login|permission|token)\./.test(failure.code)) return cause;
+  return fromFailure(failure, "agent");
+}
+
+function failureIn(details: Uint8Array): Failure | undefined {
+  try {
+    const [packed] = fromBinary(StatusSchema, details).details;
+    return packed && anyUnpack(packed, FailureSchema);
+  } catch {
+    // Not a status of ours: its code and message are what is known.
+    return undefined;
+  }
 }

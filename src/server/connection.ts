@@ -1,12 +1,13 @@
-// The gRPC clients behind the pool: made on first use, shared by all callers, closed when idle, bounded in number.
-import * as grpc from "@grpc/grpc-js";
+// The connections behind the pool: made on first use, shared by all callers, closed when idle, bounded in number.
+import type { Channel, Pings } from "../contract/channel.ts";
+import { grpcChannel } from "../contract/grpc-channel.ts";
+import { http2Channel } from "../contract/http2-channel.ts";
 import type { AgentKey } from "../discovery/discovery.ts";
-import { agentName } from "../trust/identity.ts";
 import type { Peer, Trust } from "./trust.ts";
 
 export interface ConnectionOptions {
   /** Who may be called; without it calls are plaintext, and anybody is. */
-  trust?: Pick<Trust, "credentials">;
+  trust?: Pick<Trust, "secure">;
   /** At most so many open at once; past it the least recently used idle one is closed. */
   most: number;
   /** Closed after so many milliseconds without a call. */
@@ -18,7 +19,7 @@ export interface ConnectionOptions {
 export interface Connection {
   readonly id: string;
   readonly address: string;
-  client: grpc.Client;
+  channel: Channel;
   /** What its certificate said, once it has shown one. */
   peer?: Peer;
   /** Dialled over plain TCP, where nobody but a call finds out that the other host has gone. */
@@ -57,18 +58,10 @@ export const mostAnswerBytes = 16 * 1024 * 1024;
 
 // A lost host is to be known within 5 s, also where nobody calls. Ours alone speak TLS or dial in, and they answer any
 // number of pings; a busy one has two seconds for it.
-const quick = {
-  "grpc.keepalive_time_ms": 2_500,
-  "grpc.keepalive_timeout_ms": 2_000,
-  "grpc.keepalive_permit_without_calls": 1,
-};
+const quick: Pings = { everyMs: 2_500, withinMs: 2_000, idle: true };
 // Over plain TCP it may be an agent of the existing system, which hangs up (GOAWAY, too_many_pings) on whoever pings more
 // often than every five minutes. There a call that hears nothing until its deadline finds out.
-const rare = {
-  "grpc.keepalive_time_ms": 310_000,
-  "grpc.keepalive_timeout_ms": 10_000,
-  "grpc.keepalive_permit_without_calls": 0,
-};
+const rare: Pings = { everyMs: 310_000, withinMs: 10_000, idle: false };
 
 export function connections({ trust, most, idleMs, now }: ConnectionOptions): Connections {
   const open = new Map<string, Connection>();
@@ -84,7 +77,7 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
       const made: Connection = {
         id,
         address,
-        client: undefined as never,
+        channel: undefined as never,
         silentLoss: plain && !address.startsWith("unix:"),
         outstanding: 0,
         usedAt: now(),
@@ -92,9 +85,12 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
         cut: false,
         cancels: new Set(),
       };
-      made.client = dial(made, key, plain);
+      made.channel = dial(made, key, plain);
+      // An instance that dies is known by its socket, long before its lease ends.
+      made.channel.onBroken(() => {
+        if (open.get(id) === made) for (const tell of broken) tell(made);
+      });
       open.set(id, made);
-      watchState(made);
       connection = made;
     }
     connection.outstanding++;
@@ -102,42 +98,15 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
     return connection;
   }
 
-  function dial(connection: Connection, key: AgentKey, plain: boolean): grpc.Client {
+  function dial(connection: Connection, key: AgentKey, plain: boolean): Channel {
+    const { address } = connection;
+    // Who speaks plain TCP may be of any make; all others are ours, and there may be thousands.
+    if (connection.silentLoss) return grpcChannel(address, { mostAnswerBytes, pings: rare });
     const onPeer = (peer: Peer) => {
       connection.peer = peer;
     };
-    const credentials = trust && !plain ? trust.credentials(key, onPeer) : grpc.credentials.createInsecure();
-    return new grpc.Client(connection.address, credentials, {
-      "grpc.max_receive_message_length": mostAnswerBytes,
-      ...(connection.silentLoss ? rare : quick),
-      "grpc.initial_reconnect_backoff_ms": 200,
-      "grpc.max_reconnect_backoff_ms": 2_000,
-      // Channels share sockets by default, so a closed client would keep its socket alive through another.
-      "grpc.use_local_subchannel_pool": 1,
-      "grpc.enable_retries": 0,
-      // Nobody reads them here, and each connection and call would write them.
-      "grpc.enable_channelz": 0,
-      // TLS wants a DNS name where the address is an IP; whom the certificate names is checked by the key.
-      ...(trust && !plain ? { "grpc.ssl_target_name_override": agentName } : {}),
-    });
-  }
-
-  // An instance that dies is known by its socket, long before its lease ends.
-  function watchState(connection: Connection): void {
-    const channel = connection.client.getChannel();
-    const step = () => {
-      if (open.get(connection.id) !== connection) return;
-      const state = channel.getConnectivityState(false);
-      channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, (error) => {
-        if (error || open.get(connection.id) !== connection) return;
-        const next = channel.getConnectivityState(false);
-        const lost = next === grpc.connectivityState.TRANSIENT_FAILURE;
-        const left = state === grpc.connectivityState.READY && next !== grpc.connectivityState.SHUTDOWN;
-        if (lost || left) for (const tell of broken) tell(connection);
-        step();
-      });
-    };
-    step();
+    const secure = trust && !plain ? trust.secure(key, onPeer) : undefined;
+    return http2Channel(address, { mostAnswerBytes, pings: quick, secure });
   }
 
   function closeIdle(): void {
@@ -171,14 +140,13 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
 
   function end(connection: Connection): void {
     if (open.get(connection.id) === connection) open.delete(connection.id);
-    connection.client.close();
+    connection.channel.close();
   }
 
   function silentSince(connection: Connection, began: number): void {
     if (!connection.silentLoss || connection.heardAt >= began) return;
     // While it is being made, calls wait for it that would end with it; the ones that were sent go on.
-    const state = connection.client.getChannel().getConnectivityState(false);
-    if (state === grpc.connectivityState.READY) end(connection);
+    if (connection.channel.state === "ready") end(connection);
   }
 
   return {
@@ -218,8 +186,7 @@ export function begin(connection: Connection, caller: AbortSignal | undefined, c
   let unsent = false;
   const look = () => {
     // Whatever was connected once and is no longer has been ended, and says so by itself.
-    const state = connection.client.getChannel().getConnectivityState(false);
-    unsent = state === grpc.connectivityState.CONNECTING || state === grpc.connectivityState.TRANSIENT_FAILURE;
+    unsent = connection.channel.state === "connecting" || connection.channel.state === "broken";
     if (unsent) cancel();
   };
   const timer = connectedBy === undefined ? undefined : setTimeout(look, connectedBy - Date.now());

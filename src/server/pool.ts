@@ -1,15 +1,16 @@
 // The way to every agent: found by two map look-ups, called over shared connections, moved on when one does not answer.
 // Memory follows the agents in use, not the agents that exist.
 import { create, type DescService, toBinary } from "@bufbuild/protobuf";
+import { type Channel, WireFailed } from "../contract/channel.ts";
 import { Failed, grpcCode } from "../contract/errors.ts";
-import { type CallOptions, type Peer, stub, WireFailed } from "../contract/grpc.ts";
+import { type CallOptions, type Peer, stub } from "../contract/grpc.ts";
 import { agentServices, type Operation, operation as operationOf, operations } from "../contract/operation.ts";
 import { formatKey } from "../discovery/discovery.ts";
 import { begin, type Connection, type Connections } from "./connection.ts";
 import type { AgentEntry, Directory, Endpoint } from "./directory.ts";
 import { createGate, type Gate } from "./gate.ts";
 import { createSharing } from "./share.ts";
-import { fromWire, outcomeUnknown, shortened, unconnected, wasSent } from "./wire.ts";
+import { fromWire, outcomeUnknown, shortened, unconnected } from "./wire.ts";
 
 /** What an agent serves, by noun: `pool.on(input).workload.restart(input)`. */
 export type Peers = { [N in keyof typeof agentServices]: Peer<(typeof agentServices)[N]> };
@@ -73,7 +74,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
   }
   const gates = new WeakMap<AgentEntry, Gate>();
   const sharing = createSharing();
-  const stubs = new WeakMap<object, Map<DescService, unknown>>();
+  const stubs = new WeakMap<Channel, Map<DescService, unknown>>();
 
   connections.onBroken((connection) => {
     const endpoint = directory.endpoint(connection.address);
@@ -154,7 +155,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
       // Half of the time is left for the other instance: a read's in any case, a write's while nothing was sent.
       const leg = begin(connection, call.signal, other && operation.audited ? half(call.deadline) : undefined);
       try {
-        const method = methodOf(connection.client, operation);
+        const method = methodOf(connection.channel, operation);
         const deadline = other && !operation.audited ? half(call.deadline) : call.deadline;
         const answer = await method(input, { ...call, signal: leg.signal, deadline });
         answered(endpoint, connection);
@@ -169,7 +170,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         }
         const slow = cause.code === grpcCode.deadline;
         if (slow) connections.silentSince(connection, began);
-        const unsent = leg.unsent || !wasSent(cause);
+        const unsent = leg.unsent || cause.unsent;
         if (slow && other && (!operation.audited || unsent)) {
           eject(endpoint);
           continue;
@@ -229,7 +230,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     endpoint.outstanding++;
     const leg = begin(connection, call.signal);
     try {
-      for await (const message of methodOf(connection.client, operation)(input, {
+      for await (const message of methodOf(connection.channel, operation)(input, {
         ...call,
         signal: leg.signal,
       }) as unknown as AsyncIterable<unknown>) {
@@ -277,7 +278,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     endpoint.ejectedUntil = now() + 2 * probeMs;
     const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
     try {
-      const ask = methodOf(connection.client, operationOf("agent.info"));
+      const ask = methodOf(connection.channel, operationOf("agent.info"));
       await ask({ cluster: entry.cluster }, { deadline: Date.now() + probeMs, actor: "server" });
       answered(endpoint, connection);
     } catch (cause) {
@@ -291,16 +292,16 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     }
   }
 
-  function methodOf(client: object, operation: Operation): (input: object, call?: CallOptions) => Promise<unknown> {
-    let services = stubs.get(client);
+  function methodOf(channel: Channel, operation: Operation): (input: object, call?: CallOptions) => Promise<unknown> {
+    let services = stubs.get(channel);
     if (!services) {
       services = new Map();
-      stubs.set(client, services);
+      stubs.set(channel, services);
     }
     const service = operation.method.parent;
     let made = services.get(service) as Record<string, never> | undefined;
     if (!made) {
-      made = stub(client as never, service) as never as Record<string, never>;
+      made = stub(channel, service) as never as Record<string, never>;
       services.set(service, made);
     }
     return made[operation.verb]!;

@@ -3,15 +3,23 @@
 import { createHash, randomBytes, verify } from "node:crypto";
 import { createSecureContext, type PeerCertificate, type SecureContext } from "node:tls";
 import { create } from "@bufbuild/protobuf";
-import * as grpc from "@grpc/grpc-js";
 import { Failed } from "../contract/errors.ts";
+import type { Secure } from "../contract/http2-channel.ts";
 import { href } from "../contract/operation.ts";
 import type { AgentKey } from "../discovery/discovery.ts";
 import { ListAgentsRequestSchema } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { CertificateSchema } from "../gen/lizardcd/v1/trust_pb.ts";
 import type { Log } from "../process/log.ts";
 import { type Authority, createAuthority, openAuthority, type Pair, RequestInvalid } from "../trust/authority.ts";
-import { type AgentIdentity, covers, identityOf, readCertificate, serialOf, shownIdentity } from "../trust/identity.ts";
+import {
+  type AgentIdentity,
+  agentName,
+  covers,
+  identityOf,
+  readCertificate,
+  serialOf,
+  shownIdentity,
+} from "../trust/identity.ts";
 import { agentsPage } from "../views/agents.tsx";
 import { invitationMade } from "../views/enroll.tsx";
 import { revokeDone } from "../views/revoke.tsx";
@@ -30,7 +38,7 @@ export interface Trust {
   /** False where the server was given its certificates: then agents' are made elsewhere too. */
   readonly signs: boolean;
   /** What to call an agent by: refuses a peer whose certificate does not name the key, or is revoked. */
-  credentials(key: AgentKey, onPeer: (peer: Peer) => void): grpc.ChannelCredentials;
+  secure(key: AgentKey, onPeer: (peer: Peer) => void): Secure;
   invite(identity: AgentIdentity, lifetimeMs: number): Promise<string>;
   /** @throws Failed "token.enroll_wrong" or "certificate.request_invalid". */
   enroll(token: string, cluster: string, request: string): Promise<Issued>;
@@ -168,15 +176,18 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
       return ca;
     },
     signs: authority !== undefined,
-    credentials(key, onPeer) {
+    secure(key, onPeer) {
       context ??= createSecureContext({ ca, cert: own.certificate, key: own.key, minVersion: "TLSv1.3" });
-      return grpc.credentials.createFromSecureContext(context, {
-        checkServerIdentity(_, peer) {
+      return {
+        context,
+        // TLS wants a DNS name where the address is an IP; whom the certificate names is checked by the key.
+        serverName: agentName,
+        check(peer) {
           const problem = problemOf(peer, key);
           onPeer({ problem, end: Date.parse(peer.valid_to) });
           return problem === undefined ? undefined : new Error(problem);
         },
-      });
+      };
     },
     async invite(identity, lifetimeMs) {
       const id = randomBytes(9).toString("base64url");

@@ -1,6 +1,6 @@
 // What it means when a call to an agent fails on the wire: what the user is told, and whether anything was sent.
+import type { WireFailed } from "../contract/channel.ts";
 import { Failed, grpcCode } from "../contract/errors.ts";
-import type { WireFailed } from "../contract/grpc.ts";
 import type { Operation } from "../contract/operation.ts";
 import { mostAnswerBytes } from "./connection.ts";
 import type { AgentEntry } from "./directory.ts";
@@ -14,7 +14,7 @@ export function fromWire(entry: AgentEntry, operation: Operation, cause: WireFai
       if (operation.audited) return outcomeUnknown(entry, cause);
       return new Failed("request.timed_out", { cluster: entry.cluster }, about);
     case grpcCode.exhausted:
-      if (isTooLarge(cause)) {
+      if (cause.tooLarge) {
         const limit = `${mostAnswerBytes / 1024 ** 2} MiB`;
         return new Failed("agent.answer_too_large", { cluster: entry.cluster, limit }, about);
       }
@@ -32,17 +32,6 @@ export function outcomeUnknown(entry: AgentEntry, cause: WireFailed): Failed {
 export function unconnected(entry: AgentEntry, cause: WireFailed): Failed {
   const problem = "no connection to it could be made in time, and nothing was sent";
   return new Failed("agent.unavailable", { key: entry.key, problem }, { object: entry.cluster, cause });
-}
-
-/** grpc-js says so when no connection was ready, and a peer that is about to leave when it did not look at the call. */
-export function wasSent({ message }: WireFailed): boolean {
-  return !/^No connection established|^Channel closed before|^Stream refused by server|Waiting for LB pick|waiting for name resolution/.test(
-    message,
-  );
-}
-
-function isTooLarge({ message }: WireFailed): boolean {
-  return /^Received message (larger than max|that decompresses to a size larger)/.test(message);
 }
 
 export function shortened(message: string): string {

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import { stub } from "../../src/contract/grpc.ts";
+import { overGrpc } from "../../src/contract/grpc-channel.ts";
 import { WorkloadService } from "../../src/gen/lizardcd/v1/workload_pb.ts";
 import { agentName } from "../../src/trust/identity.ts";
 import { connectHttp, type HttpConnection, requestBytes } from "./http.ts";
@@ -120,7 +121,7 @@ async function grpcCalls({ address, data, get }: Extract<LoadSpec, { kind: "grpc
   const client = new grpc.Client(address, grpc.credentials.createSsl(ca, key, certificate), {
     "grpc.ssl_target_name_override": agentName,
   });
-  const peer = stub(client, WorkloadService);
+  const peer = stub(overGrpc(client), WorkloadService);
   return async () => {
     const { row } = await peer.get(get, { deadline: Date.now() + 5_000, actor: "bench", requestId: "bench" });
     return row !== undefined;

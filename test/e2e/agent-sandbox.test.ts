@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { toBinary } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { definitionOf, stub } from "../../src/contract/grpc.ts";
+import { overGrpc } from "../../src/contract/grpc-channel.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import { ServerReflection, type ServerReflectionResponse } from "../../src/gen/grpc/reflection/v1/reflection_pb.ts";
 import { SummaryResponseSchema } from "../../src/gen/lizardcd/v1/agent_pb.ts";
@@ -442,7 +443,7 @@ describe("an agent of a thousand workloads", () => {
 describe("an agent's server", () => {
   test("answers the health service and reflection, and ends its streams when it stops", async () => {
     const bed = await bedOf({ namespaces: ["shop"], settled: [deployment("shop", "web", {})] });
-    const health = stub(bed.client, Health);
+    const health = stub(overGrpc(bed.client), Health);
     expect(await health.check({})).toMatchObject({ status: Status.SERVING });
     expect(await health.check({ service: "lizardcd.v1.WorkloadService" })).toMatchObject({ status: Status.SERVING });
     expect(await failureOf(health.check({ service: "nothing" }))).toMatchObject({ grpc: grpc.status.NOT_FOUND });

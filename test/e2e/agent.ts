@@ -4,6 +4,7 @@ import { createKube, type Kube } from "../../src/agent/kube.ts";
 import { accessFromKubeconfig } from "../../src/agent/kubeconfig.ts";
 import { type AgentOptions, type RunningAgent, startAgent } from "../../src/agent/server.ts";
 import { type Peer, stub } from "../../src/contract/grpc.ts";
+import { overGrpc } from "../../src/contract/grpc-channel.ts";
 import { agentServices } from "../../src/contract/operation.ts";
 import { type MemoryRegistry, memoryRegistry } from "../../src/discovery/memory.ts";
 import { log } from "../../src/process/log.ts";
@@ -33,14 +34,15 @@ export async function startTestAgent(options: Partial<AgentOptions> & { kube: Ku
     ...options,
   });
   const client = new grpc.Client(agent.address, grpc.credentials.createInsecure());
+  const channel = overGrpc(client);
   return {
     agent,
     registry,
     client,
     peers: {
-      agent: stub(client, agentServices.agent),
-      namespace: stub(client, agentServices.namespace),
-      workload: stub(client, agentServices.workload),
+      agent: stub(channel, agentServices.agent),
+      namespace: stub(channel, agentServices.namespace),
+      workload: stub(channel, agentServices.workload),
     },
     async stop() {
       client.close();

@@ -5,6 +5,7 @@ import { cp, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "n
 import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import { definitionOf, stub } from "../../src/contract/grpc.ts";
+import { overGrpc } from "../../src/contract/grpc-channel.ts";
 import { agentServices } from "../../src/contract/operation.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../src/gen/grpc/health/v1/health_pb.ts";
 import {
@@ -131,10 +132,10 @@ describePart("etcd", "the compiled programs, away from where they were built", (
     const channel = new grpc.Client(agent.address, grpc.credentials.createInsecure());
     onEnd(() => channel.close());
     const deadline = Date.now() + 20_000;
-    expect((await stub(channel, Health).check({}, { deadline })).status).toBe(Status.SERVING);
+    expect((await stub(overGrpc(channel), Health).check({}, { deadline })).status).toBe(Status.SERVING);
     const names = await namesByReflection(channel, deadline);
     for (const { typeName } of [Health, ...Object.values(agentServices)]) expect(names).toContain(typeName);
-    const info = await stub(channel, agentServices.agent).info({ cluster }, { deadline });
+    const info = await stub(overGrpc(channel), agentServices.agent).info({ cluster }, { deadline });
     expect(info.keys).toEqual([`lizardcd-agent.*.${cluster}`]);
     await agent.running.stop();
     await server.running.stop();

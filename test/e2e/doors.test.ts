@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import * as grpc from "@grpc/grpc-js";
 import { stub } from "../../src/contract/grpc.ts";
+import { overGrpc } from "../../src/contract/grpc-channel.ts";
 import { agentServices } from "../../src/contract/operation.ts";
 import { type Client, endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
 import type { KubeObject, RealCluster } from "../testbed/cluster.ts";
@@ -74,7 +75,7 @@ describePart("kubernetes", "one workload through every door", () => {
   function doors(): Door[] {
     const channel = new grpc.Client(one.agent.address, grpc.credentials.createInsecure());
     onEnd(() => channel.close());
-    const direct = stub(channel, agentServices.workload);
+    const direct = stub(overGrpc(channel), agentServices.workload);
     const key = (name: string) => ({ cluster, namespace, resource: "deployments", name });
     const call = { actor: "grpc-caller", deadline: Date.now() + 60_000 };
     return [

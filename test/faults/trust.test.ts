@@ -11,6 +11,7 @@ import { accessFromKubeconfig } from "../../src/agent/kubeconfig.ts";
 import { startAgent } from "../../src/agent/server.ts";
 import { tunnelAnnouncer } from "../../src/agent/tunnel.ts";
 import { stub } from "../../src/contract/grpc.ts";
+import { overGrpc } from "../../src/contract/grpc-channel.ts";
 import { AgentService } from "../../src/gen/lizardcd/v1/agent_pb.ts";
 import { log } from "../../src/process/log.ts";
 import { startSandbox } from "../../src/sandbox/cluster.ts";
@@ -314,7 +315,7 @@ describe("attacks", () => {
     };
     for (const [who, credentials] of Object.entries(callers)) {
       const client = new grpc.Client(agent.address, credentials, { "grpc.ssl_target_name_override": "agent.lizardcd" });
-      const asked = stub(client, AgentService).info({ cluster: "eu-1" }, { deadline: Date.now() + 3_000 });
+      const asked = stub(overGrpc(client), AgentService).info({ cluster: "eu-1" }, { deadline: Date.now() + 3_000 });
       const outcome = await asked.then(
         () => "answered",
         () => "refused",
