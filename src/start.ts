@@ -3,6 +3,7 @@
 import { accessSync, constants, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { sleep } from "./process/backoff.ts";
+import { hold } from "./process/hold.ts";
 import { fatal, lifetime, stopped } from "./process/lifetime.ts";
 import { common, hostPort, programSettings, SettingInvalid, type Table } from "./process/settings.ts";
 import { type Report, startSupervisor, watchParent } from "./process/supervisor.ts";
@@ -58,6 +59,8 @@ async function main(): Promise<number> {
   const signal = lifetime({ endWithStdin: values.endWithStdin });
   const metricsAddr = freeAddresses(values.httpAddr, values.metricsAddr);
   makeFolder(values.data);
+  // Before anything is started: what the other one's programs read there would be written over.
+  const held = await hold(values.data, { program: "npm start", file: "start" });
   const place: Place = { data: values.data, url: urlOf(values.httpAddr) };
   const starter = supervise(place, signal);
   const flags = ["--data", values.data, "--http-addr", values.httpAddr, "--metrics-addr", metricsAddr];
@@ -67,6 +70,7 @@ async function main(): Promise<number> {
   if (await Promise.race([ready(place.url, signal), over])) greet(place, values.kubeconfig);
   await over;
   await starter.end();
+  held.release();
   if (starter.failure) process.stderr.write(`npm start: ${starter.failure}\n`);
   return starter.failure ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 // The server's composition root.
 import { readFileSync } from "node:fs";
 import { checkAll } from "../process/check.ts";
+import { hold } from "../process/hold.ts";
 import { fatal, lifetime, onHangup, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
 import { keepMemorySmall } from "../process/memory.ts";
@@ -26,10 +27,12 @@ async function main(): Promise<void> {
   process.umask(0o077);
   const signal = lifetime({ endWithStdin: config.endWithStdin });
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
+  const data = await openDataFolder(config.data);
+  const held = await hold(data.path, { program: "server", file: "server" });
   const server = await startServer({
     http: config.http,
     metrics: config.metrics,
-    data: await openDataFolder(config.data),
+    data,
     store: config.store,
     prefix: config.servicePrefix,
     sources: sourcesOf(config),
@@ -56,6 +59,7 @@ async function main(): Promise<void> {
   await stopped(signal);
   log("server").info("server stops", { reason: String(signal.reason?.message ?? signal.reason) });
   await server.stop();
+  held.release();
 }
 
 function givenCertificates({ tlsCa, tlsCert, tlsKey }: ServerConfig) {
