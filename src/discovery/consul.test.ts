@@ -19,7 +19,7 @@ describePart("consul", "Consul", () => {
     return {
       prefix,
       announcer: () => consulAnnouncer({ host, prefix, ttlSeconds: 5 }),
-      source: () => consulSource({ hosts: [host], prefix, timeoutMs: 900, graceMs: 1_500 }),
+      source: () => consulSource({ hosts: [host], prefix, timeoutMs: 900 }),
       async abandon({ keys, via }) {
         const [address, port] = ("address" in via ? via.address : "").split(":");
         for (const Name of keys) {

@@ -6,7 +6,7 @@ import { Agent } from "node:https";
 import { backoff, sleep } from "../process/backoff.ts";
 import { type Announcer, type Entry, parseKey, type Registration, type Source } from "./discovery.ts";
 import { createChanges } from "./entries.ts";
-import { createTold, type Told } from "./told.ts";
+import { createTold, longestWaitMs, type Told } from "./told.ts";
 
 export interface ConsulOptions {
   /** ACL token. */
@@ -34,8 +34,6 @@ export interface ConsulSourceOptions extends ConsulOptions {
   prefix: string;
   /** The datacenter to look in; else that of the Consul which is asked. */
   datacenter?: string;
-  /** Milliseconds that an entry is kept which is missing after a silence; 8,000 unless said otherwise. */
-  graceMs?: number;
 }
 
 const standardTimeoutMs = 3_000;
@@ -58,7 +56,7 @@ export function consulAnnouncer({
     async announce(registration, signal, onState = () => {}) {
       const services = registration.keys.map((key) => serviceOf(key, registration, prefix, ttlSeconds, meta));
       const { client, destroy } = await connect(host, options);
-      const waits = backoff({ first: 100, most: 4_000 });
+      const waits = backoff({ first: 100, most: longestWaitMs });
       let registered = false;
       while (!signal.aborted) {
         try {
@@ -84,13 +82,13 @@ export function consulAnnouncer({
   };
 }
 
-export function consulSource({ hosts, prefix, graceMs = 8_000, ...options }: ConsulSourceOptions): Source {
+export function consulSource({ hosts, prefix, ...options }: ConsulSourceOptions): Source {
   return {
     name: "consul",
     kind: "consul",
     async *watch(signal) {
       const changes = createChanges(signal);
-      const told = createTold({ prefix, push: changes.push, graceMs });
+      const told = createTold({ prefix, push: changes.push });
       const following = follow(hosts, prefix, options, told, signal);
       yield* changes;
       await following;

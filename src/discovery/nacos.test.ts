@@ -31,7 +31,7 @@ for (const part of ["nacos2", "nacos3"] satisfies NacosPart[]) {
       return {
         prefix,
         announcer: () => nacosAnnouncer({ hosts, prefix }),
-        source: () => nacosSource({ hosts, prefix, timeoutMs: 900, graceMs: 1_500 }),
+        source: () => nacosSource({ hosts, prefix, timeoutMs: 900 }),
         async abandon({ keys, via }) {
           const [ip, port] = ("address" in via ? via.address : "").split(":") as [string, string];
           for (const key of keys) await register(key, ip, port);

@@ -5,7 +5,7 @@ import { backoff, sleep } from "../process/backoff.ts";
 import { type Announcer, type Entry, keyPrefix, parseKey, type Registration, type Source } from "./discovery.ts";
 import { createChanges } from "./entries.ts";
 import { baseOf, connectNacos, type NacosConnection, type NacosOptions, NacosRefused } from "./nacos-grpc.ts";
-import { createTold, type Told } from "./told.ts";
+import { createTold, longestWaitMs, type Told } from "./told.ts";
 
 export interface NacosPlace {
   /** "10.0.0.1:8848", "http://10.0.0.1:8848": a session uses one, the next one another. gRPC is 1000 ports above. */
@@ -29,8 +29,6 @@ export interface NacosSourceOptions extends NacosPlace, NacosOptions {
    * 6,000 names is asked for less often, and one that a fuzzy watch covers every 10 s.
    */
   pollMs?: number;
-  /** Milliseconds that an entry is kept which is missing after a silence; 8,000 unless said otherwise. */
-  graceMs?: number;
 }
 
 export function nacosAnnouncer({ meta, ...options }: NacosAnnouncerOptions): Announcer {
@@ -53,20 +51,21 @@ export function nacosAnnouncer({ meta, ...options }: NacosAnnouncerOptions): Ann
           connection.close();
         }
       };
-      await sessions(options.hosts, run, signal, (problem) => onState({ announced: false, problem }));
+      const onProblem = (problem: string) => onState({ announced: false, problem });
+      await sessions(options.hosts, run, longestWaitMs, signal, onProblem);
     },
   };
 }
 
-export function nacosSource({ pollMs = 600, graceMs = 8_000, ...options }: NacosSourceOptions): Source {
+export function nacosSource({ pollMs = 600, ...options }: NacosSourceOptions): Source {
   return {
     name: "nacos",
     kind: "nacos",
     async *watch(signal) {
       const changes = createChanges(signal);
-      const told = createTold({ prefix: options.prefix, push: changes.push, graceMs });
+      const told = createTold({ prefix: options.prefix, push: changes.push });
       const run = (host: string, answered: () => void) => session(host, { ...options, pollMs }, told, answered, signal);
-      const following = sessions(options.hosts, run, signal, told.silent);
+      const following = sessions(options.hosts, run, 2_000, signal, told.silent);
       yield* changes;
       await following;
       told.close();
@@ -78,10 +77,11 @@ export function nacosSource({ pollMs = 600, graceMs = 8_000, ...options }: Nacos
 async function sessions(
   hosts: readonly string[],
   run: (host: string, answered: () => void) => Promise<void>,
+  mostMs: number,
   signal: AbortSignal,
   onProblem: (problem: string) => void,
 ): Promise<void> {
-  const waits = backoff({ first: 100, most: 3_000 });
+  const waits = backoff({ first: 100, most: mostMs });
   for (let turn = 0; !signal.aborted; turn++) {
     const host = hosts[turn % hosts.length]!;
     try {

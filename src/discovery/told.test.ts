@@ -68,6 +68,56 @@ test("a second silence in the grace keeps all again", async () => {
   told.close();
 });
 
+test("the grace after a second silence is a whole one, also for what was missing before", async () => {
+  const { told, changes, since } = toldBy(200);
+  told.all([entry("a")]);
+  told.silent("away");
+  told.all([]);
+  await Bun.sleep(100);
+  told.silent("away again");
+  told.all([]);
+  const before = changes.length;
+  await Bun.sleep(150);
+  expect(since(before)).toEqual([]);
+  told.close();
+});
+
+test("what comes and goes one by one is told so; in the grace nothing goes, unless nothing can have been forgotten", () => {
+  const { told, changes, since } = toldBy(5_000);
+  const removal = (cluster: string) => ({
+    type: "removed" as const,
+    key: entry(cluster).key,
+    instance: `${cluster}-1`,
+  });
+  told.all([entry("a"), entry("b"), entry("c")]);
+  told.removed(entry("a").key, "a-1");
+  told.put(entry("d"));
+  told.silent("away");
+  told.allCertainly([entry("b"), entry("d")]);
+  told.removed(entry("d").key, "d-1");
+  expect(since(1)).toEqual([
+    removal("a"),
+    { type: "put", entry: entry("d") },
+    { type: "silent", problem: "away" },
+    { type: "set", entries: [entry("b"), entry("d")] },
+    removal("d"),
+  ]);
+  told.silent("away");
+  told.all([entry("b")]);
+  const before = changes.length;
+  told.removed(entry("b").key, "b-1");
+  expect(since(before)).toEqual([]);
+  told.close();
+});
+
+test("after something was missed, the whole is told as a set", () => {
+  const { told, changes } = toldBy();
+  told.all([entry("a")]);
+  told.missed();
+  told.allCertainly([entry("b")]);
+  expect(changes.slice(1)).toEqual([{ type: "set", entries: [entry("b")] }]);
+});
+
 test("what is not ours is told once for as long as it stays", () => {
   const { told, changes } = toldBy();
   const wrong = { ...entry("a"), via: { address: "nowhere" } };

@@ -7,13 +7,26 @@ export interface Told {
    * @param doubted not among them, though the registry still knows them
    */
   all(entries: readonly Entry[], doubted?: readonly Entry[]): void;
+  /** As `all`, from a registry that is known to have forgotten nothing in the silence: what is missing is gone at once. */
+  allCertainly(entries: readonly Entry[]): void;
   /** Everything there is under one key. Before the first set and in a silence it tells nothing. */
   of(key: string, entries: readonly Entry[]): void;
+  /** One entry that has come, or is another now. */
+  put(entry: Entry): void;
+  /** One entry that is no more; in the grace after a silence it may be there again soon, and is kept. */
+  removed(key: string, instance: string): void;
+  /** What was told may be wrong since: the next view is told as a set, though nobody was silent. */
+  missed(): void;
   silent(problem: string): void;
   alive(): void;
   /** Ends what it still waits for. */
   close(): void;
 }
+
+/** An agent that could not announce itself waits so long at most before it tries again. */
+export const longestWaitMs = 4_000;
+/** A try that fails may take so long: a registry that has just started accepts connections before it answers. */
+const longestTryMs = 3_000;
 
 export interface ToldOptions {
   prefix: string;
@@ -23,10 +36,13 @@ export interface ToldOptions {
    * forgotten everything, and its agents need a moment to announce themselves again. What it has named since and then
    * names no more is gone at once.
    */
-  graceMs: number;
+  graceMs?: number;
 }
 
-export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
+/** No agent needs longer to be announced again than its longest wait, a try that fails, and one that does not. */
+const standardGraceMs = longestWaitMs + longestTryMs + 1_000;
+
+export function createTold({ prefix, push, graceMs = standardGraceMs }: ToldOptions): Told {
   /** By key, then by instance. */
   const known = new Map<string, Map<string, Entry>>();
   /** By key: instances with what is wrong with them. */
@@ -65,11 +81,16 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
   function miss(entry: Entry, doubted: boolean): void {
     if (missing.has(entry)) return;
     const left = named.has(idOf(entry)) && !doubted ? 0 : graceEnd - performance.now();
-    // In another silence nobody can announce anything: the grace after it begins anew.
-    if (left > 0) {
-      const late = () => (gap ? missing.delete(entry) : remove(entry));
-      missing.set(entry, setTimeout(late, left));
-    } else remove(entry);
+    if (left <= 0) {
+      remove(entry);
+      return;
+    }
+    const late = () => {
+      missing.delete(entry);
+      // In another silence nobody could announce anything: the grace after it begins anew.
+      if (!gap) miss(entry, doubted);
+    };
+    missing.set(entry, setTimeout(late, left));
   }
 
   /** What is not ours is told once for as long as it stays. */
@@ -99,16 +120,29 @@ export function createTold({ prefix, push, graceMs }: ToldOptions): Told {
 
   const everything = () => [...known.values()].flatMap((instances) => [...instances.values()]);
 
+  function all(entries: readonly Entry[], doubted?: readonly Entry[]): void {
+    replace(everything(), ours(entries), doubted);
+    if (gap) push({ type: "set", entries: everything() });
+    else push({ type: "alive" });
+    gap = false;
+  }
+
   return {
     all(entries, doubted) {
       if (gap && known.size > 0) graceEnd = performance.now() + graceMs;
-      replace(everything(), ours(entries), doubted);
-      if (gap) push({ type: "set", entries: everything() });
-      else push({ type: "alive" });
-      gap = false;
+      all(entries, doubted);
     },
+    allCertainly: (entries) => all(entries),
     of(key, entries) {
       if (!gap) replace([...(known.get(key)?.values() ?? [])], ours(entries, key));
+    },
+    put,
+    removed(key, instance) {
+      const entry = known.get(key)?.get(instance);
+      if (entry) miss(entry, true);
+    },
+    missed() {
+      gap = true;
     },
     silent(problem) {
       gap = true;
