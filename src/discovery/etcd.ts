@@ -1,7 +1,7 @@
 // etcd as a registry, in the layout that installed agents and servers use: `<key>/<lease id>` holds "host:port".
 // The client's own leases and watchers lose keys and changes over an outage, so its plain calls are used instead:
 // a session reads the whole set, watches from the next revision, and whenever it breaks, a new one begins.
-import type { Etcd3, IKeyValue, IWatchResponse } from "etcd3";
+import type { Etcd3, IKeyValue, IResponseHeader, IWatchResponse } from "etcd3";
 import { backoff, sleep } from "../process/backoff.ts";
 import {
   type Announcer,
@@ -15,17 +15,8 @@ import {
   type Source,
 } from "./discovery.ts";
 import { createChanges } from "./entries.ts";
-
-export interface EtcdOptions {
-  /** "http://10.0.0.1:2379", "https://…" or "10.0.0.1:2379"; a session uses one, the next one another. */
-  hosts: readonly string[];
-  username?: string;
-  password?: string;
-  /** PEM. Without it, https trusts the system's authorities. */
-  tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer; serverName?: string };
-  /** Milliseconds without an answer after which an endpoint counts as silent. */
-  timeoutMs?: number;
-}
+import { connectEtcd, type EtcdOptions, problemOf, standardTimeoutMs } from "./etcd-client.ts";
+import { createTold, longestWaitMs, type Told } from "./told.ts";
 
 export interface EtcdAnnouncerOptions extends EtcdOptions {
   /** Seconds that a key outlives its agent; 10 unless said otherwise. */
@@ -35,22 +26,25 @@ export interface EtcdAnnouncerOptions extends EtcdOptions {
 export interface EtcdSourceOptions extends EtcdOptions {
   /** Begins every key. */
   prefix: string;
+  /** As the agents'. */
+  leaseSeconds?: number;
 }
 
-const standardTimeoutMs = 3_000;
+/** Installed agents have it too. */
+const standardLeaseSeconds = 10;
 
-export function etcdAnnouncer({ leaseSeconds = 10, ...options }: EtcdAnnouncerOptions): Announcer {
+export function etcdAnnouncer({ leaseSeconds = standardLeaseSeconds, ...options }: EtcdAnnouncerOptions): Announcer {
   return {
     name: `etcd ${options.hosts.join(",")}`,
     async announce(registration, signal, onState = () => {}) {
       if (!("address" in registration.via)) throw new Error("etcd can only be told an address");
       // An etcd that is back has its agents back within 5 s, and not ten thousand of them in the same moment.
-      const waits = backoff({ first: 200, most: 4_000 });
+      const waits = backoff({ first: 200, most: longestWaitMs });
       const held: Held = { leaseSeconds };
       for (let turn = 0; !signal.aborted; turn++) {
         const host = options.hosts[turn % options.hosts.length]!;
         try {
-          const client = await connect(host, options);
+          const client = await connectEtcd(host, options);
           const announced = () => {
             waits.reset();
             onState({ announced: true });
@@ -67,15 +61,17 @@ export function etcdAnnouncer({ leaseSeconds = 10, ...options }: EtcdAnnouncerOp
   };
 }
 
-export function etcdSource({ prefix, ...options }: EtcdSourceOptions): Source {
+export function etcdSource({ leaseSeconds = standardLeaseSeconds, ...options }: EtcdSourceOptions): Source {
   return {
     name: "etcd",
     kind: "etcd",
     async *watch(signal) {
       const changes = createChanges(signal);
-      const following = follow(prefix, options, changes.push, signal);
+      const told = createTold({ prefix: options.prefix, push: changes.push });
+      const following = follow({ leaseSeconds, ...options }, told, changes.push, signal);
       yield* changes;
       await following;
+      told.close();
     },
   };
 }
@@ -146,7 +142,7 @@ async function hold(
 async function withdraw(held: Held, options: EtcdOptions, onState: (state: AnnounceState) => void): Promise<void> {
   if (held.lease === undefined) return;
   for (const host of options.hosts) {
-    const client = await connect(host, { ...options, timeoutMs: 2_000 });
+    const client = await connectEtcd(host, { ...options, timeoutMs: 2_000 });
     try {
       await client.leaseClient.leaseRevoke({ ID: held.lease });
       return;
@@ -168,33 +164,60 @@ function isLeaseUnknown(cause: unknown): boolean {
 
 // -- the server's side --
 
-async function follow(
-  prefix: string,
-  options: EtcdOptions,
-  push: (change: Change) => void,
-  signal: AbortSignal,
-): Promise<void> {
+type SourceOptions = EtcdSourceOptions & { leaseSeconds: number };
+type Push = (change: Change) => void;
+
+async function follow(options: SourceOptions, told: Told, push: Push, signal: AbortSignal): Promise<void> {
   const waits = backoff({ first: 200, most: 2_000 });
+  const last: Heard = { at: performance.now(), revision: 0n };
   for (let turn = 0; !signal.aborted; turn++) {
     const host = options.hosts[turn % options.hosts.length]!;
     try {
-      const client = await connect(host, options);
-      await session(client, prefix, options, push, waits.reset, signal).finally(() => client.close());
+      const client = await connectEtcd(host, options);
+      await session(client, options, last, told, push, waits.reset, signal).finally(() => client.close());
     } catch (cause) {
       if (signal.aborted) return;
-      if (cause instanceof Compacted) continue;
-      push({ type: "silent", problem: `${host}: ${problemOf(cause)}` });
+      if (cause instanceof Compacted) {
+        told.missed();
+        continue;
+      }
+      told.silent(`${host}: ${problemOf(cause)}`);
       await sleep(waits.next(), signal);
     }
   }
 }
 
+/** What etcd said last, over all sessions. */
+interface Heard {
+  /** On the monotonic clock. */
+  at: number;
+  cluster?: string;
+  revision: bigint;
+}
+
+/**
+ * Whether keys may be missing whose agents live: etcd went on from an older state, or with none; or nobody could renew a
+ * lease for so long that one ran out. Otherwise, what is missing was withdrawn: leases live through a restart of etcd.
+ */
+function mayHaveForgotten({ cluster_id, revision }: IResponseHeader, last: Heard, leaseSeconds: number): boolean {
+  if (last.cluster !== undefined && cluster_id !== last.cluster) return true;
+  // Agents renew at a third of the lease.
+  return BigInt(revision) < last.revision || performance.now() - last.at > (leaseSeconds * 1000 * 2) / 3;
+}
+
+function heard({ cluster_id, revision }: IResponseHeader, last: Heard): void {
+  last.at = performance.now();
+  last.cluster = cluster_id;
+  last.revision = BigInt(revision);
+}
+
 /** The whole set, then what changes after its revision: nothing between them is lost. */
 async function session(
   client: Etcd3,
-  prefix: string,
-  { timeoutMs = standardTimeoutMs }: EtcdOptions,
-  push: (change: Change) => void,
+  { prefix, leaseSeconds, timeoutMs = standardTimeoutMs }: SourceOptions,
+  last: Heard,
+  told: Told,
+  push: Push,
   answered: () => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -202,7 +225,10 @@ async function session(
   const { header, kvs } = await client.kv.range(range);
   if (signal.aborted) return;
   answered();
-  push({ type: "set", entries: entriesOf(prefix, kvs, push) });
+  const entries = entriesOf(prefix, kvs, push);
+  if (mayHaveForgotten(header, last, leaseSeconds)) told.all(entries);
+  else told.allCertainly(entries);
+  heard(header, last);
   const stream = await client.watchClient.watch();
   const over = new AbortController();
   try {
@@ -219,12 +245,13 @@ async function session(
       stream.on("end", () => reject(new Error("it ended the watch")));
       stream.on("data", (response) => {
         heardAt = performance.now();
+        heard(response.header, last);
         const ended = endOfWatch(response);
         if (ended) return reject(ended);
-        if (response.events.length === 0) return push({ type: "alive" });
+        if (response.events.length === 0) return told.alive();
         for (const { type, kv } of response.events) {
-          if (type === "Delete") removed(kv, push);
-          else put(prefix, kv, push);
+          if (type === "Delete") removed(kv, told);
+          else put(prefix, kv, told, push);
         }
       });
       stream.write({ create_request: { ...range, start_revision: String(BigInt(header.revision) + 1n) } });
@@ -244,7 +271,7 @@ function endOfWatch({ canceled, compact_revision, cancel_reason }: IWatchRespons
   return canceled ? new Error(cancel_reason || "it cancelled the watch") : undefined;
 }
 
-function entriesOf(prefix: string, kvs: readonly IKeyValue[], push: (change: Change) => void): Entry[] {
+function entriesOf(prefix: string, kvs: readonly IKeyValue[], push: Push): Entry[] {
   return kvs.flatMap((kv) => {
     const entry = entryOf(prefix, kv);
     if (!("problem" in entry)) return [entry];
@@ -253,20 +280,20 @@ function entriesOf(prefix: string, kvs: readonly IKeyValue[], push: (change: Cha
   });
 }
 
-function put(prefix: string, kv: IKeyValue, push: (change: Change) => void): void {
+function put(prefix: string, kv: IKeyValue, told: Told, push: Push): void {
   const entry = entryOf(prefix, kv);
   if (!("problem" in entry)) {
-    push({ type: "put", entry });
+    told.put(entry);
     return;
   }
   push({ type: "ignored", key: kv.key.toString(), problem: entry.problem });
   // It may have been good before.
-  removed(kv, push);
+  removed(kv, told);
 }
 
-function removed(kv: IKeyValue, push: (change: Change) => void): void {
+function removed(kv: IKeyValue, told: Told): void {
   const { key, instance } = split(kv.key.toString());
-  push({ type: "removed", key, instance });
+  told.removed(key, instance);
 }
 
 function entryOf(prefix: string, kv: IKeyValue): Entry | { problem: string } {
@@ -289,34 +316,4 @@ function endOf(prefix: string): Buffer {
   const end = Buffer.from(prefix);
   end[end.length - 1]! += 1;
   return end;
-}
-
-// -- both --
-
-async function connect(host: string, { username, password, tls, timeoutMs = standardTimeoutMs }: EtcdOptions) {
-  // Loaded when configured only: it costs 19 MB.
-  const { Etcd3 } = await import("etcd3");
-  // Hosts of old files have no scheme: a certificate or an authority says that TLS is meant.
-  const secure = host.startsWith("https:") || (Boolean(tls?.ca || tls?.cert) && !host.startsWith("http:"));
-  const plain = { execute: async <T>(run: (context: object) => T) => run({ signal: new AbortController().signal }) };
-  return new Etcd3({
-    hosts: secure && !host.startsWith("https:") ? `https://${host}` : host,
-    ...(username ? { auth: { username, password: password ?? "" } } : {}),
-    ...(secure && tls?.ca
-      ? { credentials: { rootCertificate: tls.ca, privateKey: tls.key, certChain: tls.cert } }
-      : {}),
-    grpcOptions: {
-      "grpc.max_receive_message_length": -1,
-      ...(tls?.serverName ? { "grpc.ssl_target_name_override": tls.serverName } : {}),
-    },
-    defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + timeoutMs }),
-    // Retries and circuit breakers are this file's own: sessions with backoff.
-    faultHandling: { host: () => plain as never, global: plain as never },
-  });
-}
-
-function problemOf(cause: unknown): string {
-  const { message } = cause as Error;
-  // "14 UNAVAILABLE: No connection established. Last error: …"
-  return message.replace(/^\d+ [A-Z_]+: /, "").replace(/\.? Resolution note:.*$/s, "");
 }

@@ -7,6 +7,7 @@ import { etcdAnnouncer, etcdSource } from "../../src/discovery/etcd.ts";
 import { memoryRegistry } from "../../src/discovery/memory.ts";
 import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
 import { type StubAgent, startStubAgent } from "../stub-agent.ts";
+import { watched } from "../suites/discovery.ts";
 import { type RealConsul, startConsul } from "../testbed/consul.ts";
 import { type RealEtcd, startEtcd } from "../testbed/etcd.ts";
 import { describePart } from "../testbed/part.ts";
@@ -176,6 +177,25 @@ describePart("etcd", "an etcd", () => {
   });
 
   registryFaults("etcd", () => ({ ...etcd, source, announcer: () => etcdAnnouncer({ hosts: [etcd.endpoint] }) }));
+
+  test("that forgets what changed between the whole and the watch after it is read as a whole anew", async () => {
+    const key = (name: string) => `compact.lizardcd-agent.*.${name}`;
+    await writer.put(`${key("old")}/1`).value("127.0.0.1:1");
+    const wire = await startWire(new URL(etcd.endpoint).host);
+    const watcher = watched({ source: () => etcdSource({ hosts: [`http://${wire.address}`], prefix: "compact." }) });
+    await watcher.until("the whole", (keys) => keys.has(key("old")));
+    // The watch is asked for by now, but not on its way.
+    wire.goDark();
+    await writer.delete().key(`${key("old")}/1`);
+    await writer.put(`${key("new")}/2`).value("127.0.0.1:2");
+    const { header } = await writer.put(`${key("last")}/3`).value("127.0.0.1:3");
+    await writer.kv.compact({ revision: header.revision, physical: true });
+    wire.heal();
+    await watcher.until("what came", (keys) => keys.has(key("new")) && keys.has(key("last")) && !keys.has(key("old")));
+    // Nothing was silent: it was etcd's word that these changes are not kept which led to it.
+    expect(watcher.changes.map(({ type }) => type).filter((type) => type !== "alive")).toEqual(["set", "set"]);
+    await watcher.stop();
+  });
 
   test("that says something else than another registry: both are believed, nothing flaps, and one's loss removes nothing", async () => {
     const [one, two] = await Promise.all([stub("eu-1"), stub("eu-1")]);
