@@ -139,7 +139,7 @@ function likeGet({ flags = (all) => all, ...own }: Like): Command {
       return get.positional;
     },
     get flags() {
-      return flags(get.flags);
+      return flags(get.flags.filter(({ name }) => name !== watch.name));
     },
   };
 }
@@ -173,7 +173,8 @@ function flagsOf(operation: Operation): readonly Field[] {
   const hasNamespaces = fields.some(({ name, fieldKind }) => name === "namespace" && fieldKind === "list");
   return [
     ...fields.filter((field) => !ruleOf(field)?.secret).map(flagOf),
-    ...(listOf(operation) ? [sortBy, watch] : []),
+    ...(listOf(operation) ? [sortBy] : []),
+    ...(listOf(operation) || operation.id === "workload.get" ? [watch] : []),
     ...(hasNamespaces ? [allNamespaces] : []),
   ];
 }

@@ -9,6 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import { type Operation, pathFields, search } from "../contract/operation.ts";
 import { type Failure, FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
+import type { Lang } from "../words/words.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exit, Refused } from "./exit.ts";
 import { type CallOptions, request } from "./request.ts";
@@ -55,9 +56,15 @@ export async function call(
   }
   const json = parse(text);
   if (status === 200 && json) return { json, message: read(operation.method.output, json) };
+  throw refusal(server, status, text, lang);
+}
+
+/** What an answer says that is none. */
+export function refusal(server: string, status: number, text: string, lang: Lang): Refused | CommandFailed {
+  const json = parse(text);
   const failure = json && failureOf(json);
-  if (failure) throw new Refused(failure, status);
-  throw new CommandFailed(
+  if (failure) return new Refused(failure, status);
+  return new CommandFailed(
     exit.unreachable,
     tell(lang, "server.foreign", { server, status }),
     tell(lang, "server.unreachableNext"),

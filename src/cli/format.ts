@@ -8,15 +8,20 @@ import { tell } from "./words.ts";
 export type Format =
   | { as: "table" | "wide" | "name" }
   /** Writes the server's own JSON, whole. */
-  | { as: "value"; write: (value: unknown) => string };
+  | {
+      as: "value";
+      write: (value: unknown) => string;
+      /** One of many values that follow one another, where that is written otherwise. */
+      line?: (value: unknown) => string;
+    };
 
 export const formats = ["table", "wide", "json", "yaml", "name", "jsonpath="] as const;
 
 /** @throws CommandFailed (usage) */
 export function formatOf(text: string, lang: Lang): Format {
   if (text === "table" || text === "wide" || text === "name") return { as: text };
-  if (text === "json") return { as: "value", write: json };
-  if (text === "yaml") return { as: "value", write: yaml };
+  if (text === "json") return { as: "value", write: (value) => json(value), line: (value) => json(value, 0) };
+  if (text === "yaml") return { as: "value", write: yaml, line: (value) => `---\n${yaml(value)}` };
   const [, expression] = /^jsonpath=(.*)$/s.exec(text) ?? [];
   if (expression === undefined)
     throw new CommandFailed(exit.usage, tell(lang, "output.wrong", { value: quoted(text) }));

@@ -1,4 +1,4 @@
-// An answer asked for whole, sorted, printed as wanted; and asked for again and again where it is watched.
+// An answer asked for whole, sorted, and printed as wanted.
 import type { Message } from "@bufbuild/protobuf";
 import type { Operation } from "../contract/operation.ts";
 import { ruleOf } from "../contract/rules.ts";
@@ -6,7 +6,7 @@ import type { Lang } from "../words/words.ts";
 import { listOf } from "./catalogue.ts";
 import { type Answer, type CallOptions, call } from "./client.ts";
 import type { Context } from "./context.ts";
-import { CommandFailed, type Exit, exit, Refused } from "./exit.ts";
+import { CommandFailed, type Exit, exit } from "./exit.ts";
 import { type Format, parsed } from "./format.ts";
 import { find } from "./jsonpath.ts";
 import { clean } from "./output.ts";
@@ -72,83 +72,6 @@ export async function printed(
   return tellUnanswered(message, { terminal }, lang);
 }
 
-const everyMs = 2_000;
-
-/** Prints the list, then each row as it changes; goes on until it is interrupted. Rows that go are told. */
-export async function watched(
-  context: Context,
-  input: Message,
-  wanted: Wanted,
-  { terminal }: Out,
-  options: CallOptions,
-): Promise<Exit> {
-  const { operation, format, words } = wanted;
-  const { lang } = options;
-  const key = listOf(operation)!;
-  let shown = new Map<string, string>();
-  let lost = "";
-  const layout: number[] = [];
-  for (let first = true; ; first = false) {
-    const began = performance.now();
-    try {
-      const answer = await wholeAnswer(context, input, wanted, options);
-      lost = "";
-      const { next, changed, gone } = differences(answer, key, shown);
-      if (first || changed.length > 0) await print(only(answer, key, changed), first);
-      for (const name of gone) await terminal.err(`${clean(name)}: ${tell(lang, "list.gone")}\n`);
-      if (first) await tellUnanswered(answer.message, { terminal }, lang);
-      shown = next;
-    } catch (error) {
-      // A server that is away for a moment comes back; the first question is answered or fails.
-      if (first || !passes(error)) throw error;
-      if (lost !== error.message)
-        await terminal.err(`${tell(lang, "watch.lost", { problem: clean(error.message) })}\n`);
-      lost = error.message;
-    }
-    await Bun.sleep(Math.max(everyMs, 4 * (performance.now() - began)));
-  }
-
-  async function print({ json, message }: Answer, first: boolean): Promise<void> {
-    if (format.as === "value") {
-      for (const row of json[key] as unknown[]) await terminal.out(format.write(row));
-    } else if (format.as === "name") await terminal.out(namesIn(message, words, lang));
-    else {
-      const { columns, color } = terminal;
-      const headers = first && wanted.headers;
-      await terminal.out(text(message, lang, { columns, color, headers, wide: format.as === "wide", layout }));
-    }
-  }
-}
-
-function passes(error: unknown): error is CommandFailed | Refused {
-  if (error instanceof CommandFailed) return error.exit === exit.unreachable || error.exit === exit.timedOut;
-  return error instanceof Refused && error.status >= 500;
-}
-
-/** Ages move by themselves: they are no change. */
-function differences({ json, message }: Answer, key: string, shown: ReadonlyMap<string, string>) {
-  const rows = rowsOf(message) ?? [];
-  const next = new Map<string, string>();
-  const changed: number[] = [];
-  for (const [index, row] of rows.entries()) {
-    const name = names({ $typeName: "", items: [row] } as unknown as Message)?.trimEnd() ?? String(index);
-    const word = JSON.stringify((json[key] as unknown[])[index], (field, value) =>
-      /(Ms|^outstanding)$/.test(field) ? undefined : value,
-    );
-    next.set(name, word);
-    if (shown.get(name) !== word) changed.push(index);
-  }
-  return { next, changed, gone: [...shown.keys()].filter((name) => !next.has(name)) };
-}
-
-function only({ json, message }: Answer, key: string, indexes: readonly number[]): Answer {
-  const pick = (all: unknown) => indexes.map((index) => (all as unknown[])[index]);
-  return {
-    json: { ...json, [key]: pick(json[key]) },
-    message: { ...message, [key]: pick((message as unknown as Record<string, unknown>)[key]) } as Message,
-  };
-}
-
 function sort({ json, message }: Answer, operation: Operation, field: string, lang: Lang): void {
   const key = listOf(operation)!;
   const path = field.replace(/^\{|\}$/g, "");
@@ -179,7 +102,7 @@ function namesIn(message: Message, words: string, lang: Lang): string {
   throw new CommandFailed(exit.usage, tell(lang, "output.noName", { command: words }));
 }
 
-async function tellUnanswered(message: Message, { terminal }: Out, lang: Lang): Promise<Exit> {
+export async function tellUnanswered(message: Message, { terminal }: Out, lang: Lang): Promise<Exit> {
   const unanswered = unansweredIn(message);
   for (const { cluster, message: problem } of unanswered) {
     await terminal.err(`lizardcd: ${clean(tell(lang, "list.unanswered", { cluster, message: problem }))}\n`);

@@ -114,8 +114,8 @@ export function wrap(text: string, width: number): string[] {
 }
 
 /** JSON without anything that a terminal would obey: what JSON itself leaves unescaped is escaped too. */
-export function json(value: unknown): string {
-  return `${escapeAll(JSON.stringify(value, null, 2), "\n")}\n`;
+export function json(value: unknown, indent = 2): string {
+  return `${escapeAll(JSON.stringify(value, null, indent), "\n")}\n`;
 }
 
 /** The same as a JSON string, which is a YAML string too. */

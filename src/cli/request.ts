@@ -11,18 +11,18 @@ export interface CallOptions {
   terminal?: Pick<Terminal, "onInterrupt">;
 }
 
-/** Any path of the server; rejects as fetch does. */
+/** Any path of the server; rejects as fetch does. Without a signal it must have answered whole within the time. */
 export function request(
   { server, ca }: Pick<Context, "server" | "ca">,
   path: string,
   { version, timeoutMs }: Pick<CallOptions, "version" | "timeoutMs">,
-  init: { method?: string; headers?: Record<string, string>; body?: string } = {},
+  init: { method?: string; headers?: Record<string, string>; body?: string; signal?: AbortSignal } = {},
 ): Promise<Response> {
   return fetch(server + path, {
     ...init,
     headers: { accept: "application/json", "user-agent": `lizardcd-cli/${version}`, ...init.headers },
     redirect: "manual",
-    signal: AbortSignal.timeout(timeoutMs),
+    signal: init.signal ?? AbortSignal.timeout(timeoutMs),
     ...(ca ? { tls: { ca } } : {}),
   });
 }

@@ -7,7 +7,7 @@ import { contextOf, namedIn, readContexts } from "./context.ts";
 import { CommandFailed, type Exit, exit, exitOf, Refused } from "./exit.ts";
 import { formatOf } from "./format.ts";
 import { helpText } from "./help.ts";
-import { printed, type Wanted, watched, wholeAnswer } from "./list.ts";
+import { printed, type Wanted, wholeAnswer } from "./list.ts";
 import { clean } from "./output.ts";
 import type { Env, Terminal } from "./terminal.ts";
 import { langOf, tell } from "./words.ts";
@@ -98,7 +98,9 @@ async function request(asked: Asked & { command: Command }, world: World, option
   };
   const input = inputFrom(asked, lang, await defaultsOf(asked, world, lang));
   const context = contextOf(namedIn(asked.flags), env, lang);
-  if (flag("watch") === "true") return watched(context, input, wanted, world, options);
+  if (flag("watch") === "true") {
+    return (await import("./watch.ts")).watched(context, input, wanted, world, options);
+  }
   return printed(await wholeAnswer(context, input, wanted, options), wanted, world, lang);
 }
 

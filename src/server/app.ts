@@ -2,7 +2,7 @@
 import { Elysia } from "elysia";
 import { Failed } from "../contract/errors.ts";
 import { openApi } from "../contract/openapi.ts";
-import { type Operation, operation, operations } from "../contract/operation.ts";
+import { type Operation, type OperationId, operation, operations } from "../contract/operation.ts";
 import { inputOf } from "../contract/request.ts";
 import type { EmbeddedRegistry } from "../discovery/server.ts";
 import type { Log } from "../process/log.ts";
@@ -11,7 +11,6 @@ import { assets } from "../views/assets.ts";
 import { contentSecurityPolicy } from "../views/layout.tsx";
 import { loginPage } from "../views/login.tsx";
 import { operationsPage } from "../views/operations.tsx";
-import { questionsOf } from "./across.ts";
 import type { Admit } from "./admission.ts";
 import { agentAnswers } from "./agent.ts";
 import { type Audit, auditAnswers } from "./audit.ts";
@@ -44,7 +43,8 @@ import { type Trust, trustAnswers } from "./trust.ts";
 import type { Tunnels } from "./tunnel.ts";
 import { userAnswers } from "./user.ts";
 import type { Watches } from "./watches.ts";
-import { jsonWatch, workloadAnswers, workloadStream } from "./workload.ts";
+import { workloadAnswers, workloadStream } from "./workload.ts";
+import { workloadWatch } from "./workload-watch.ts";
 
 export interface AppDeps {
   pool: Pool;
@@ -87,6 +87,9 @@ export function createApp(deps: AppDeps) {
     ...discoveryAnswers(deps),
     ...trustAnswers(deps),
   ];
+  /** Lists that with ?watch=1 go on as streams of JSON. */
+  const watches: Partial<Record<OperationId, (request: Request, params: Record<string, string>) => Promise<Response>>> =
+    { "workload.list": watchCluster, "fleet.listWorkloads": watchFleet };
   for (const one of answers) mount(one);
 
   app.get("/", ({ request }) => redirect("/fleet", plain(request)));
@@ -165,9 +168,8 @@ export function createApp(deps: AppDeps) {
       op.http!.method,
       elysiaPath(op),
       async ({ request, params, server }) => {
-        if (one.id === "workload.list" && new URL(request.url).searchParams.get("watch") === "1") {
-          return watchList(request, params);
-        }
+        const watched = watches[one.id];
+        if (watched && new URL(request.url).searchParams.get("watch") === "1") return watched(request, params);
         const from = server?.requestIP(request)?.address ?? "local";
         return finish(request, respond(deps, one, { request, params, from }));
       },
@@ -175,25 +177,22 @@ export function createApp(deps: AppDeps) {
     );
   }
 
-  async function watchList(request: Request, params: Record<string, string>): Promise<Response> {
-    const list = operation("workload.list");
-    return stream(
-      request,
-      "workload.list",
-      (input, _, signal) => {
-        const { cluster, namespace, resource, labelSelector, name, state } = input;
-        if (labelSelector || name || state.length > 0) {
-          const problem = "cannot be watched: watch the whole list, or list";
-          throw new Failed("request.invalid", { field: "labelSelector, name and state", problem });
-        }
-        deps.pool.on({ cluster, namespace });
-        const request = { cluster: [cluster], namespace: namespace === "*" ? [] : [namespace] };
-        const questions = questionsOf(deps, { ...request, resource: [resource] } as never);
-        return jsonWatch(deps, questions, signal);
-      },
-      { ...params, watch: undefined },
-      list,
-    );
+  function watchCluster(request: Request, params: Record<string, string>): Promise<Response> {
+    const given = { ...params, watch: undefined };
+    return stream(request, "workload.list", watchOf, given);
+
+    function watchOf(input: InputOf<"workload.list">, _: Actor, signal: AbortSignal) {
+      const { cluster, namespace, resource, labelSelector, name: q, state } = input;
+      deps.pool.on({ cluster, namespace });
+      const all = { cluster: [cluster], namespace: namespace === "*" ? [] : [namespace], resource: [resource] };
+      return workloadWatch(deps, { ...all, labelSelector, q, state }, signal);
+    }
+  }
+
+  function watchFleet(request: Request): Promise<Response> {
+    const watch = (input: InputOf<"fleet.listWorkloads">, _: Actor, signal: AbortSignal) =>
+      workloadWatch(deps, input, signal);
+    return stream(request, "fleet.listWorkloads", watch, { watch: undefined });
   }
 
   /** A stream for a page or a client: the same checks as its operation, then messages until the reader goes. */

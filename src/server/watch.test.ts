@@ -1,41 +1,100 @@
-// The JSON watch of a list, over real HTTP from a stub agent.
+// The JSON watch of lists, over real HTTP from stub agents.
 import { afterAll, expect, test } from "bun:test";
-import { endAll, eventually, onEnd, startTestServer } from "../../test/harness.ts";
+import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../../test/harness.ts";
 import { row, startStubAgent } from "../../test/stub-agent.ts";
 
 afterAll(endAll);
 
 test("a list with ?watch=1 is a stream: the whole set, that it is whole, then what changes", async () => {
-  const server = await startTestServer();
-  const agent = await startStubAgent({ cluster: "eu-1", rows: [row("eu-1", "web"), row("eu-1", "cart")] });
-  onEnd(agent.stop);
-  server.announce("eu-1", agent.address);
-  await eventually(
-    () => server.client.get("/clusters/eu-1/namespaces/shop/deployments"),
-    ({ status }) => status === 200,
-  );
+  const { server, agents } = await fleetOf("eu-1");
+  const { heard, reading, end } = await watch(server, "/clusters/eu-1/namespaces/shop/deployments?watch=1");
+  await until(heard, "synced");
+  expect(heard.filter((one) => one.startsWith("upsert")).sort()).toEqual(["upsert eu-1/cart", "upsert eu-1/web"]);
+  expect(heard.indexOf("synced")).toBe(2);
+  agents[0]!.remove(row("eu-1", "web"));
+  await until(heard, "removed eu-1/web");
+  end();
+  await expect(reading).rejects.toThrow();
+});
 
+test("the list across clusters is watched as a whole, with clusters that come later; one that goes is told once", async () => {
+  const { server, agents } = await fleetOf("eu-1", "us-1");
+  const { heard, end } = await watch(server, "/workloads?watch=1");
+  await until(heard, "synced");
+  expect(heard.slice(0, 4).sort()).toEqual([
+    "upsert eu-1/cart",
+    "upsert eu-1/web",
+    "upsert us-1/cart",
+    "upsert us-1/web",
+  ]);
+  const late = await startStubAgent({ cluster: "late-1", rows: [row("late-1", "new")] });
+  onEnd(late.stop);
+  server.announce("late-1", late.address);
+  await until(heard, "upsert late-1/new");
+  await agents[1]!.stop();
+  await until(heard, "lost us-1");
+  agents[0]!.put(row("eu-1", "after"));
+  await until(heard, "upsert eu-1/after");
+  expect(heard.filter((one) => one.startsWith("lost"))).toEqual(["lost us-1"]);
+  expect(heard.filter((one) => one.startsWith("removed"))).toEqual([]);
+  end();
+});
+
+test("what no longer matches what was asked for is removed, what never did is not told", async () => {
+  const { server, agents } = await fleetOf("eu-1");
+  const { heard, end } = await watch(server, "/workloads?watch=1&state=ok&q=WEB&cluster=eu-1");
+  await until(heard, "synced");
+  agents[0]!.put({ ...row("eu-1", "cart"), desired: 9 });
+  agents[0]!.put({ ...row("eu-1", "web"), state: "failed" });
+  await until(heard, "removed eu-1/web");
+  agents[0]!.put({ ...row("eu-1", "web"), state: "ok" });
+  await until(heard, "upsert eu-1/web", 2);
+  expect(heard.filter((one) => one.includes("cart"))).toEqual([]);
+  end();
+});
+
+test("a cluster that nobody knows, and labels that are none, are answered as the list answers", async () => {
+  const { server } = await fleetOf("eu-1");
+  const none = await server.client.get("/clusters/nowhere-1/namespaces/shop/deployments?watch=1");
+  expect([none.status, none.body.code]).toEqual([404, "agent.none"]);
+  expect((await server.client.get("/workloads?watch=1&colour=red")).body.code).toBe("request.invalid");
+});
+
+async function fleetOf(...clusters: string[]) {
+  const server = await startTestServer();
+  const agents = [];
+  for (const cluster of clusters) {
+    const agent = await startStubAgent({ cluster, rows: [row(cluster, "web"), row(cluster, "cart")] });
+    onEnd(agent.stop);
+    server.announce(cluster, agent.address);
+    agents.push(agent);
+  }
+  await eventually(
+    () => server.client.get("/workloads"),
+    ({ body }) => body.items?.length === 2 * clusters.length,
+  );
+  return { server, agents };
+}
+
+async function watch(server: TestServer, path: string) {
   const end = new AbortController();
-  const answer = await fetch(`${server.url}/clusters/eu-1/namespaces/shop/deployments?watch=1`, {
+  const answer = await fetch(server.url + path, {
     headers: { authorization: `Bearer ${server.client.token}` },
     signal: end.signal,
   });
   expect(answer.headers.get("content-type")).toStartWith("text/event-stream");
   const heard: string[] = [];
   const reading = read(answer, heard);
-  await eventually(
+  reading.catch(() => {});
+  onEnd(() => end.abort());
+  return { heard, reading, end: () => end.abort() };
+}
+
+const until = (heard: string[], wanted: string, times = 1) =>
+  eventually(
     () => heard,
-    () => heard.some((one) => one.startsWith("synced")),
+    () => heard.filter((one) => one === wanted).length >= times,
   );
-  expect(heard.filter((one) => one.startsWith("upsert")).sort()).toEqual(["upsert cart", "upsert web"]);
-  agent.remove(row("eu-1", "web"));
-  await eventually(
-    () => heard,
-    () => heard.includes("removed web"),
-  );
-  end.abort();
-  await expect(reading).rejects.toThrow();
-});
 
 async function read({ body }: Response, heard: string[]): Promise<void> {
   let text = "";
@@ -45,8 +104,10 @@ async function read({ body }: Response, heard: string[]): Promise<void> {
     text = lines.pop()!;
     for (const line of lines) {
       if (!line.startsWith("data: ")) continue;
-      const [[kind, value]] = Object.entries(JSON.parse(line.slice(6))) as [[string, { name?: string }]];
-      heard.push(`${kind} ${value.name ?? ""}`.trim());
+      const [[kind, { cluster, name }]] = Object.entries(JSON.parse(line.slice(6))) as [
+        [string, { cluster?: string; name?: string }],
+      ];
+      heard.push([kind, [cluster, name].filter(Boolean).join("/")].filter(Boolean).join(" "));
     }
   }
 }

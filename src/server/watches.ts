@@ -33,8 +33,11 @@ export interface Subscription {
   close(): void;
 }
 
+/** A question whose rows may be chosen by their labels, which only the agent knows. */
+export type Followed = Question & { labelSelector?: string };
+
 export interface Watches {
-  subscribe(question: Question): Subscription;
+  subscribe(question: Followed): Subscription;
   /** Agent watches that are open. */
   readonly open: number;
   close(): void;
@@ -49,7 +52,7 @@ export interface WatchesOptions {
 }
 
 interface Watch {
-  question: Question;
+  question: Followed;
   rows: Map<string, LiveRow>;
   listeners: Set<Listener>;
   synced: boolean;
@@ -68,8 +71,9 @@ const retryMs = [250, 500, 1_000, 2_000, 5_000];
 export function createWatches({ pool, lingerMs, now, log }: WatchesOptions): Watches {
   const watches = new Map<string, Watch>();
 
-  function subscribe(question: Question): Subscription {
-    const id = `${question.entry.key} ${question.namespace} ${question.resource}`;
+  function subscribe(question: Followed): Subscription {
+    const { entry, namespace, resource, labelSelector = "" } = question;
+    const id = `${entry.key} ${namespace} ${resource} ${labelSelector}`;
     let watch = watches.get(id);
     if (!watch) {
       watch = { question, rows: new Map(), listeners: new Set(), synced: false, stop: new AbortController() };
@@ -121,14 +125,14 @@ export function createWatches({ pool, lingerMs, now, log }: WatchesOptions): Wat
 
   async function follow(watch: Watch, heard: () => void): Promise<void> {
     const { cluster } = watch.question.entry;
-    const { namespace, resource } = watch.question;
+    const { namespace, resource, labelSelector } = watch.question;
     // Asked of the pool each time: the entry may have been replaced meanwhile.
     const peers = pool.on({ cluster, namespace });
     const seen = new Set<string>();
     let whole = false;
     let ageMs = 0;
     for await (const { event } of peers.workload.watch(
-      { cluster, namespace, resource },
+      { cluster, namespace, resource, labelSelector },
       { signal: watch.stop.signal },
     )) {
       heard();

@@ -1,9 +1,7 @@
 // The workload noun: its operations, its pages, its streams.
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Failed } from "../contract/errors.ts";
-import { encode } from "../contract/json.ts";
 import { href, operations } from "../contract/operation.ts";
-import { type Workload, WorkloadEventSchema, type WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
+import type { Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import {
   dryRunPage,
   dryRunToast,
@@ -16,7 +14,6 @@ import {
   writeDone,
 } from "../views/workload.tsx";
 import { agesEvent } from "../views/workloads.tsx";
-import type { Question } from "./across.ts";
 import { clusterRow } from "./clusters.ts";
 import type { Pool } from "./pool.ts";
 import { type Answer, type AnyAnswer, type Asked, answer } from "./route.ts";
@@ -186,40 +183,4 @@ async function changed(
     if (beat !== undefined) return beat;
   }
   return undefined;
-}
-
-/** The JSON watch of a list: WorkloadEvent messages, the whole current set first and after every gap. */
-export async function* jsonWatch(
-  { watches }: WorkloadDeps,
-  questions: Question[],
-  signal: AbortSignal,
-): AsyncGenerator<string> {
-  const subscriptions = questions.map((question) => watches.subscribe(question));
-  const event = (message: MessageInitShape<typeof WorkloadEventSchema>) =>
-    JSON.stringify(encode(WorkloadEventSchema, create(WorkloadEventSchema, message)));
-  try {
-    for (const subscription of subscriptions) {
-      for (const { row } of subscription.rows()) yield event({ event: { case: "upsert", value: row } });
-    }
-    if (subscriptions.every((subscription) => subscription.synced)) {
-      yield event({ event: { case: "synced", value: { ageMs: 0 } } });
-    }
-    const waiting = subscriptions.map((subscription) => subscription.next(signal));
-    while (!signal.aborted) {
-      const index = await Promise.race(waiting.map((one, at) => one.then(() => at)));
-      for (const change of await waiting[index]!) {
-        if (change.type === "upsert") yield event({ event: { case: "upsert", value: change.live.row } });
-        if (change.type === "removed") {
-          const { cluster, namespace, resource, name } = change.row;
-          yield event({ event: { case: "removed", value: { cluster, namespace, resource, name } } });
-        }
-        if (change.type === "synced") yield event({ event: { case: "synced", value: { ageMs: 0 } } });
-        if (change.type === "beat") yield event({ event: { case: "synced", value: { ageMs: change.ageMs } } });
-        if (change.type === "broken") throw change.failed;
-      }
-      waiting[index] = subscriptions[index]!.next(signal);
-    }
-  } finally {
-    for (const subscription of subscriptions) subscription.close();
-  }
 }

@@ -1,0 +1,74 @@
+// The server's streams of events, as objects.
+import { refusal } from "./client.ts";
+import type { Context } from "./context.ts";
+import { type CallOptions, request } from "./request.ts";
+import { tell } from "./words.ts";
+
+/** The stream has ended or fallen silent: it can be opened again. */
+export class StreamOver extends Error {
+  override readonly name = "StreamOver";
+}
+
+/** The server says something every 15 s at least. */
+const silenceMs = 45_000;
+
+/**
+ * Undefined where the server answers with something else.
+ * @throws Refused, or CommandFailed where it cannot be reached; while it is read StreamOver
+ */
+export async function openStream(
+  context: Context,
+  path: string,
+  options: CallOptions,
+): Promise<AsyncGenerator<unknown> | undefined> {
+  const { server, token } = context;
+  const end = new AbortController();
+  let response: Response;
+  const slow = setTimeout(() => end.abort(new DOMException("", "TimeoutError")), options.timeoutMs);
+  try {
+    const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+    response = await request(context, path, options, { headers, signal: end.signal });
+    if (response.status !== 200) throw refusal(server, response.status, await response.text(), options.lang);
+  } catch (cause) {
+    if (cause instanceof Error && ["Refused", "CommandFailed"].includes(cause.name)) throw cause;
+    const { unreachable } = await import("./unreachable.ts");
+    throw await unreachable(context, false, cause, options);
+  } finally {
+    clearTimeout(slow);
+  }
+  if (!response.headers.get("content-type")?.startsWith("text/event-stream") || !response.body) {
+    end.abort();
+    return undefined;
+  }
+  return messages(response.body, end, options);
+}
+
+async function* messages(
+  body: ReadableStream<Uint8Array>,
+  end: AbortController,
+  { lang }: CallOptions,
+): AsyncGenerator<unknown> {
+  const decoder = new TextDecoder();
+  const silence = () => setTimeout(() => end.abort(), silenceMs);
+  let timer = silence();
+  let text = "";
+  try {
+    for await (const chunk of body) {
+      clearTimeout(timer);
+      text += decoder.decode(chunk, { stream: true });
+      const whole = text.split("\n\n");
+      text = whole.pop()!;
+      for (const message of whole) {
+        const data = message.match(/^data: .*$/gm);
+        if (data) yield JSON.parse(data.map((line) => line.slice("data: ".length)).join("\n"));
+      }
+      timer = silence();
+    }
+  } catch (cause) {
+    if (cause instanceof SyntaxError) throw new StreamOver(tell(lang, "watch.foreign"), { cause });
+    throw new StreamOver(tell(lang, "watch.over"), { cause });
+  } finally {
+    clearTimeout(timer);
+    end.abort();
+  }
+}
