@@ -2,9 +2,8 @@
 import type { Duplex } from "node:stream";
 import type { Announcer } from "../discovery/discovery.ts";
 import { backoff, sleep } from "../process/backoff.ts";
+import { beat, beatIn, quickestMs, silenceMs } from "../tunnel/beat.ts";
 import {
-  beat,
-  beatMs,
   type Challenge,
   createStreams,
   type Hello,
@@ -77,11 +76,24 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
       const streams = createStreams({ send: (frame) => flow(socket, frame) }, inject);
       let heard = performance.now();
       let open = false;
-      const timer = setInterval(() => {
+      // As often as the server says, which knows how many it hears.
+      let beatMs = quickestMs;
+      let timer = setTimeout(check, beatMs);
+      function check(): void {
         const quiet = performance.now() - heard;
-        if (quiet > (open ? 3 * beatMs : patienceMs)) return end("the server has fallen silent");
-        if (open) socket.send(beat);
-      }, beatMs);
+        if (quiet > (open ? silenceMs(beatMs) : patienceMs)) end("the server has fallen silent");
+        else {
+          if (open) socket.send(beat);
+          timer = setTimeout(check, beatMs);
+        }
+      }
+      /** At once: a server that says less than before no longer waits as long. */
+      function pace(told = 0): void {
+        if (!told || told === beatMs) return;
+        beatMs = told;
+        clearTimeout(timer);
+        timer = setTimeout(check, beatMs);
+      }
       const leave = () => {
         if (!open) return end("stopped");
         // From its answer on the server sends no new calls here; those under way are answered first.
@@ -101,7 +113,7 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
       signal.addEventListener("abort", leave, { once: true });
 
       function end(problem: string): void {
-        clearInterval(timer);
+        clearTimeout(timer);
         signal.removeEventListener("abort", leave);
         streams.close(new Error(problem));
         socket.onclose = null;
@@ -121,17 +133,19 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
           }
           return;
         }
-        if (data === beat) return;
+        const told = beatIn(data);
+        if (told !== undefined) return pace(told);
         if (data === leaving) return resolve("stopped");
         const said = JSON.parse(data) as Challenge | Welcome;
         if ("refused" in said) return end(said.refused);
         if ("welcome" in said) {
           open = true;
+          pace(said.beatMs);
           onOpen();
           return;
         }
         prove(said.challenge)
-          .then((proof) => socket.send(JSON.stringify({ ...who, ...proof } satisfies Hello)))
+          .then((proof) => socket.send(JSON.stringify({ ...who, ...proof, paced: true } satisfies Hello)))
           .catch((cause: Error) => end(cause.message));
       };
       socket.onerror = (event) => end((event as ErrorEvent).message || `${server} does not answer`);

@@ -6,6 +6,7 @@ import { type Operation, type OperationId, operation, operations } from "../cont
 import { inputOf } from "../contract/request.ts";
 import type { EmbeddedRegistry } from "../discovery/server.ts";
 import type { Log } from "../process/log.ts";
+import { silenceMs, slowestMs } from "../tunnel/beat.ts";
 import { tunnelPath } from "../tunnel/frame.ts";
 import { assets } from "../views/assets.ts";
 import { contentSecurityPolicy } from "../views/layout.tsx";
@@ -143,7 +144,8 @@ export function createApp(deps: AppDeps) {
       maxPayloadLength: 4 * 1024 * 1024,
       backpressureLimit: 1024 * 1024,
       perMessageDeflate: false,
-      idleTimeout: 30,
+      // Longer than the beat lets anybody be silent: who is gone is told by that.
+      idleTimeout: Math.ceil((2 * silenceMs(slowestMs)) / 1000),
       // Elysia makes a new wrapper for each event; what stays the same is the socket inside.
       open: ({ raw }) => tunnels.open(raw.data as object, raw),
       message: ({ raw }, data) => tunnels.arrived(raw.data as object, wordOrBytes(data)),

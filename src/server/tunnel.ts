@@ -9,16 +9,8 @@ import { Failed } from "../contract/errors.ts";
 import type { Source } from "../discovery/discovery.ts";
 import { createEntries } from "../discovery/entries.ts";
 import type { Log } from "../process/log.ts";
-import {
-  beat,
-  beatMs,
-  type Challenge,
-  createStreams,
-  type Hello,
-  leaving,
-  type Streams,
-  type Welcome,
-} from "../tunnel/frame.ts";
+import { beat, beatAnswer, beatMsFor, quickestMs, silenceMs } from "../tunnel/beat.ts";
+import { type Challenge, createStreams, type Hello, leaving, type Streams, type Welcome } from "../tunnel/frame.ts";
 import { type Admit, mayAnnounce } from "./admission.ts";
 
 /** A WebSocket as the HTTP server hands it over. */
@@ -45,6 +37,8 @@ export interface TunnelOptions {
   /** Where sockets go when the system's folder for temporary files cannot be written. */
   data: string;
   log: Log;
+  /** Milliseconds from one beat to the next where so many tunnels are open. */
+  beatMs?: (tunnels: number) => number;
 }
 
 interface Tunnel {
@@ -54,23 +48,28 @@ interface Tunnel {
   server?: Server;
   keys: string[];
   instance: string;
+  /** It beats as often as it is told. */
+  paced: boolean;
+  /** What it was told last. */
+  beatMs: number;
   heard: number;
   waiting: (() => void)[];
 }
 
 const patienceMs = 10_000;
 
-export async function createTunnels({ prefix, admit, data, log }: TunnelOptions): Promise<Tunnels> {
+export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsFor }: TunnelOptions): Promise<Tunnels> {
   const folder = await socketFolder(data);
   const entries = createEntries();
   const tunnels = new Map<object, Tunnel>();
   let number = 0;
-  const timer = setInterval(checkAll, beatMs);
+  const timer = setInterval(checkAll, Math.min(quickestMs, beatMs(1)));
   timer.unref();
 
   function open(id: object, socket: Socket): void {
     const challenge = randomBytes(24).toString("base64url");
-    tunnels.set(id, { socket, challenge, keys: [], instance: "", heard: performance.now(), waiting: [] });
+    const unknown = { keys: [], instance: "", paced: false, beatMs: quickestMs };
+    tunnels.set(id, { socket, challenge, ...unknown, heard: performance.now(), waiting: [] });
     socket.send(JSON.stringify({ challenge } satisfies Challenge));
   }
 
@@ -82,7 +81,7 @@ export async function createTunnels({ prefix, admit, data, log }: TunnelOptions)
       if (typeof data !== "string") {
         tunnel.streams?.arrived(data);
       } else if (data === beat) {
-        tunnel.socket.send(beat);
+        tunnel.socket.send(tunnel.paced ? beatAnswer(paceOf(tunnel)) : beat);
       } else if (data === leaving) {
         withdraw(tunnel);
         tunnel.socket.send(leaving);
@@ -109,11 +108,18 @@ export async function createTunnels({ prefix, admit, data, log }: TunnelOptions)
     tunnel.server = server;
     tunnel.keys = hello.keys;
     tunnel.instance = hello.instance;
+    tunnel.paced = hello.paced === true;
     server.listen(path, () => {
       for (const key of hello.keys) entries.put({ key, instance: hello.instance, via: { tunnel: path } });
-      tunnel.socket.send(JSON.stringify({ welcome: true } satisfies Welcome));
+      tunnel.socket.send(JSON.stringify({ welcome: true, beatMs: paceOf(tunnel) } satisfies Welcome));
       log.info("agent dialled in", { keys: hello.keys.join(","), instance: hello.instance });
     });
+  }
+
+  /** How often it is to beat from now on; silence is measured by what it was told. */
+  function paceOf(tunnel: Tunnel): number {
+    if (tunnel.paced) tunnel.beatMs = beatMs(tunnels.size);
+    return tunnel.beatMs;
   }
 
   function refuse(id: object, tunnel: Tunnel, problem: string): void {
@@ -145,7 +151,7 @@ export async function createTunnels({ prefix, admit, data, log }: TunnelOptions)
     // Connected is announced: each beat confirms it.
     if (tunnels.size > 0) entries.tell({ type: "alive" });
     for (const [id, tunnel] of tunnels) {
-      if (now - tunnel.heard < (tunnel.server ? 3 * beatMs : patienceMs)) continue;
+      if (now - tunnel.heard < (tunnel.server ? silenceMs(tunnel.beatMs) : patienceMs)) continue;
       tunnel.socket.close(1001, "silent");
       closed(id);
     }

@@ -130,13 +130,13 @@ export interface Hello {
   proof?: string;
   /** Or the server's join token, where it runs without certificates. */
   token?: string;
+  /** It beats as often as the server says; agents of old keep to the quickest. */
+  paced?: true;
 }
 
-export type Welcome = { welcome: true } | { refused: string };
+/** @param beatMs how often to beat: beat.ts. */
+export type Welcome = { welcome: true; beatMs?: number } | { refused: string };
 
 export const tunnelPath = "/tunnel";
-/** The agent says so much every so many milliseconds, and who hears nothing for three of them takes the other for gone. */
-export const beatMs = 1_500;
-export const beat = "beat";
 /** Said by an agent that will hang up once its calls have ended, and by the server when it sends no new ones. */
 export const leaving = "leaving";
