@@ -12,7 +12,7 @@ const rows = [
 ];
 beforeEach(() => {
   fake.answers["GET /workloads"] = () => Response.json({ items: rows.map((row) => ({ row })) });
-  fake.answers["GET /openapi.json"] = () => Response.json({ info: { version: "1.2.0" } });
+  fake.answers["GET /version"] = ({ token }) => Response.json({ version: "1.2.0", commit: token ? "3f1c2ab" : "" });
   fake.answers["GET /clusters/eu-1/namespaces/shop/deployments/web"] = () =>
     Response.json({
       row: workloadRow("web", { reason: { code: "rollout.paused", params: {}, message: "" } }),
@@ -129,12 +129,16 @@ test("open prints the page's address, and opens nothing where there is no termin
   expect([broken.code, broken.err]).toEqual([0, expect.stringContaining("No browser could be started")]);
 });
 
-test("version says both versions, and warns where they are far apart", async () => {
+test("version says both versions and builds, and warns where they are far apart", async () => {
   expect(await fake.cli("version")).toEqual({
     code: 0,
-    out: `Client: 1.2.3\nServer: 1.2.0 (${fake.url})\n`,
+    out: `Client: 1.2.3\nServer: 1.2.0 (3f1c2ab) at ${fake.url}\n`,
     err: "",
   });
+  expect(fake.seen.at(-1)!.path).toBe("/version");
+  const anybody = await fake.cli("version", { env: { LIZARDCD_TOKEN: undefined } });
+  expect(anybody.out).toBe(`Client: 1.2.3\nServer: 1.2.0 at ${fake.url}\n`);
+  fake.answers["GET /version"] = () => failure(404, "request.no_such_path", { path: "/version" });
   fake.answers["GET /openapi.json"] = () => Response.json({ info: { version: "3.0.0" } });
   expect((await fake.cli("version")).err).toContain("far apart");
   expect(JSON.parse((await fake.cli("version -o json")).out)).toEqual({ client: "1.2.3", server: "3.0.0" });

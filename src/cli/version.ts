@@ -80,10 +80,15 @@ export async function showVersion({ asked, env, terminal, version, options }: Ve
   async function ask(context: ReturnType<typeof contextOf>): Promise<{ server?: string; problem?: string }> {
     const patient = { ...options, timeoutMs: Math.min(options.timeoutMs, patienceMs) };
     const foreign = (status: number) => tell(lang, "server.foreign", { server: context.server, status });
+    const headers: Record<string, string> = context.token ? { authorization: `Bearer ${context.token}` } : {};
     try {
-      const response = await request(context, "/openapi.json", patient);
-      const { info } = (await response.json()) as { info?: { version?: string } };
-      return info?.version ? { server: info.version } : { problem: foreign(response.status) };
+      const response = await request(context, "/version", patient, { headers });
+      const { version, commit } = (await response.json()) as { version?: string; commit?: string };
+      if (response.ok && version) return { server: commit ? `${version} (${commit})` : version };
+      // A server of before that path.
+      const document = await request(context, "/openapi.json", patient);
+      const { info } = (await document.json()) as { info?: { version?: string } };
+      return info?.version ? { server: info.version } : { problem: foreign(document.status) };
     } catch (cause) {
       if (cause instanceof SyntaxError) return { problem: foreign(200) };
       const { unreachable } = await import("./unreachable.ts");

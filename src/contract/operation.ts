@@ -1,6 +1,7 @@
 // Reads what each proto method says of itself, once. HTTP, OpenAPI, the CLI, the pages and the tests all start here.
 import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf";
 import { http as httpOption } from "../gen/google/api/annotations_pb.ts";
+import { AboutService } from "../gen/lizardcd/v1/about_pb.ts";
 import { AgentService } from "../gen/lizardcd/v1/agent_pb.ts";
 import { AuditService } from "../gen/lizardcd/v1/audit_pb.ts";
 import { DiscoveryService } from "../gen/lizardcd/v1/discovery_pb.ts";
@@ -25,6 +26,7 @@ export const serverServices = {
   audit: AuditService,
   discovery: DiscoveryService,
   trust: TrustService,
+  about: AboutService,
 } as const;
 
 export const services = { ...agentServices, ...serverServices } as const;

@@ -6,12 +6,14 @@ import { type Operation, type OperationId, operation, operations } from "../cont
 import { inputOf } from "../contract/request.ts";
 import type { EmbeddedRegistry } from "../discovery/server.ts";
 import type { Log } from "../process/log.ts";
+import { commit } from "../process/version.ts";
 import { silenceMs, slowestMs } from "../tunnel/beat.ts";
 import { tunnelPath } from "../tunnel/frame.ts";
 import { assets } from "../views/assets.ts";
 import { contentSecurityPolicy } from "../views/layout.tsx";
 import { loginPage } from "../views/login.tsx";
 import { operationsPage } from "../views/operations.tsx";
+import { aboutAnswers } from "./about.ts";
 import type { Admit } from "./admission.ts";
 import { agentAnswers } from "./agent.ts";
 import { type Audit, auditAnswers } from "./audit.ts";
@@ -87,6 +89,7 @@ export function createApp(deps: AppDeps) {
     ...userAnswers({ auth, secure }),
     ...discoveryAnswers(deps),
     ...trustAnswers(deps),
+    ...aboutAnswers({ version: pages.version, commit, actorIfAny }),
   ];
   /** Lists that with ?watch=1 go on as streams of JSON. */
   const watches: Partial<Record<OperationId, (request: Request, params: Record<string, string>) => Promise<Response>>> =

@@ -112,6 +112,7 @@ const samples: Partial<Record<OperationId, Sample>> = {
     page: true,
     shows: ({ items }) => items.flatMap(({ actor, name }: { actor: string; name: string }) => [actor, name]),
   },
+  "about.version": { given: {} },
   "user.login": { given: {} },
   "user.changePassword": { given: {} },
   "user.logout": { given: {} },
