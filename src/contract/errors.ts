@@ -173,6 +173,12 @@ export const failures = {
     http: 503,
     message: "the agent of {cluster} has not read its workloads yet: {problem}",
   },
+  "watch.too_much": {
+    grpc: grpcCode.exhausted,
+    http: 502,
+    message:
+      "the agent of {cluster} sends more than one watch may hold, {limit}: look at one namespace, or ask who runs that agent",
+  },
   "namespace.not_found": {
     grpc: grpcCode.notFound,
     http: 404,

@@ -1,7 +1,9 @@
 // One agent watch per (agent, namespace, kind) however many browsers look; dropped when nobody does. Each listener has a
 // queue of its own that keeps only the last word on each row: a slow browser costs its own rows, and delays nobody.
+import { toBinary } from "@bufbuild/protobuf";
 import { Failed } from "../contract/errors.ts";
-import type { WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
+import { type WorkloadRow, WorkloadRowSchema } from "../gen/lizardcd/v1/workload_pb.ts";
+import { sleep } from "../process/backoff.ts";
 import type { Log } from "../process/log.ts";
 import type { Question } from "./across.ts";
 import type { Pool } from "./pool.ts";
@@ -49,11 +51,22 @@ export interface WatchesOptions {
   lingerMs: number;
   now: () => number;
   log: Log;
+  /** What one agent watch may hold; an agent that sends more is not followed. */
+  most?: Most;
+}
+
+export interface Most {
+  rows: number;
+  /** As they came over the wire. */
+  bytes: number;
 }
 
 interface Watch {
   question: Followed;
   rows: Map<string, LiveRow>;
+  /** How large each of the rows is, and all of them. */
+  sizes: Map<string, number>;
+  bytes: number;
   listeners: Set<Listener>;
   synced: boolean;
   failed?: Failed;
@@ -63,12 +76,18 @@ interface Watch {
 
 interface Listener {
   pending: Map<string, RowChange>;
+  /** Of what is pending, rows that it has never been told of: when they go again, there is nothing to tell. */
+  fresh: Set<string>;
   wake: () => void;
 }
 
 const retryMs = [250, 500, 1_000, 2_000, 5_000];
+/** Far more than a cluster has, far less than this process can hold. */
+const mostHeld: Most = { rows: 100_000, bytes: 64 * 1024 ** 2 };
+/** Whoever sent too much is asked again, since a cluster may have shrunk, and seldom, since it may not. */
+const afterTooMuchMs = 60_000;
 
-export function createWatches({ pool, lingerMs, now, log }: WatchesOptions): Watches {
+export function createWatches({ pool, lingerMs, now, log, most = mostHeld }: WatchesOptions): Watches {
   const watches = new Map<string, Watch>();
 
   function subscribe(question: Followed): Subscription {
@@ -76,13 +95,21 @@ export function createWatches({ pool, lingerMs, now, log }: WatchesOptions): Wat
     const id = `${entry.key} ${namespace} ${resource} ${labelSelector}`;
     let watch = watches.get(id);
     if (!watch) {
-      watch = { question, rows: new Map(), listeners: new Set(), synced: false, stop: new AbortController() };
+      watch = {
+        question,
+        rows: new Map(),
+        sizes: new Map(),
+        bytes: 0,
+        listeners: new Set(),
+        synced: false,
+        stop: new AbortController(),
+      };
       watches.set(id, watch);
       void keep(watch);
     }
     clearTimeout(watch.linger);
     const kept = watch;
-    const listener: Listener = { pending: new Map(), wake: () => {} };
+    const listener: Listener = { pending: new Map(), fresh: new Set(), wake: () => {} };
     kept.listeners.add(listener);
     if (kept.failed) listener.pending.set("", broken(kept));
     return {
@@ -117,6 +144,11 @@ export function createWatches({ pool, lingerMs, now, log }: WatchesOptions): Wat
         if (failed !== cause) log.error("watch broke", { key: watch.question.entry.key, problem: String(cause) });
         watch.failed = failed;
         for (const listener of watch.listeners) tell(listener, "", broken(watch));
+        if (failed.code === "watch.too_much") {
+          forget(watch);
+          await sleep(afterTooMuchMs, watch.stop.signal);
+          continue;
+        }
       }
       const wait = retryMs[Math.min(failures++, retryMs.length - 1)]! * (0.75 + Math.random() / 2);
       await Bun.sleep(wait);
@@ -139,10 +171,8 @@ export function createWatches({ pool, lingerMs, now, log }: WatchesOptions): Wat
       if (event.case === "upsert") {
         const row = event.value;
         const id = rowKey(row);
-        seen.add(id);
-        const live = { row, ageMs, heardAt: now() };
-        watch.rows.set(id, live);
-        for (const listener of watch.listeners) tell(listener, id, { type: "upsert", live });
+        if (!whole) seen.add(id);
+        keepRow(watch, id, { row, ageMs, heardAt: now() });
       } else if (event.case === "removed") {
         const gone = watch.rows.get(rowKey(event.value));
         if (gone) remove(watch, gone);
@@ -159,6 +189,7 @@ export function createWatches({ pool, lingerMs, now, log }: WatchesOptions): Wat
         }
         whole = true;
         for (const [id, live] of watch.rows) if (!seen.has(id)) remove(watch, live);
+        seen.clear();
         watch.synced = true;
         watch.failed = undefined;
         for (const listener of watch.listeners) tell(listener, "", { type: "synced" });
@@ -166,10 +197,45 @@ export function createWatches({ pool, lingerMs, now, log }: WatchesOptions): Wat
     }
   }
 
+  /** @throws Failed "watch.too_much" */
+  function keepRow(watch: Watch, id: string, live: LiveRow): void {
+    const isNew = !watch.rows.has(id);
+    const size = toBinary(WorkloadRowSchema, live.row).byteLength;
+    watch.bytes += size - (watch.sizes.get(id) ?? 0);
+    watch.sizes.set(id, size);
+    watch.rows.set(id, live);
+    if (watch.rows.size > most.rows || watch.bytes > most.bytes) {
+      const { cluster } = watch.question.entry;
+      const limit = `${most.rows.toLocaleString("en")} rows or ${most.bytes / 1024 ** 2} MiB`;
+      throw new Failed("watch.too_much", { cluster, limit });
+    }
+    for (const listener of watch.listeners) {
+      if (isNew && !listener.pending.has(id)) listener.fresh.add(id);
+      tell(listener, id, { type: "upsert", live });
+    }
+  }
+
   function remove(watch: Watch, { row }: LiveRow): void {
     const id = rowKey(row);
+    watch.bytes -= watch.sizes.get(id) ?? 0;
+    watch.sizes.delete(id);
     watch.rows.delete(id);
-    for (const listener of watch.listeners) tell(listener, id, { type: "removed", row });
+    for (const listener of watch.listeners) {
+      if (listener.fresh.delete(id)) listener.pending.delete(id);
+      else tell(listener, id, { type: "removed", row });
+    }
+  }
+
+  /** Nothing of it is to be believed, and it takes room. */
+  function forget(watch: Watch): void {
+    watch.rows.clear();
+    watch.sizes.clear();
+    watch.bytes = 0;
+    watch.synced = false;
+    for (const { pending, fresh } of watch.listeners) {
+      for (const id of fresh) pending.delete(id);
+      fresh.clear();
+    }
   }
 
   return {
@@ -208,6 +274,7 @@ function nextOf(listener: Listener, signal: AbortSignal): Promise<RowChange[]> {
       listener.wake = () => {};
       const changes = [...listener.pending.values()];
       listener.pending.clear();
+      listener.fresh.clear();
       resolve(changes);
     };
     signal.addEventListener("abort", give, { once: true });

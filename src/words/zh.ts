@@ -449,6 +449,8 @@ export const sentences: { readonly [C in SentenceCode]: string } = {
   "cluster.overloaded": "{cluster} 的 API server 要求稍后再试：{problem}",
   "cluster.failed": "{cluster} 的 API server 出错：{problem}",
   "watch.not_synced": "{cluster} 的 Agent 尚未读完工作负载：{problem}",
+  "watch.too_much":
+    "{cluster} 的 Agent 发来的数据超过单个监视的上限（{limit}）：请只查看一个命名空间，或联系该 Agent 的维护者",
   "namespace.not_found": "{cluster} 中没有命名空间 {namespace}",
   "namespace.out_of_scope": "{cluster} 的 Agent 无权读取命名空间 {namespace}：它可读取 {scope}",
   "workload.not_found": "{cluster}/{namespace} 中没有 {kind} {name}",
