@@ -5,6 +5,7 @@ import { consulSource } from "../discovery/consul.ts";
 import type { Source } from "../discovery/discovery.ts";
 import { etcdSource } from "../discovery/etcd.ts";
 import { nacosSource } from "../discovery/nacos.ts";
+import { consulOptions, etcdOptions, nacosOptions } from "../discovery/settings.ts";
 import {
   answering,
   answeringRegistry,
@@ -71,27 +72,10 @@ function trustChecks(trust: AgentConfig["trust"]): Check[] {
 }
 
 const sources: Record<NonNullable<ReturnType<typeof registryOf>>, (values: AgentSettings) => Source> = {
-  etcdHost: ({ etcdHost, etcdUsername, etcdPassword, etcdCa, etcdCert, etcdKey, servicePrefix }) =>
-    etcdSource({
-      hosts: etcdHost,
-      username: etcdUsername,
-      password: etcdPassword,
-      tls: { ca: file(etcdCa), cert: file(etcdCert), key: file(etcdKey) },
-      prefix: servicePrefix,
-    }),
-  consulHost: ({ consulHost = "", consulToken, consulCa, servicePrefix }) =>
-    consulSource({ hosts: [consulHost], token: consulToken, ca: file(consulCa), prefix: servicePrefix }),
-  nacosHost: ({ nacosHost, nacosNamespaceId, nacosGroup, nacosUsername, nacosPassword, servicePrefix }) =>
-    nacosSource({
-      hosts: nacosHost,
-      namespaceId: nacosNamespaceId,
-      group: nacosGroup,
-      username: nacosUsername,
-      password: nacosPassword,
-      prefix: servicePrefix,
-    }),
+  etcdHost: ({ etcdHost, servicePrefix: prefix, ...values }) =>
+    etcdSource({ hosts: etcdHost, prefix, ...etcdOptions(values) }),
+  consulHost: ({ consulHost = "", servicePrefix: prefix, ...values }) =>
+    consulSource({ hosts: [consulHost], prefix, ...consulOptions(values) }),
+  nacosHost: ({ nacosHost, servicePrefix: prefix, ...values }) =>
+    nacosSource({ hosts: nacosHost, prefix, ...nacosOptions(values) }),
 };
-
-function file(path: string | undefined): Buffer | undefined {
-  return path ? readFileSync(path) : undefined;
-}

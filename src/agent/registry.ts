@@ -1,25 +1,18 @@
 // The registry in which the agent announces itself: one, as its settings say.
-import { readFileSync } from "node:fs";
 import { consulAnnouncer } from "../discovery/consul.ts";
 import type { Announcer } from "../discovery/discovery.ts";
 import { etcdAnnouncer } from "../discovery/etcd.ts";
 import { nacosAnnouncer } from "../discovery/nacos.ts";
+import { consulOptions, etcdOptions, nacosOptions } from "../discovery/settings.ts";
 import { SettingInvalid } from "../process/settings.ts";
 import type { AgentSettings } from "./settings.ts";
 
 const announcers = {
-  etcdHost: (values: AgentSettings) =>
-    etcdAnnouncer({
-      hosts: values.etcdHost,
-      username: values.etcdUsername,
-      password: values.etcdPassword,
-      tls: { ca: file(values.etcdCa), cert: file(values.etcdCert), key: file(values.etcdKey) },
-    }),
+  etcdHost: (values: AgentSettings) => etcdAnnouncer({ hosts: values.etcdHost, ...etcdOptions(values) }),
   consulHost: (values: AgentSettings) =>
     consulAnnouncer({
       host: values.consulHost ?? "",
-      token: values.consulToken,
-      ca: file(values.consulCa),
+      ...consulOptions(values),
       ttlSeconds: Math.round(values.consulTtl / 1000),
       meta: values.consulMeta,
       prefix: values.servicePrefix,
@@ -27,10 +20,7 @@ const announcers = {
   nacosHost: (values: AgentSettings) =>
     nacosAnnouncer({
       hosts: values.nacosHost,
-      namespaceId: values.nacosNamespaceId,
-      group: values.nacosGroup,
-      username: values.nacosUsername,
-      password: values.nacosPassword,
+      ...nacosOptions(values),
       meta: values.nacosMeta,
       prefix: values.servicePrefix,
     }),
@@ -61,8 +51,4 @@ export function registryAnnouncer(values: AgentSettings): Announcer {
   const registry = registryOf(values);
   if (!registry) throw new Error("no registry is given");
   return announcers[registry](values);
-}
-
-function file(path: string | undefined): Buffer | undefined {
-  return path ? readFileSync(path) : undefined;
 }

@@ -1,4 +1,5 @@
 // Every setting of the agent. The old program's names keep working where the thing exists.
+import { consulSettings, etcdSettings, nacosSettings } from "../discovery/settings.ts";
 import { common, type Table, type Values } from "../process/settings.ts";
 
 export const agentSettings = {
@@ -105,24 +106,14 @@ export const agentSettings = {
     type: "list",
     help: "announce to this etcd, http://127.0.0.1:2379",
   },
-  etcdUsername: { flag: "etcd-username", file: ["Etcd.User"], type: "text", help: "user of etcd" },
-  etcdPassword: { flag: "etcd-password", file: ["Etcd.Pass"], type: "secret", help: "password of etcd" },
-  etcdCa: { flag: "etcd-ca", file: ["Etcd.CACertFile"], type: "text", help: "file with the CA that signed etcd" },
-  etcdCert: { flag: "etcd-cert", file: ["Etcd.CertFile"], type: "text", help: "file with the certificate for etcd" },
-  etcdKey: { flag: "etcd-key", file: ["Etcd.CertKeyFile"], type: "text", help: "file with its private key" },
+  ...etcdSettings,
   consulHost: {
     flag: "consul-host",
     file: ["Consul.Host"],
     type: "text",
     help: "announce to this agent of Consul, http://127.0.0.1:8500",
   },
-  consulToken: { flag: "consul-token", file: ["Consul.Token"], type: "secret", help: "ACL token of Consul" },
-  consulCa: {
-    flag: "consul-ca",
-    file: ["Consul.CACertFile"],
-    type: "text",
-    help: "file with the CA that signed Consul, where it is reached by https",
-  },
+  ...consulSettings,
   consulTtl: {
     flag: "consul-ttl",
     file: ["Consul.TTL"],
@@ -144,15 +135,7 @@ export const agentSettings = {
     type: "list",
     help: "announce to this Nacos, 10.0.0.1:8848; its gRPC port, 1000 higher, must be open too",
   },
-  nacosNamespaceId: {
-    flag: "nacos-namespace-id",
-    file: ["Nacos.NamespaceId"],
-    type: "text",
-    help: "namespace id of Nacos; else public",
-  },
-  nacosGroup: { flag: "nacos-group", file: ["Nacos.Group"], type: "text", help: "group of Nacos; else DEFAULT_GROUP" },
-  nacosUsername: { flag: "nacos-username", file: ["Nacos.Username"], type: "text", help: "user of Nacos" },
-  nacosPassword: { flag: "nacos-password", file: ["Nacos.Password"], type: "secret", help: "password of Nacos" },
+  ...nacosSettings,
   nacosMeta: {
     flag: "nacos-meta",
     file: ["Nacos.Meta"],

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { addressOf, discoverySuite, registrationOf, watched } from "../../test/suites/discovery.ts";
+import { createAuthority } from "../../test/testbed/certificates.ts";
 import { type RealConsul, startConsul } from "../../test/testbed/consul.ts";
 import { describePart } from "../../test/testbed/part.ts";
 import { type ConsulAnnouncerOptions, consulAnnouncer, consulSource } from "./consul.ts";
@@ -155,9 +156,19 @@ describePart("consul", "Consul", () => {
   test("a Consul behind TLS is trusted by its own authority, and by no other", async () => {
     const secure = await startConsul({ tls: true });
     const registration = registrationOf({ prefix: "" }, ["*.secure"]);
-    const refused = announced({ host: secure.endpoint, prefix: "" }, registration);
-    expect(await refused.state).toMatchObject({ announced: false, problem: expect.stringMatching(/certificate/i) });
-    await refused.withdraw();
+    const other = Buffer.from(createAuthority("another CA").cert);
+    const distrust = `${secure.endpoint}: its certificate is not signed by an authority that is trusted here`;
+    for (const ca of [undefined, other]) {
+      const refused = announced({ host: secure.endpoint, prefix: "", ca }, registration);
+      const state = await refused.state;
+      expect(state.announced ? "" : state.problem).toStartWith(distrust);
+      await refused.withdraw();
+      const blind = watched({ source: () => consulSource({ hosts: [secure.endpoint], prefix: "", ca }) });
+      await blind.until("a problem", () => blind.changes.length > 0);
+      const [told] = blind.changes;
+      expect(told?.type === "silent" ? told.problem : "").toStartWith(distrust);
+      await blind.stop();
+    }
     const agent = announced({ host: secure.endpoint, prefix: "", ca: secure.ca }, registration);
     expect(await agent.state).toEqual({ announced: true });
     const options = { hosts: [secure.endpoint], prefix: "" };

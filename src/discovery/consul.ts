@@ -6,6 +6,7 @@ import { Agent } from "node:https";
 import { backoff, sleep } from "../process/backoff.ts";
 import { type Announcer, type Entry, parseKey, type Registration, type Source } from "./discovery.ts";
 import { createChanges } from "./entries.ts";
+import { trustProblemOf } from "./tls.ts";
 import { createTold, longestWaitMs, type Told } from "./told.ts";
 
 export interface ConsulOptions {
@@ -401,5 +402,6 @@ function problemOf(cause: unknown): string {
   if (isTimeout || name === "TimeoutError") return "it does not answer";
   if (isUnknown(cause)) return "it has forgotten this agent";
   // "consul: agent.service.register: forbidden"
-  return message.replace(/^consul: [\w.]+: /, "");
+  const problem = message.replace(/^consul: [\w.]+: /, "");
+  return trustProblemOf(problem, "consul") ?? problem;
 }

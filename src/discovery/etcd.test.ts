@@ -195,7 +195,7 @@ describe("an etcd behind TLS that wants a client's certificate", () => {
         [{ ca }, "it wants a client's certificate: give one with --etcd-cert and --etcd-key"],
         [
           { ca, cert: Buffer.from(stranger.cert), key: Buffer.from(stranger.key) },
-          "refuses the certificate in --etcd-cert",
+          "it refuses the client's certificate",
         ],
       ];
       for (const [tls, problem] of refusals) {

@@ -1,13 +1,16 @@
 // One connection to a Nacos server as its own clients of version 2 and later make it: what is announced lives as long
 // as the connection, and the server says what changes on it. docs/adr has why the `nacos` package does not serve.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type ChannelCredentials, Client, type ClientDuplexStream, credentials, Metadata } from "@grpc/grpc-js";
+import { Client, type ClientDuplexStream, credentials, Metadata } from "@grpc/grpc-js";
 import { type Payload, PayloadSchema } from "../gen/nacos/nacos_grpc_service_pb.ts";
 import { sleep } from "../process/backoff.ts";
+import { secureCredentials } from "./tls.ts";
 
 export interface NacosOptions {
   username?: string;
   password?: string;
+  /** PEM. Without it, https trusts the authorities that Bun ships with. */
+  ca?: Buffer;
   /** Milliseconds without an answer after which a server counts as silent. */
   timeoutMs?: number;
 }
@@ -62,7 +65,7 @@ export async function connectNacos(
   const abort = () => broken.reject(signal?.reason);
   signal?.addEventListener("abort", abort);
   const token = await Promise.race([createToken(base, options), broken.promise]);
-  const client = open(base);
+  const client = open(base, options);
 
   async function request<T>(type: string, body: object): Promise<T> {
     const payload = payloadOf(type, body, await token());
@@ -136,10 +139,10 @@ async function registered(request: NacosConnection["request"], timeoutMs: number
   }
 }
 
-function open(base: string): Client {
+function open(base: string, { ca }: NacosOptions): Client {
   const { hostname, port, protocol } = new URL(base);
   const secure = protocol === "https:";
-  const security: ChannelCredentials = secure ? credentials.createSsl() : credentials.createInsecure();
+  const security = secure ? secureCredentials(hostname, { ca }) : credentials.createInsecure();
   return new Client(`${hostname}:${Number(port || (secure ? 443 : 80)) + portOffset}`, security, {
     // Nacos knows a client by its connection: no two of ours may share one.
     "grpc.use_local_subchannel_pool": 1,
@@ -184,7 +187,7 @@ async function createToken(base: string, options: NacosOptions): Promise<() => P
   };
 }
 
-async function login(base: string, { username = "", password = "", timeoutMs = standardTimeoutMs }: NacosOptions) {
+async function login(base: string, { username = "", password = "", ca, timeoutMs = standardTimeoutMs }: NacosOptions) {
   let problem = "it knows no way to log in";
   // Version 3, then 2. In the body: what stands in a URL stands in logs.
   for (const path of ["/nacos/v3/auth/user/login", "/nacos/v1/auth/login"]) {
@@ -192,6 +195,7 @@ async function login(base: string, { username = "", password = "", timeoutMs = s
       method: "POST",
       body: new URLSearchParams({ username, password }),
       signal: AbortSignal.timeout(timeoutMs),
+      ...(ca ? { tls: { ca } } : {}),
     });
     const text = await answer.text();
     if (answer.ok) {

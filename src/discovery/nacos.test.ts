@@ -1,7 +1,10 @@
 import { beforeAll, expect, test } from "bun:test";
 import { addressOf, discoverySuite, registrationOf, watched } from "../../test/suites/discovery.ts";
+import { type Certificate, createAuthority, createServerCertificate } from "../../test/testbed/certificates.ts";
 import { type NacosPart, type RealNacos, sharedNacos, startNacos } from "../../test/testbed/nacos.ts";
 import { describePart } from "../../test/testbed/part.ts";
+import { freePorts } from "../../test/testbed/processes.ts";
+import { startTlsFront } from "../../test/testbed/tls-front.ts";
 import type { AnnounceState, Registration } from "./discovery.ts";
 import { type NacosAnnouncerOptions, nacosAnnouncer, nacosSource } from "./nacos.ts";
 import { connectNacos } from "./nacos-grpc.ts";
@@ -102,7 +105,7 @@ for (const part of ["nacos2", "nacos3"] satisfies NacosPart[]) {
       await watcher.stop();
     });
 
-    test("a server that wants a password takes the right one only, tells no other, and is logged in to again in time", async () => {
+    test("a server that wants a password takes the right one only, tells no other, is logged in to again in time, and is reached by TLS that ends before it", async () => {
       const guarded = await startNacos(part, { auth: true, tokenSeconds: 5 });
       const { username, password } = guarded;
       const place = { hosts: [guarded.endpoint], prefix: "" };
@@ -125,9 +128,49 @@ for (const part of ["nacos2", "nacos3"] satisfies NacosPart[]) {
       await watcher.until("the first gone", (keys) => !keys.has("lizardcd-agent.*.first"));
       await second.withdraw();
       await watcher.stop();
+
+      // Nacos' own TLS is a matter of keystores: this one ends before it, on both ports.
+      const authority = createAuthority("nacos CA");
+      const front = await frontOf(guarded.endpoint, createServerCertificate(authority, ["127.0.0.1"]));
+      const secure = { hosts: [front.endpoint], prefix: "", username, password };
+      for (const ca of [undefined, Buffer.from(createAuthority("another CA").cert)]) {
+        const refusing = watched({ source: () => nacosSource({ ...secure, ca }) });
+        await refusing.until("a problem", () => refusing.changes.length > 0);
+        const [told] = refusing.changes;
+        const problem = told?.type === "silent" ? told.problem : "";
+        expect(problem).toStartWith(`${front.endpoint}: its certificate is not signed by an authority that is trusted`);
+        expect(problem).toEndWith("--nacos-ca");
+        await refusing.stop();
+      }
+      const ca = Buffer.from(authority.cert);
+      const behind = watched({ source: () => nacosSource({ ...secure, ca }) });
+      const third = announced({ ...secure, ca }, registrationOf({ prefix: "" }, ["*.third"]));
+      await behind.until("one by TLS", (keys) => keys.has("lizardcd-agent.*.third"));
+      await third.withdraw();
+      await behind.until("it gone", (keys) => !keys.has("lizardcd-agent.*.third"));
+      await behind.stop();
+      front.stop();
       await guarded.stop();
     });
   });
+}
+
+/** TLS before both of a Nacos' ports. */
+async function frontOf(endpoint: string, certificate: Certificate) {
+  const target = Number(new URL(endpoint).port);
+  for (;;) {
+    const [port] = (await freePorts(1)) as [number];
+    const http = await startTlsFront(certificate, port, target, "http/1.1");
+    const grpc = await startTlsFront(certificate, port + 1_000, target + 1_000, "h2").catch(() => http.stop());
+    if (!grpc) continue;
+    return {
+      endpoint: `https://127.0.0.1:${port}`,
+      stop() {
+        http.stop();
+        grpc.stop();
+      },
+    };
+  }
 }
 
 function announced(options: NacosAnnouncerOptions, registration: Registration) {

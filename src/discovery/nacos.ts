@@ -5,6 +5,7 @@ import { backoff, sleep } from "../process/backoff.ts";
 import { type Announcer, type Entry, keyPrefix, parseKey, type Registration, type Source } from "./discovery.ts";
 import { createChanges } from "./entries.ts";
 import { baseOf, connectNacos, type NacosConnection, type NacosOptions, NacosRefused } from "./nacos-grpc.ts";
+import { trustProblemOf } from "./tls.ts";
 import { createTold, longestWaitMs, type Told } from "./told.ts";
 
 export interface NacosPlace {
@@ -295,5 +296,6 @@ function problemOf(cause: unknown): string {
   const { name, message } = cause as Error;
   if (name === "TimeoutError" || message.startsWith("4 DEADLINE_EXCEEDED")) return "it does not answer";
   // "14 UNAVAILABLE: No connection established. Last error: …"
-  return message.replace(/^\d+ [A-Z_]+: /, "").replace(/\.? Resolution note:.*$/s, "");
+  const problem = message.replace(/^\d+ [A-Z_]+: /, "").replace(/\.? Resolution note:.*$/s, "");
+  return trustProblemOf(problem, "nacos") ?? problem;
 }

@@ -66,10 +66,10 @@ class AddressCredentials extends ChannelCredentials {
 
 /**
  * What to do about a failure of TLS.
- * @param registry "etcd", whose settings are --etcd-ca, --etcd-cert and --etcd-key
+ * @param registry "consul", whose setting is --consul-ca; etcd alone has --etcd-cert and --etcd-key beside it
  * @returns undefined where it is none
  */
-export function trustProblemOf(message: string, registry: string): string | undefined {
+export function trustProblemOf(message: string, registry: "etcd" | "consul" | "nacos"): string | undefined {
   if (/unable to (verify|get)\b.*certificate|self.signed certificate/i.test(message)) {
     return `its certificate is not signed by an authority that is trusted here: give the right one with --${registry}-ca`;
   }
@@ -77,10 +77,11 @@ export function trustProblemOf(message: string, registry: string): string | unde
   if (names !== undefined) return `its certificate is for another name or address: ${names}`;
   if (/certificate has expired|CERT_HAS_EXPIRED/i.test(message)) return "its certificate has expired";
   if (/alert.certificate.required/i.test(message)) {
-    return `it wants a client's certificate: give one with --${registry}-cert and --${registry}-key`;
+    const own = registry === "etcd" ? "give one with --etcd-cert and --etcd-key" : "none can be given";
+    return `it wants a client's certificate: ${own}`;
   }
   if (/alert.(bad.certificate|unknown.ca|certificate.(unknown|expired|revoked))/i.test(message)) {
-    return `it refuses the certificate in --${registry}-cert`;
+    return "it refuses the client's certificate";
   }
   if (/wrong.version.number|packet length too long/i.test(message)) return "it does not speak TLS: is it http://?";
   return undefined;

@@ -1,4 +1,5 @@
 // Every setting of the server. The old program's names keep working where the thing exists.
+import { consulSettings, etcdSettings, nacosSettings } from "../discovery/settings.ts";
 import { common, type Env, type Table, type Values } from "../process/settings.ts";
 
 export const serverSettings = {
@@ -86,24 +87,14 @@ export const serverSettings = {
     type: "list",
     help: "find agents in this etcd, http://10.0.0.1:2379,http://10.0.0.2:2379",
   },
-  etcdUsername: { flag: "etcd-username", file: ["Etcd.User"], type: "text", help: "user of etcd" },
-  etcdPassword: { flag: "etcd-password", file: ["Etcd.Pass"], type: "secret", help: "password of etcd" },
-  etcdCa: { flag: "etcd-ca", file: ["Etcd.CACertFile"], type: "text", help: "file with the CA that signed etcd" },
-  etcdCert: { flag: "etcd-cert", file: ["Etcd.CertFile"], type: "text", help: "file with the certificate for etcd" },
-  etcdKey: { flag: "etcd-key", file: ["Etcd.CertKeyFile"], type: "text", help: "file with its private key" },
+  ...etcdSettings,
   consulAddr: {
     flag: "consul-addr",
     file: ["Consul.Address"],
     type: "list",
     help: "find agents in this Consul, http://10.0.0.1:8500,http://10.0.0.2:8500",
   },
-  consulToken: { flag: "consul-token", file: ["Consul.Token"], type: "secret", help: "ACL token of Consul" },
-  consulCa: {
-    flag: "consul-ca",
-    file: ["Consul.CACertFile"],
-    type: "text",
-    help: "file with the CA that signed Consul, where it is reached by https",
-  },
+  ...consulSettings,
   consulDatacenter: {
     flag: "consul-datacenter",
     file: ["Consul.Datacenter"],
@@ -116,15 +107,7 @@ export const serverSettings = {
     type: "list",
     help: "find agents in this Nacos, 10.0.0.1:8848; its gRPC port, 1000 higher, must be open too",
   },
-  nacosNamespaceId: {
-    flag: "nacos-namespace-id",
-    file: ["Nacos.NamespaceId"],
-    type: "text",
-    help: "namespace id of Nacos; else public",
-  },
-  nacosGroup: { flag: "nacos-group", file: ["Nacos.Group"], type: "text", help: "group of Nacos; else DEFAULT_GROUP" },
-  nacosUsername: { flag: "nacos-username", file: ["Nacos.Username"], type: "text", help: "user of Nacos" },
-  nacosPassword: { flag: "nacos-password", file: ["Nacos.Password"], type: "secret", help: "password of Nacos" },
+  ...nacosSettings,
   servicePrefix: {
     flag: "service-prefix",
     file: ["ServicePrefix"],
