@@ -4,6 +4,7 @@ import { type Operation, operation, operations } from "../contract/operation.ts"
 import { ruleOf } from "../contract/rules.ts";
 import type { FlagShape } from "../process/flags.ts";
 import type { Lang } from "../words/words.ts";
+import { inWords } from "./field-words.ts";
 import { asText, everywhere, type Field, versionFlags } from "./flags.ts";
 import { type CliCode, tell } from "./words.ts";
 
@@ -47,7 +48,7 @@ const aliases: Record<string, readonly string[]> = {
 const sortBy: Field = { name: "sort-by", help: asText("flag.sortBy") };
 const watch: Field = { name: "watch", short: "w", boolean: true, help: asText("flag.watch") };
 const allNamespaces: Field = { name: "all-namespaces", short: "A", boolean: true, help: asText("flag.all") };
-const named = { name: "name", help: () => "" } satisfies Field;
+const named = { name: "name", help: asText("flag.contextName") } satisfies Field;
 
 const noBrowser: Field = { name: "no-browser", boolean: true, help: asText("flag.noBrowser") };
 
@@ -204,9 +205,9 @@ function flagOf(field: DescField): Field {
     field,
     required: rule?.required && field.name !== "resource",
     help: (lang) =>
-      [rule?.means, rule?.in.length ? tell(lang, "oneOf", { values: rule.in.join(", ") }) : ""]
+      [inWords(lang, rule?.help ?? ""), rule?.in.length ? tell(lang, "oneOf", { values: rule.in.join(", ") }) : ""]
         .filter(Boolean)
-        .join("; "),
+        .join(lang === "en" ? "; " : "；"),
   };
 }
 

@@ -3,8 +3,10 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { operations } from "../contract/operation.ts";
-import { commands } from "./command.ts";
+import { ruleOf } from "../contract/rules.ts";
+import { commands, everywhere } from "./command.ts";
 import type { Exit } from "./exit.ts";
+import { translated } from "./field-words.ts";
 import { run } from "./run.ts";
 
 interface Seen {
@@ -368,4 +370,18 @@ test("every operation with words has a command, and its help names each of its f
   expect((await cli("")).out).toContain("get workloads");
   expect((await cli("version --client")).out).toBe("Client: 1.2.3\n");
   expect((await cli("--version")).out).toBe("lizardcd 1.2.3\n");
+});
+
+test("every flag and argument of every command says what it is for, in both languages", () => {
+  const said = new Set<string>();
+  for (const { words, flags, positional } of [...commands, { words: "all", flags: everywhere, positional: [] }]) {
+    for (const { name, help, field } of [...flags, ...positional]) {
+      expect([words, name, help("en")]).toEqual([words, name, expect.stringMatching(/^[a-z]\S* \S/)]);
+      // What the shells are called is the same in all languages.
+      if (name !== "shell")
+        expect([words, name, help("zh")]).toEqual([words, name, expect.stringMatching(/\p{sc=Han}/u)]);
+      if (field) said.add(ruleOf(field)?.help ?? "");
+    }
+  }
+  expect(translated.filter((sentence) => !said.has(sentence))).toEqual([]);
 });

@@ -20,24 +20,30 @@ const shared: Record<string, MessageInitShape<typeof RuleSchema>> = {
   cluster: {
     pattern: "[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?",
     means: "a cluster name: lower case letters, digits, dots and dashes",
+    help: "the cluster",
   },
   namespace: {
     pattern: "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
     means: "a namespace name: at most 63 lower case letters, digits and dashes",
+    help: "the namespace",
   },
   "namespace or all": {
     pattern: "[*]|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
     means: "a namespace name, or * for all: at most 63 lower case letters, digits and dashes",
+    help: "the namespace, or * for all",
   },
-  resource: { in: ["deployments", "statefulsets", "daemonsets"] },
+  resource: { in: ["deployments", "statefulsets", "daemonsets"], help: "the kind of workload" },
   object: {
     pattern: "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?",
     means: "an object name: lower case letters, digits, dots and dashes",
+    help: "the workload's name",
   },
   container: {
     pattern: "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
     means: "a container name: lower case letters, digits and dashes",
+    help: "the container; it may be left out where the workload has one alone",
   },
+  "dry run": { help: "ask the API server what would change, and change nothing" },
 };
 
 /** A field's rule, with what it shares with others filled in. */
@@ -63,7 +69,8 @@ function whole(field: DescField): Rule {
   const named = shared[own.as];
   if (!named)
     throw new Error(`${field.parent.name}.${field.name} is as ${JSON.stringify(own.as)}, which no rule is called`);
-  return create(RuleSchema, { ...named, required: own.required, secret: own.secret });
+  const { required, secret, help } = own;
+  return create(RuleSchema, { ...named, required, secret, help: help || (named.help ?? "") });
 }
 
 /** @throws Failed "request.invalid" naming the first field whose value its rule does not allow. */

@@ -50,6 +50,12 @@ export function reachable(message: DescMessage, found = new Map<string, DescMess
 }
 
 export function fieldSchema(field: DescField): JsonSchema {
+  const { help = "", means = "" } = ruleOf(field) ?? {};
+  const description = [help, means].filter(Boolean).join("; ");
+  return { ...typeOf(field), ...(description ? { description } : {}) };
+}
+
+function typeOf(field: DescField): JsonSchema {
   if (field.fieldKind === "list") return { type: "array", items: one(field) };
   if (field.fieldKind === "map") return { type: "object", additionalProperties: one(field) };
   return one(field);
@@ -77,7 +83,6 @@ function one(field: DescField): JsonSchema {
         ...(rule?.in.length ? { enum: [...rule.in] } : {}),
         ...(rule?.maxLen === undefined ? {} : { maxLength: rule.maxLen }),
         ...(rule?.pattern ? { pattern: `^(?:${rule.pattern})$` } : {}),
-        ...(rule?.means ? { description: rule.means } : {}),
         ...(rule?.secret ? { format: "password" } : {}),
       };
   }

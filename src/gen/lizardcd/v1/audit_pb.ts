@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lizardcd/v1/audit.proto.
  */
 export const file_lizardcd_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChdsaXphcmRjZC92MS9hdWRpdC5wcm90bxILbGl6YXJkY2QudjEi3AEKEExpc3RBdWRpdFJlcXVlc3QSFQoFYWN0b3IYASABKAlCBpK1GAIoQBIZCglvcGVyYXRpb24YAiABKAlCBpK1GAIoQBIXCgdjbHVzdGVyGAMgASgJQgaStRgCKD8SNQoHb3V0Y29tZRgEIAEoCUIkkrUYIDIEZG9uZTIHcmVmdXNlZDIGZmFpbGVkMgd1bmtub3duEhIKAXEYBSABKAlCB5K1GAMo/QESGAoFbGltaXQYBiABKAVCCZK1GAUYACDoBxIYCghjb250aW51ZRgHIAEoCUIGkrUYAihkIk0KEUxpc3RBdWRpdFJlc3BvbnNlEiYKBWl0ZW1zGAEgAygLMhcubGl6YXJkY2QudjEuQXVkaXRFbnRyeRIQCghjb250aW51ZRgCIAEoCSKbAgoKQXVkaXRFbnRyeRIKCgJpZBgBIAEoCRIOCgZhZ29fbXMYAiABKAESDQoFYWN0b3IYAyABKAkSEQoJb3BlcmF0aW9uGAQgASgJEg8KB2NsdXN0ZXIYBSABKAkSEQoJbmFtZXNwYWNlGAYgASgJEhAKCHJlc291cmNlGAcgASgJEgwKBG5hbWUYCCABKAkSDwoHb3V0Y29tZRgJIAEoCRIlCgdmYWlsdXJlGAogASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIPCgdyZXF1ZXN0GAsgASgJEg8KB2NoYW5nZXMYDCABKAkSEgoKcmVxdWVzdF9pZBgNIAEoCRIMCgRkb29yGA4gASgJEg8KB3Rvb2tfbXMYDyABKAEyrQEKDEF1ZGl0U2VydmljZRKcAQoETGlzdBIdLmxpemFyZGNkLnYxLkxpc3RBdWRpdFJlcXVlc3QaHi5saXphcmRjZC52MS5MaXN0QXVkaXRSZXNwb25zZSJVirUYQwoqTGlzdCB3aG8gZGlkIHdoYXQsIHdoZXJlLCBhbmQgaG93IGl0IGVuZGVkEgphdWRpdC5yZWFkKglnZXQgYXVkaXSC0+STAggSBi9hdWRpdGIGcHJvdG8z", [file_google_api_annotations, file_lizardcd_v1_failure, file_lizardcd_v1_options]);
+  fileDesc("ChdsaXphcmRjZC92MS9hdWRpdC5wcm90bxILbGl6YXJkY2QudjEizgMKEExpc3RBdWRpdFJlcXVlc3QSKQoFYWN0b3IYASABKAlCGpK1GBYoQFISd2hhdCB0aGlzIHVzZXIgZGlkEkMKCW9wZXJhdGlvbhgCIAEoCUIwkrUYLChAUih0aGlzIG9wZXJhdGlvbiwgc3VjaCBhcyB3b3JrbG9hZC5yZXN0YXJ0EjYKB2NsdXN0ZXIYAyABKAlCJZK1GCEoP1Idd2hhdCB3YXMgZG9uZSBpbiB0aGlzIGNsdXN0ZXISRAoHb3V0Y29tZRgEIAEoCUIzkrUYLzIEZG9uZTIHcmVmdXNlZDIGZmFpbGVkMgd1bmtub3duUg13aGF0IGVuZGVkIHNvEkoKAXEYBSABKAlCP5K1GDso/QFSNndoYXQgd2FzIGRvbmUgdG8gb2JqZWN0cyB3aG9zZSBuYW1lIGNvbnRhaW5zIHRoaXMgdGV4dBI3CgVsaW1pdBgGIAEoBUIokrUYJBgAIOgHUh1vbmUgcGFnZSBvZiBhdCBtb3N0IHRoaXMgbWFueRJHCghjb250aW51ZRgHIAEoCUI1krUYMShkUi10aGUgcGFnZSBhZnRlciB0aGUgb25lIHdob3NlIGFuc3dlciBzYWlkIHRoaXMiTQoRTGlzdEF1ZGl0UmVzcG9uc2USJgoFaXRlbXMYASADKAsyFy5saXphcmRjZC52MS5BdWRpdEVudHJ5EhAKCGNvbnRpbnVlGAIgASgJIpsCCgpBdWRpdEVudHJ5EgoKAmlkGAEgASgJEg4KBmFnb19tcxgCIAEoARINCgVhY3RvchgDIAEoCRIRCglvcGVyYXRpb24YBCABKAkSDwoHY2x1c3RlchgFIAEoCRIRCgluYW1lc3BhY2UYBiABKAkSEAoIcmVzb3VyY2UYByABKAkSDAoEbmFtZRgIIAEoCRIPCgdvdXRjb21lGAkgASgJEiUKB2ZhaWx1cmUYCiABKAsyFC5saXphcmRjZC52MS5GYWlsdXJlEg8KB3JlcXVlc3QYCyABKAkSDwoHY2hhbmdlcxgMIAEoCRISCgpyZXF1ZXN0X2lkGA0gASgJEgwKBGRvb3IYDiABKAkSDwoHdG9va19tcxgPIAEoATKtAQoMQXVkaXRTZXJ2aWNlEpwBCgRMaXN0Eh0ubGl6YXJkY2QudjEuTGlzdEF1ZGl0UmVxdWVzdBoeLmxpemFyZGNkLnYxLkxpc3RBdWRpdFJlc3BvbnNlIlWKtRhDCipMaXN0IHdobyBkaWQgd2hhdCwgd2hlcmUsIGFuZCBob3cgaXQgZW5kZWQSCmF1ZGl0LnJlYWQqCWdldCBhdWRpdILT5JMCCBIGL2F1ZGl0YgZwcm90bzM", [file_google_api_annotations, file_lizardcd_v1_failure, file_lizardcd_v1_options]);
 
 /**
  * @generated from message lizardcd.v1.ListAuditRequest
@@ -26,8 +26,6 @@ export type ListAuditRequest = Message<"lizardcd.v1.ListAuditRequest"> & {
   actor: string;
 
   /**
-   * An operation, "workload.restart".
-   *
    * @generated from field: string operation = 2;
    */
   operation: string;
@@ -38,15 +36,11 @@ export type ListAuditRequest = Message<"lizardcd.v1.ListAuditRequest"> & {
   cluster: string;
 
   /**
-   * done, refused, failed or unknown.
-   *
    * @generated from field: string outcome = 4;
    */
   outcome: string;
 
   /**
-   * Text in the object's name.
-   *
    * @generated from field: string q = 5;
    */
   q: string;

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lizardcd/v1/options.proto.
  */
 export const file_lizardcd_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("ChlsaXphcmRjZC92MS9vcHRpb25zLnByb3RvEgtsaXphcmRjZC52MSJ1CglPcGVyYXRpb24SDwoHc3VtbWFyeRgBIAEoCRISCgpwZXJtaXNzaW9uGAIgASgJEg8KB2F1ZGl0ZWQYAyABKAgSDgoGY2FsbGVyGAQgASgJEg8KB2NvbW1hbmQYBSABKAkSEQoJYXJndW1lbnRzGAYgAygJIrYBCgRSdWxlEhAKCHJlcXVpcmVkGAEgASgIEg8KB3BhdHRlcm4YAiABKAkSEAoDbWluGAMgASgDSACIAQESEAoDbWF4GAQgASgDSAGIAQESFAoHbWF4X2xlbhgFIAEoBUgCiAEBEgoKAmluGAYgAygJEg0KBW1lYW5zGAcgASgJEg4KBnNlY3JldBgIIAEoCBIKCgJhcxgJIAEoCUIGCgRfbWluQgYKBF9tYXhCCgoIX21heF9sZW46VgoJb3BlcmF0aW9uEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMY0YYDIAEoCzIWLmxpemFyZGNkLnYxLk9wZXJhdGlvblIJb3BlcmF0aW9uOkYKBHJ1bGUSHS5nb29nbGUucHJvdG9idWYuRmllbGRPcHRpb25zGNKGAyABKAsyES5saXphcmRjZC52MS5SdWxlUgRydWxlYgZwcm90bzM", [file_google_protobuf_descriptor]);
+  fileDesc("ChlsaXphcmRjZC92MS9vcHRpb25zLnByb3RvEgtsaXphcmRjZC52MSJ1CglPcGVyYXRpb24SDwoHc3VtbWFyeRgBIAEoCRISCgpwZXJtaXNzaW9uGAIgASgJEg8KB2F1ZGl0ZWQYAyABKAgSDgoGY2FsbGVyGAQgASgJEg8KB2NvbW1hbmQYBSABKAkSEQoJYXJndW1lbnRzGAYgAygJIsQBCgRSdWxlEhAKCHJlcXVpcmVkGAEgASgIEg8KB3BhdHRlcm4YAiABKAkSEAoDbWluGAMgASgDSACIAQESEAoDbWF4GAQgASgDSAGIAQESFAoHbWF4X2xlbhgFIAEoBUgCiAEBEgoKAmluGAYgAygJEg0KBW1lYW5zGAcgASgJEg4KBnNlY3JldBgIIAEoCBIKCgJhcxgJIAEoCRIMCgRoZWxwGAogASgJQgYKBF9taW5CBgoEX21heEIKCghfbWF4X2xlbjpWCglvcGVyYXRpb24SHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjRhgMgASgLMhYubGl6YXJkY2QudjEuT3BlcmF0aW9uUglvcGVyYXRpb246RgoEcnVsZRIdLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE9wdGlvbnMY0oYDIAEoCzIRLmxpemFyZGNkLnYxLlJ1bGVSBHJ1bGViBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * One operation of the product: everything its five readers need that no standard option says.
@@ -130,6 +130,13 @@ export type Rule = Message<"lizardcd.v1.Rule"> & {
    * @generated from field: string as = 9;
    */
   as: string;
+
+  /**
+   * What the field is for, in one sentence without an end: for `--help`, the documentation and OpenAPI.
+   *
+   * @generated from field: string help = 10;
+   */
+  help: string;
 };
 
 /**
