@@ -102,6 +102,12 @@ export const failures = {
     http: 401,
     message: "the certificate is refused: {problem}; enroll the agent again",
   },
+  "trust.off": {
+    grpc: grpcCode.precondition,
+    http: 409,
+    message:
+      "agents cannot be enrolled here: this server runs without its own authority; start them with --insecure and --join-token-file",
+  },
   "challenge.unknown": {
     grpc: grpcCode.unauthenticated,
     http: 401,

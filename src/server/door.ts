@@ -17,6 +17,8 @@ export interface PageSettings {
   plaintext?(): boolean;
   /** The registries outside of this server. */
   registries?(): NonNullable<PageContext["registries"]>;
+  /** Whether this server makes tokens for agents. */
+  enrolls?: PageContext["enrolls"];
   /** The origin people use, where a proxy stands before the server. */
   publicUrl?: string;
   clock: () => number;
@@ -47,6 +49,7 @@ export function contextOf(request: Request, settings: PageSettings, actor?: Acto
     insecure: settings.insecure,
     plaintext: actor && settings.plaintext?.(),
     registries: actor && settings.registries?.(),
+    enrolls: settings.enrolls,
     origin: settings.publicUrl?.replace(/\/+$/, "") ?? url.origin,
     now: settings.clock(),
     version: settings.version,

@@ -14,6 +14,7 @@ import { listen } from "./http.ts";
 import { createMetrics } from "./metrics.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { registriesOutside } from "./registered.ts";
+import { enrollsOf } from "./registered-live.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { createSummaries, type Summaries } from "./summaries.ts";
 import { createTrust, type Trust, type TrustOptions } from "./trust.ts";
@@ -142,6 +143,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           simulated: () => summaries.simulated(),
           plaintext: () => callsPlain(directory, trust),
           registries: () => registriesOutside({ pool, now }),
+          enrolls: enrollsOf(trust),
           publicUrl: options.publicUrl,
           clock,
         },

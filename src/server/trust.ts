@@ -215,7 +215,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
 
 export function trustAnswers(deps: FleetDeps & { trust?: Trust; publicUrl?: string }): AnyAnswer[] {
   const { trust, publicUrl } = deps;
-  if (!trust) return [];
+  if (!trust) return (["trust.invite", "trust.enroll", "trust.renew", "trust.revoke"] as const).map(unavailable);
   return [
     answer("trust.invite", {
       async run({ cluster, namespaces, lifetime }, { request }) {
@@ -259,6 +259,12 @@ export function trustAnswers(deps: FleetDeps & { trust?: Trust; publicUrl?: stri
         door === "page" ? `${href("fleet.listAgents", { cluster })}&done=revoke` : undefined,
     }),
   ];
+}
+
+function unavailable(id: "trust.invite" | "trust.enroll" | "trust.renew" | "trust.revoke"): AnyAnswer {
+  return answer(id, {
+    run: () => Promise.reject(new Failed("trust.off", {})),
+  });
 }
 
 /** @throws Error that names the files when only one of the two is there. */

@@ -4,7 +4,7 @@ import { say } from "../words/words.ts";
 import { Cmd, Ico, Mark, type PageContext } from "./parts.tsx";
 
 export function AgentCommands({ ctx }: { ctx: PageContext }) {
-  const { lang } = ctx;
+  const { lang, enrolls = "yes" } = ctx;
   return (
     <div class="grid gap-3 grid-cols-[minmax(0,1fr)]">
       <div class="grid gap-1.5">
@@ -13,23 +13,28 @@ export function AgentCommands({ ctx }: { ctx: PageContext }) {
       </div>
       <div class="grid gap-1.5">
         <p>{say(lang, "agent.beside")}</p>
-        <Cmd ctx={ctx} label={say(lang, "agent.beside")} text={agentCommand(ctx.origin)} />
+        <Cmd ctx={ctx} label={say(lang, "agent.beside")} text={agentCommand(ctx)} />
       </div>
-      <p class="filters">
-        {say(lang, "agent.token")}{" "}
-        <a class="btn btn-sm" href={`${href("fleet.listAgents")}#enroll`}>
-          <Ico name="key" />
-          {say(lang, "enroll")}
-        </a>
-      </p>
+      {enrolls === "yes" ? (
+        <p class="filters">
+          {say(lang, "agent.token")}{" "}
+          <a class="btn btn-sm" href={`${href("fleet.listAgents")}#enroll`}>
+            <Ico name="key" />
+            {say(lang, "enroll")}
+          </a>
+        </p>
+      ) : (
+        <p class="hint">{say(lang, `enroll.${enrolls}`)}</p>
+      )}
     </div>
   );
 }
 
-function agentCommand(origin = "http://127.0.0.1:5117"): string {
+function agentCommand({ origin = "http://127.0.0.1:5117", enrolls }: PageContext): string {
+  const plain = enrolls === "off" ? " --insecure" : "";
   return `lizardcd-agent --server ${origin} --cluster eu-1 \\
   --kubeconfig ~/.kube/config --labels env=prod,region=eu \\
-  --join-token-file .lizardcd/join-token`;
+  --join-token-file .lizardcd/join-token${plain}`;
 }
 
 export function NoClusters({ ctx }: { ctx: PageContext }) {

@@ -34,6 +34,8 @@ export interface PageContext {
   plaintext?: boolean;
   /** The registries outside of the server: state is ok, stale or unknown; milliseconds since each last said anything. */
   registries?: readonly { name: string; state: string; heardMs: number }[];
+  /** "given": the server was given certificates and signs none for agents; "off": it uses none. */
+  enrolls?: "yes" | "given" | "off";
   /** Where people reach this server, "https://lizardcd.example.com". */
   origin?: string;
   /** The server's clock, milliseconds since 1970. */
