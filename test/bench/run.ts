@@ -5,6 +5,7 @@ import { startBench } from "./bench.ts";
 import { churn } from "./churn.ts";
 import { cli } from "./cli.ts";
 import { conditions } from "./conditions.ts";
+import { consul } from "./consul.ts";
 import { etcd } from "./etcd.ts";
 import { type Figure, isMet, table } from "./figure.ts";
 import { fleet } from "./fleet.ts";
@@ -12,11 +13,12 @@ import { hop } from "./hop.ts";
 import { list } from "./list.ts";
 import { lookup } from "./lookup.ts";
 import { memory } from "./memory.ts";
+import { nacos } from "./nacos.ts";
 import { page } from "./page.ts";
 import { requests } from "./requests.ts";
 import { startup } from "./startup.ts";
 
-const parts = [startup, memory, hop, list, page, requests, fleet, churn, lookup, etcd, cli];
+const parts = [startup, memory, hop, list, page, requests, fleet, churn, lookup, etcd, consul, nacos, cli];
 const document = join(import.meta.dir, "../../docs/benchmarks.md");
 
 process.exitCode = await main(process.argv.slice(2));
