@@ -1,6 +1,4 @@
 import { afterAll, expect, test } from "bun:test";
-import { chmodSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { startFake, workloadRow } from "./testserver.ts";
 
 const fake = startFake();
@@ -42,11 +40,6 @@ test("words, flags, enumerations and what the server knows are proposed", async 
       ["get", "deploy", "--cluster=e"],
       ["--cluster=edge-1", "--cluster=eu-1"],
     ],
-    // Bash cuts at "=" and replaces what follows.
-    [
-      ["get", "deploy", "--cluster", "=", "e"],
-      ["edge-1", "eu-1"],
-    ],
     [
       ["restart", "web", "-c", "eu-1", "-n", ""],
       ["pay", "shop"],
@@ -84,54 +77,3 @@ test("a shell that it does not know is told", async () => {
   const { code, err } = await fake.cli("completion tcsh");
   expect([code, err]).toEqual([2, expect.stringContaining("bash, zsh and fish")]);
 });
-
-const script = Bun.which("script");
-test.skipIf(!Bun.which("bash") || !script)(
-  "bash completes with it, as somebody types",
-  async () => {
-    // In the place of the program: it completes as the program does, and says what it is called with.
-    const program = join(fake.home, "lizardcd");
-    const cli = `"${process.execPath}" "${join(import.meta.dir, "main.ts")}"`;
-    writeFileSync(
-      program,
-      `#!/bin/sh\ncase "$1" in __complete|completion) exec ${cli} "$@";; esac\necho "CALLED:$*"\n`,
-    );
-    chmodSync(program, 0o755);
-    const shell = Bun.spawn([script!, "-qec", "bash --norc --noprofile -i", "/dev/null"], {
-      env: {
-        PATH: `${fake.home}:${process.env.PATH}`,
-        HOME: fake.home,
-        TERM: "xterm",
-        LIZARDCD_SERVER: fake.url,
-        LIZARDCD_TOKEN: "tok",
-        INPUTRC: "/dev/null",
-      },
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "ignore",
-    });
-    let printed = "";
-    const reading = (async () => {
-      for await (const chunk of shell.stdout) printed += new TextDecoder().decode(chunk);
-    })();
-    const until = async (text: string) => {
-      for (const end = Date.now() + 30_000; !printed.includes(text); await Bun.sleep(20)) {
-        if (Date.now() > end) throw new Error(`${text} was not printed: ${JSON.stringify(printed)}`);
-      }
-    };
-    const type = async (text: string) => {
-      shell.stdin.write(text);
-      await shell.stdin.flush();
-    };
-    await type("source <(lizardcd completion bash); echo LOADED$((1+1))\n");
-    await until("LOADED2");
-    await type("lizardcd get deploy -c ed\t\n");
-    await until("CALLED:get deploy -c edge-1");
-    await type("lizardcd restart deploy/wor\t --cluster=us\t\n");
-    await until("CALLED:restart deploy/worker --cluster=us-1");
-    await type("exit\n");
-    await shell.exited;
-    await reading;
-  },
-  90_000,
-);

@@ -6,6 +6,9 @@ import type { ListFleetWorkloadsResponse } from "../gen/lizardcd/v1/fleet_pb.ts"
 import type { Lang } from "../words/words.ts";
 import { type Command, commandOf, commands, everywhere, type Field, resources, shortResource } from "./catalogue.ts";
 import { call } from "./client.ts";
+import bash from "./completion/lizardcd.bash" with { type: "text" };
+import fish from "./completion/lizardcd.fish" with { type: "text" };
+import zsh from "./completion/lizardcd.zsh" with { type: "text" };
 import { type Context, contextOf, namedIn, readContexts } from "./context.ts";
 import { CommandFailed, type Exit, exit } from "./exit.ts";
 import { formats } from "./format.ts";
@@ -13,32 +16,7 @@ import { clean } from "./output.ts";
 import type { OwnCommand, World } from "./run.ts";
 import { langOf, tell } from "./words.ts";
 
-const scripts: Record<string, string> = {
-  bash: `# lizardcd completion for bash: source <(lizardcd completion bash)
-_lizardcd() {
-  local IFS=$'\\n'
-  COMPREPLY=($(lizardcd __complete "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-  if [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *= ]]; then compopt -o nospace; fi
-}
-complete -F _lizardcd lizardcd
-`,
-  zsh: `#compdef lizardcd
-# lizardcd completion for zsh: source <(lizardcd completion zsh)
-_lizardcd() {
-  local -a found
-  found=("\${(@f)$(lizardcd __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  compadd -Q -- \${found:#}
-}
-compdef _lizardcd lizardcd
-`,
-  fish: `# lizardcd completion for fish: lizardcd completion fish | source
-function __lizardcd_complete
-  set -l words (commandline -opc) (commandline -ct)
-  lizardcd __complete $words[2..-1] 2>/dev/null
-end
-complete -c lizardcd -f -a '(__lizardcd_complete)'
-`,
-};
+const scripts: Record<string, string> = { bash, zsh, fish };
 
 export async function completion({ asked, terminal, options: { lang } }: OwnCommand): Promise<Exit> {
   const [shell = ""] = asked.rest;
@@ -64,18 +42,16 @@ export async function complete(words: readonly string[], world: World): Promise<
 }
 
 async function candidates(words: readonly string[], world: World, lang: Lang): Promise<string[]> {
-  const all = assigned(words);
-  const typed = all.at(-1) ?? "";
-  const before = all.slice(0, -1);
+  const typed = words.at(-1) ?? "";
+  const before = words.slice(0, -1);
   const { command, rest, flags, open } = readSoFar(before);
-  // Bash hands "--cluster=eu" over in three words and replaces the last; the other shells replace the whole.
   const [, name, value] = /^--([\w-]+)=(.*)$/s.exec(typed) ?? [];
   const source: Source = { world, lang, flags, command };
   if (name !== undefined && value !== undefined) {
-    const prefix = words.at(-1) === typed ? `--${name}=` : "";
-    return starting(await values(flagOf(name, command), value, source), value).map((one) => prefix + one);
+    return starting(await values(flagOf(name, command), value, source), value).map((one) => `--${name}=${one}`);
   }
-  if (open) return starting(await values(open, typed, source), typed);
+  // Commands may have flags of one name that take other values.
+  if (open) return starting(await values(flagOf(open.name, command), typed, source), typed);
   if (typed.startsWith("-")) return starting(flagNames(command), typed);
   if (!command) return starting(nextWords(before.filter((one) => !one.startsWith("-"))), typed);
   return starting(await argumentsOf(command, rest, typed, source), typed);
@@ -242,19 +218,4 @@ function listed(typed: string, all: readonly string[]): string[] {
 
 function starting(all: readonly string[], typed: string): string[] {
   return [...new Set(all)].filter((one) => one.startsWith(typed)).sort();
-}
-
-/** Bash splits at "=": "--cluster", "=", "eu" are one word again. */
-function assigned(words: readonly string[]): string[] {
-  const all: string[] = [];
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at]!;
-    if (word !== "=" || !all.at(-1)?.startsWith("--")) {
-      all.push(word);
-      continue;
-    }
-    all.push(`${all.pop()}=${words[at + 1] ?? ""}`);
-    at++;
-  }
-  return all;
 }

@@ -56,6 +56,9 @@ const parts = {
     packages: ["chromium", "fonts-noto-cjk"],
   },
   postgres: { programs: { postgres: ["postgres"], initdb: ["initdb"] }, packages: ["postgresql"] },
+  bash: { programs: { bash: ["bash"], script: ["script"] }, packages: ["bash", "bsdutils"] },
+  zsh: { programs: { zsh: ["zsh"], script: ["script"] }, packages: ["zsh", "bsdutils"] },
+  fish: { programs: { fish: ["fish"], script: ["script"] }, packages: ["fish", "bsdutils"] },
 } as const;
 
 export type Part = keyof typeof parts;
