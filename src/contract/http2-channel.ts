@@ -99,20 +99,29 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
       lose("draining");
     });
     made.on("close", () => {
-      clearInterval(pinging);
+      clearTimeout(pinging);
       lose("broken");
       for (const exchange of [...exchanges]) exchange.fail(new WireFailed(grpcCode.unavailable, problem));
     });
     session = made;
     heardAt = performance.now();
-    pinging = setInterval(() => ping(made), pings.everyMs);
-    pinging.unref();
+    watchOver(made, pings.everyMs);
     return made;
   }
 
+  /** Pings as soon as nothing was heard for so long: a fixed rhythm would let up to twice that pass. */
+  function watchOver(made: ClientHttp2Session, afterMs: number): void {
+    pinging = setTimeout(() => {
+      if (made.destroyed) return;
+      const quietMs = performance.now() - heardAt;
+      if (quietMs < pings.everyMs) return watchOver(made, pings.everyMs - quietMs);
+      if (pings.idle || exchanges.size > 0) ping(made);
+      watchOver(made, pings.everyMs);
+    }, afterMs);
+    pinging.unref();
+  }
+
   function ping(to: ClientHttp2Session): void {
-    if (to.destroyed) return;
-    if (performance.now() - heardAt < pings.everyMs || (!pings.idle && exchanges.size === 0)) return;
     const giveUp = setTimeout(() => {
       lose("broken");
       to.destroy(new Error(`no answer to a ping within ${pings.withinMs} ms`));

@@ -57,14 +57,18 @@ interface Tunnel {
 }
 
 const patienceMs = 10_000;
+/** Short against the beat: what is silent for too long is not kept for another beat. */
+const checkMs = 250;
 
 export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsFor }: TunnelOptions): Promise<Tunnels> {
   const folder = await socketFolder(data);
   const entries = createEntries();
   const tunnels = new Map<object, Tunnel>();
   let number = 0;
-  const timer = setInterval(checkAll, Math.min(quickestMs, beatMs(1)));
-  timer.unref();
+  const checking = setInterval(checkAll, Math.min(checkMs, beatMs(1)));
+  // Connected is announced: each beat confirms it.
+  const confirming = setInterval(() => tunnels.size > 0 && entries.tell({ type: "alive" }), quickestMs);
+  for (const timer of [checking, confirming]) timer.unref();
 
   function open(id: object, socket: Socket): void {
     const challenge = randomBytes(24).toString("base64url");
@@ -148,8 +152,6 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
 
   function checkAll(): void {
     const now = performance.now();
-    // Connected is announced: each beat confirms it.
-    if (tunnels.size > 0) entries.tell({ type: "alive" });
     for (const [id, tunnel] of tunnels) {
       if (now - tunnel.heard < (tunnel.server ? silenceMs(tunnel.beatMs) : patienceMs)) continue;
       tunnel.socket.close(1001, "silent");
@@ -169,7 +171,8 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
       return tunnels.size;
     },
     async close() {
-      clearInterval(timer);
+      clearInterval(checking);
+      clearInterval(confirming);
       for (const [id, tunnel] of tunnels) {
         tunnel.socket.close(1001, "the server stops");
         closed(id);
