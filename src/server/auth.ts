@@ -69,7 +69,8 @@ export async function createAuth({ store, secret, expire, clock, onPasswordChang
   const sessions = new Map<string, Live>();
   const users = new Map<string, StoredUser>();
   const verified = new Map<string, Claims>();
-  const attempts = attemptLimit(clock);
+  // Not by the wall clock: set back by a day, it would shut people out for a day.
+  const attempts = attemptLimit(() => performance.now());
   for (const { id, userId, expiresAt } of await store.sessions.alive(clock())) sessions.set(id, { userId, expiresAt });
   // Checked when no user has that name, so that the time to answer does not tell which names exist.
   const nobody = await Bun.password.hash(crypto.randomUUID(), "argon2id");
@@ -196,13 +197,14 @@ const mostWaitMs = 15 * 60_000;
 const mostRemembered = 10_000;
 
 /** After five failures each next one doubles the wait, for the name and for the address by themselves. */
-function attemptLimit(clock: () => number) {
+/** @param now monotonic milliseconds. */
+function attemptLimit(now: () => number) {
   const failures = new Map<string, { count: number; until: number }>();
   const keys = (username: string, from: string) => [`name ${username}`, `from ${from}`];
   return {
     check(username: string, from: string) {
       for (const key of keys(username, from)) {
-        const wait = (failures.get(key)?.until ?? 0) - clock();
+        const wait = (failures.get(key)?.until ?? 0) - now();
         if (wait > 0) throw new Failed("login.too_many", { seconds: Math.ceil(wait / 1000) }, { object: username });
       }
     },
@@ -212,7 +214,7 @@ function attemptLimit(clock: () => number) {
         const free = key.startsWith("from ") ? freeAttempts * 4 : freeAttempts;
         const wait = count < free ? 0 : Math.min(mostWaitMs, 1000 * 2 ** (count - free));
         failures.delete(key);
-        failures.set(key, { count, until: clock() + wait });
+        failures.set(key, { count, until: now() + wait });
         if (failures.size > mostRemembered) failures.delete(failures.keys().next().value!);
       }
     },

@@ -1,7 +1,15 @@
-// A server that runs without its own authority says so, at each of its doors.
+// The authority: what a server without one says at each of its doors, and whom one with it no longer believes.
 import { afterEach, describe, expect, test } from "bun:test";
-import { client, endAll, startTestServer } from "../../test/harness.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { client, endAll, onEnd, startTestServer } from "../../test/harness.ts";
+import { log } from "../process/log.ts";
 import { createAuthority, openAuthority } from "../trust/authority.ts";
+import { newRequest, prove } from "../trust/request.ts";
+import { openDataFolder } from "./data.ts";
+import { openStore } from "./store/store.ts";
+import { createTrust } from "./trust.ts";
 
 afterEach(endAll);
 
@@ -43,4 +51,28 @@ test("a server with an authority offers a token there, one that was given its ce
   const given = await startTestServer({ trust });
   const page = (await given.client.page("/fleet")).body;
   expect([page.includes("#enroll"), page.includes("signs none")]).toEqual([false, true]);
+});
+
+test("a certificate that was revoked while the clock was a day ahead stays so when it is set right", async () => {
+  const store = await openStore(":memory:");
+  onEnd(() => store.close());
+  const folder = await mkdtemp(join(tmpdir(), "lizardcd-revoked-"));
+  onEnd(() => rm(folder, { recursive: true, force: true }));
+  const data = await openDataFolder(folder);
+  const hour = 3_600_000;
+  let ahead = 0;
+  const open = async () => {
+    const clock = () => Date.now() + ahead;
+    const trust = await createTrust({ data, store, joinToken: "join", lifeMs: 12 * hour, clock, log: log("trust") });
+    onEnd(() => trust.close());
+    return trust;
+  };
+  const { key, request } = await newRequest();
+  const { certificate } = await (await open()).enroll("join", "eu-1", request);
+  ahead = 23 * hour;
+  expect(await (await open()).revoke("eu-1", "")).toBe(1);
+  const restarted = await open();
+  ahead = 0;
+  const proof = await prove("text", key);
+  expect(() => restarted.identify(certificate, "text", proof)).toThrow("it is revoked");
 });

@@ -10,7 +10,14 @@ import type { AgentKey } from "../discovery/discovery.ts";
 import { ListAgentsRequestSchema } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { CertificateSchema } from "../gen/lizardcd/v1/trust_pb.ts";
 import type { Log } from "../process/log.ts";
-import { type Authority, createAuthority, openAuthority, type Pair, RequestInvalid } from "../trust/authority.ts";
+import {
+  type Authority,
+  backdateMs,
+  createAuthority,
+  openAuthority,
+  type Pair,
+  RequestInvalid,
+} from "../trust/authority.ts";
 import {
   type AgentIdentity,
   agentName,
@@ -89,7 +96,9 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
   let { ca, ...own } = given?.() ?? { ca: authority!.certificate, ...(await ownCertificate(authority!, data)) };
   /** Shared by all connections until the certificate is renewed. */
   let context: SecureContext | undefined;
-  const revoked = new Set(await store.trust.revoked(clock()));
+  // A clock that is a day ahead and set right later must not bring back what was revoked.
+  const alive = () => clock() - backdateMs;
+  const revoked = new Set(await store.trust.revoked(alive()));
   const listeners: ((cluster: string) => void)[] = [];
   const renewal = setInterval(() => void renewOwn(), authority ? renewEveryMs : lookEveryMs);
   renewal.unref();
@@ -202,7 +211,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
       return issue(request, identify(certificate, request, proof));
     },
     async revoke(cluster, serial) {
-      const serials = await store.trust.revoke(cluster, serialOf(serial), clock());
+      const serials = await store.trust.revoke(cluster, serialOf(serial), clock(), alive());
       for (const one of serials) revoked.add(one);
       if (serials.length > 0) for (const tell of listeners) tell(cluster);
       return serials.length;

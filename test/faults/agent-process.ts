@@ -27,8 +27,11 @@ export interface AgentProcessOptions {
   env?: Record<string, string>;
 }
 
+/** A server, in this process or another. */
+export type Place = Pick<TestServer, "url" | "data"> & { trust?: unknown };
+
 /** Agents of one simulated cluster, under one key each, mutual TLS where the server has it. */
-export async function agentFleet(server: TestServer, cluster: string): Promise<Fleet> {
+export async function agentFleet(server: Place, cluster: string): Promise<Fleet> {
   const sandbox = await startSandbox({ name: cluster, seed: calm });
   onEnd(() => sandbox.stop());
   const group: ProcessGroup = await processGroup({ name: "agents", grace: 0 });

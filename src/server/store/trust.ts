@@ -27,10 +27,10 @@ export interface TrustStore {
   /** @returns false where it has been used before: of two at once, one wins. */
   use(id: string, at: number): Promise<boolean>;
   addCertificate(certificate: StoredCertificate): Promise<void>;
-  /** Serials that are revoked and have not ended by themselves. */
-  revoked(now: number): Promise<string[]>;
-  /** @returns the serials that are revoked now and were not before. */
-  revoke(cluster: string, serial: string, at: number): Promise<string[]>;
+  /** Serials that are revoked and had not ended by themselves then. */
+  revoked(since: number): Promise<string[]>;
+  /** @returns the serials that are revoked now and were not before, of those that had not ended `since`, or now. */
+  revoke(cluster: string, serial: string, at: number, since?: number): Promise<string[]>;
 }
 
 interface InvitationRow {
@@ -68,14 +68,14 @@ export function trustStore(sql: SQL): TrustStore {
       await sql`INSERT INTO certificates (serial, cluster, namespaces, issued_at, not_after)
         VALUES (${serial}, ${cluster}, ${JSON.stringify(namespaces)}, ${issuedAt}, ${notAfter})`;
     },
-    async revoked(now) {
+    async revoked(since) {
       const rows = await sql<{ serial: string }[]>`SELECT serial FROM certificates
-        WHERE revoked_at IS NOT NULL AND not_after > ${now}`;
+        WHERE revoked_at IS NOT NULL AND not_after > ${since}`;
       return rows.map(({ serial }) => serial);
     },
-    async revoke(cluster, serial, at) {
+    async revoke(cluster, serial, at, since = at) {
       const rows = await sql<{ serial: string }[]>`UPDATE certificates SET revoked_at = ${at}
-        WHERE cluster = ${cluster} AND revoked_at IS NULL AND not_after > ${at}
+        WHERE cluster = ${cluster} AND revoked_at IS NULL AND not_after > ${since}
           AND (${serial} = '' OR serial = ${serial}) RETURNING serial`;
       return rows.map(({ serial }) => serial);
     },
