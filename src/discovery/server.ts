@@ -169,7 +169,7 @@ export function embeddedRegistry({
   now = () => performance.now(),
 }: EmbeddedOptions): EmbeddedRegistry {
   const entries = createEntries();
-  const leases = new Map<string, { keys: ReadonlySet<string>; ends: number }>();
+  const leases = new Map<string, { keys: readonly string[]; ends: number }>();
   let sweeping: ReturnType<typeof setTimeout> | undefined;
 
   /** Each instance renews three times in it. */
@@ -215,7 +215,7 @@ export function embeddedRegistry({
       for (const key of leases.get(instance)?.keys ?? []) if (!good.includes(key)) entries.remove(key, instance);
       for (const key of good) entries.put({ key, instance, via: { address } });
       const given = lease();
-      leases.set(instance, { keys: new Set(good), ends: now() + given });
+      leases.set(instance, { keys: good, ends: now() + given });
       if (!sweeping) sweepAt(now() + given);
       return { leaseMs: given };
     },

@@ -6,6 +6,7 @@ import { type SummaryResponse, SummaryResponseSchema } from "../gen/lizardcd/v1/
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { Log } from "../process/log.ts";
 import type { AgentEntry, GoneEntry } from "./directory.ts";
+import { createKept } from "./kept.ts";
 import type { Pool } from "./pool.ts";
 
 /** The last that was heard of one key. */
@@ -66,6 +67,7 @@ export function createSummaries({
   const known = new Map<string, Known>();
   const clusters = new Map<string, Set<Known>>();
   const listeners = new Set<(cluster: string) => void>();
+  const kept = createKept();
   /** Keys whose turn it is, oldest first; a new key goes to the front. */
   const due = new Set<string>();
   /** Keys that are announced; the one that was asked longest ago first. */
@@ -181,7 +183,7 @@ export function createSummaries({
         const limit = `${mostSummaryBytes / 1024} KiB`;
         throw new Failed("agent.answer_too_large", { cluster: one.cluster, limit }, { object: one.cluster });
       }
-      one.summary = summary;
+      one.summary = kept(summary);
       one.seenAt = now();
       one.failure = undefined;
       if (summary.info?.simulated) simulated.add(one.key);
