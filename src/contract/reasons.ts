@@ -27,8 +27,8 @@ export const reasons = {
   "rollout.deadline": { rank: 60, message: "The rollout made no progress for {seconds} s" },
   "rollout.not_observed": { rank: 10, message: "The controller has not seen the change yet" },
   "rollout.moving": { rank: 10, message: "{updated} of {desired} pods are new, {ready} ready" },
-  "rollout.old_pods": { rank: 10, message: "{old} pods of an older revision are still there" },
-  "rollout.on_delete": { rank: 20, message: "{old} pods wait to be deleted by hand before they are updated" },
+  "rollout.old_pods": { rank: 10, message: "Pods of an older revision are still there, {old} of them" },
+  "rollout.on_delete": { rank: 20, message: "Pods wait to be deleted by hand before they are updated, {old} of them" },
   "rollout.paused": { rank: 5, message: "The rollout is paused" },
 } as const satisfies Record<string, { rank: number; message: string }>;
 

@@ -354,6 +354,13 @@ describe("bad input is an error that names the object", () => {
 describe("sessions", () => {
   const nobody = () => client(server.url, "");
 
+  test("that have ended are said to have, where one logs in again", async () => {
+    const mine = await login(server.url, "admin", server.password);
+    await mine.page("/logout", { method: "POST" });
+    expect((await mine.page("/login?next=%2Ffleet")).body).toContain("The session has ended");
+    expect((await nobody().page("/login")).body).not.toContain("The session has ended");
+  });
+
   test("are needed everywhere but at the door", async () => {
     for (const path of ["/fleet", "/workloads", web, "/audit", "/account", "/clusters/eu-1/namespaces"]) {
       const answer = await nobody().get(path);

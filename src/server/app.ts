@@ -1,10 +1,11 @@
 // Mounts the nouns, top to bottom: every door of the server is visible here.
 import { Elysia } from "elysia";
-import { Failed } from "../contract/errors.ts";
+import { Failed, toFailure } from "../contract/errors.ts";
 import { openApi } from "../contract/openapi.ts";
 import { type Operation, type OperationId, operation, operations } from "../contract/operation.ts";
 import { inputOf } from "../contract/request.ts";
 import type { EmbeddedRegistry } from "../discovery/server.ts";
+import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { Log } from "../process/log.ts";
 import { commit } from "../process/version.ts";
 import { silenceMs, slowestMs } from "../tunnel/beat.ts";
@@ -229,9 +230,16 @@ export function createApp(deps: AppDeps) {
 
   async function showLogin(request: Request): Promise<Response> {
     const next = new URL(request.url).searchParams.get("next") ?? undefined;
-    const already = await actorIfAny(request);
-    if (already) return redirect(next && /^\/(?![/\\])/.test(next) ? next : "/fleet", plain(request));
-    return finish(request, markup(loginPage(contextOf(request, pages), { next }), plain(request)));
+    let failure: Failure | undefined;
+    try {
+      await auth.actorOf(request);
+      return redirect(next && /^\/(?![/\\])/.test(next) ? next : "/fleet", plain(request));
+    } catch (cause) {
+      if (!(cause instanceof Failed)) throw cause;
+      // Whoever was logged in is told why that is over.
+      if (cause.code !== "session.missing") failure = toFailure(cause, callOf().requestId);
+    }
+    return finish(request, markup(loginPage(contextOf(request, pages), { next, failure }), plain(request)));
   }
 
   async function showOperations(request: Request): Promise<Response> {

@@ -22,7 +22,9 @@ export function accountPage(ctx: PageContext, user: User, { failure, done }: Acc
     title: say(lang, "account"),
     children: (
       <div class="page max-w-[720px]">
-        <h1>{say(lang, "account")}</h1>
+        <div class="truth">
+          <h1>{say(lang, "account")}</h1>
+        </div>
         <Panel id="h-who" title={user.username}>
           <dl class="kv panel-b">
             <dt>{say(lang, "username")}</dt>
@@ -42,12 +44,18 @@ export function accountPage(ctx: PageContext, user: User, { failure, done }: Acc
             <input type="text" name="username" autoComplete="username" value={user.username} hidden disabled />
             <label class="grid gap-1">
               <span class="font-medium">{say(lang, "password.old")}</span>
-              <input class="input w-full" type="password" name="oldPassword" autoComplete="current-password" required />
+              <input
+                class="input input-sm w-full"
+                type="password"
+                name="oldPassword"
+                autoComplete="current-password"
+                required
+              />
             </label>
             <label class="grid gap-1">
               <span class="font-medium">{say(lang, "password.new")}</span>
               <input
-                class="input w-full"
+                class="input input-sm w-full"
                 type="password"
                 name="newPassword"
                 autoComplete="new-password"

@@ -1,6 +1,6 @@
 // Who did what, where, and how it ended.
 
-import { href } from "../contract/operation.ts";
+import { href, type OperationId } from "../contract/operation.ts";
 import type { AuditEntry, ListAuditRequest, ListAuditResponse } from "../gen/lizardcd/v1/audit_pb.ts";
 import { type Code, duration, say, wordsFor } from "../words/words.ts";
 import { Diff } from "./diff.tsx";
@@ -148,7 +148,7 @@ function Entry({ ctx, entry, open }: { ctx: PageContext; entry: AuditEntry; open
             <span class="tally nar" aria-hidden="true">
               {entry.actor.slice(0, 2).toUpperCase() || "–"}
             </span>
-            <b class="font-medium cut">{entry.actor || say(lang, "nobody")}</b>
+            <b class="font-medium cut">{actorOf(ctx, entry)}</b>
           </span>
           <span class="what cut">
             <Deed ctx={ctx} entry={entry} />
@@ -226,6 +226,13 @@ function Entry({ ctx, entry, open }: { ctx: PageContext; entry: AuditEntry; open
       </details>
     </li>
   );
+}
+
+const byAgents: ReadonlySet<string> = new Set<OperationId>(["trust.enroll", "trust.renew"]);
+
+/** Agents have no account: they come with a token or a certificate. */
+export function actorOf({ lang }: PageContext, { actor, operation }: AuditEntry): string {
+  return actor || say(lang, byAgents.has(operation) ? "agent.some" : "nobody");
 }
 
 /** "restarted shop/web in eu-1", without its actor. */

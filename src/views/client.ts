@@ -107,7 +107,7 @@ interface Task {
   swapSpec: { style: string };
 }
 interface Swap {
-  ctx: { sourceElement?: Element; request?: { method?: string }; response?: { status: number } };
+  ctx: { sourceElement?: Element; request?: { method?: string; body?: unknown }; response?: { status: number } };
   tasks?: Task[];
 }
 const swapOf = (event: Event) => (event as CustomEvent<Swap>).detail;
@@ -127,6 +127,13 @@ document.addEventListener("htmx:before:swap", (event) => {
     task.target = byId("rows");
     task.swapSpec = { style: "beforeend" };
   }
+});
+
+// A filter that is left empty has no place in the address.
+document.addEventListener("htmx:config:request", (event) => {
+  const { request } = swapOf(event).ctx;
+  if (request?.method !== "GET" || !(request.body instanceof FormData)) return;
+  for (const [name, value] of [...request.body]) if (value === "") request.body.delete(name);
 });
 
 document.addEventListener("htmx:after:swap", () => {
@@ -341,11 +348,16 @@ document.addEventListener("input", ({ target }) => {
   if (image && target.dataset.image) image.value = target.dataset.image;
 });
 
-// "…/web#scale" opens the dialog of that name.
+// "…/web#scale" opens the dialog of that name, "…/fleet#add-cluster" what is folded.
 addEventListener("hashchange", arrive);
 addEventListener("DOMContentLoaded", arrive);
 function arrive() {
   const id = location.hash.slice(1);
+  const fold = id && byId(id);
+  if (fold instanceof HTMLDetailsElement) {
+    fold.open = true;
+    fold.scrollIntoView({ block: "nearest" });
+  }
   if (id && show(id)) history.replaceState(history.state, "", location.pathname + location.search);
   tick();
 }

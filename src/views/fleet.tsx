@@ -4,7 +4,7 @@ import { href } from "../contract/operation.ts";
 import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
 import type { Attention, ClusterRow, Fleet, GetFleetRequest } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { say, sentence } from "../words/words.ts";
-import { Deed } from "./audit.tsx";
+import { actorOf, Deed } from "./audit.tsx";
 import { AgentCommands, NoClusters } from "./empty.tsx";
 import { objectId } from "./id.ts";
 import { page } from "./layout.tsx";
@@ -212,12 +212,17 @@ function Head({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
           <Age ctx={ctx} ms={fleet.seenMs} bare />
         </p>
       </div>
+      <a class="btn btn-sm end" href="#add-cluster">
+        <Ico name="plus" />
+        {say(lang, "cluster.add")}
+      </a>
     </div>
   );
 }
 
 function NeedsAttention({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
   const { lang } = ctx;
+  const more = fleet.attention.slice(mostUrgent);
   return (
     <section id="attention" class="panel" aria-labelledby="h-att">
       <header class="panel-h">
@@ -237,17 +242,39 @@ function NeedsAttention({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
           {say(lang, "attention.none")}
         </p>
       ) : (
-        <ol class="att">
-          {fleet.attention.map((one) => (
-            <AttentionRow
-              key={`${one.cluster}/${one.trouble?.namespace}/${one.trouble?.resource}/${one.trouble?.name}`}
-              ctx={ctx}
-              attention={one}
-            />
-          ))}
-        </ol>
+        <>
+          <AttentionList ctx={ctx} some={fleet.attention.slice(0, mostUrgent)} />
+          {more.length > 0 && (
+            <details id="attention-more" class="fold">
+              <summary>
+                <span class="chev">
+                  <Ico name="chev" />
+                </span>
+                <span class="text-muted">{say(lang, "attention.more", { n: more.length })}</span>
+              </summary>
+              <AttentionList ctx={ctx} some={more} />
+            </details>
+          )}
+        </>
       )}
     </section>
+  );
+}
+
+/** So many stand above the clusters without pushing them off the screen. */
+const mostUrgent = 6;
+
+function AttentionList({ ctx, some }: { ctx: PageContext; some: readonly Attention[] }) {
+  return (
+    <ol class="att">
+      {some.map((one) => (
+        <AttentionRow
+          key={`${one.cluster}/${one.trouble?.namespace}/${one.trouble?.resource}/${one.trouble?.name}`}
+          ctx={ctx}
+          attention={one}
+        />
+      ))}
+    </ol>
   );
 }
 
@@ -256,16 +283,19 @@ function AttentionRow({ ctx, attention }: { ctx: PageContext; attention: Attenti
   const { cluster, trouble, state, failure, seenMs, workloads } = attention;
   const board = href("fleet.listWorkloads", { cluster: [cluster] });
   if (!trouble) {
+    const silent = state === "lost" || state === "unknown";
     const why =
-      state === "lost" || state === "unknown"
-        ? say(lang, "attention.lost", { n: workloads })
-        : say(lang, "attention.stale");
+      silent && seenMs < 0
+        ? say(lang, "attention.never")
+        : silent
+          ? say(lang, "attention.lost", { n: workloads })
+          : say(lang, "attention.stale");
     // Why it does not answer stands at its agents.
     const agents = href("fleet.listAgents", { cluster });
     return (
       <li>
         <Mark state={state} label={stateWord(lang, state)} />
-        <span class="who cut">
+        <span class="who cut" title={cluster}>
           <a class="mono lk font-medium" href={agents}>
             {cluster}
           </a>
@@ -290,7 +320,7 @@ function AttentionRow({ ctx, attention }: { ctx: PageContext; attention: Attenti
   return (
     <li>
       <Mark state={trouble.state} label={stateWord(lang, trouble.state)} />
-      <span class="who cut">
+      <span class="who cut" title={`${namespace}/${name} · ${cluster}`}>
         <a class="mono lk font-medium" href={there}>
           {namespace}/{name}
         </a>{" "}
@@ -328,7 +358,7 @@ function Recent({ ctx, recent }: { ctx: PageContext; recent: readonly AuditEntry
           {recent.slice(0, 5).map((entry) => (
             <li key={entry.id}>
               <p>
-                <b>{entry.actor}</b> <Deed ctx={ctx} entry={entry} />
+                <b>{actorOf(ctx, entry)}</b> <Deed ctx={ctx} entry={entry} />
               </p>
               <span class="hint text-right">
                 <Since ctx={ctx} ms={entry.agoMs} bare />

@@ -263,9 +263,11 @@ function Notices({ ctx }: { ctx: PageContext }) {
         <Callout
           state="degraded"
           action={
-            <a class="btn btn-xs" href={href("user.account")}>
-              {say(ctx.lang, "firstPassword.do")}
-            </a>
+            ctx.path.startsWith(href("user.account")) ? undefined : (
+              <a class="btn btn-xs" href={href("user.account")}>
+                {say(ctx.lang, "firstPassword.do")}
+              </a>
+            )
           }
         >
           <b class="font-semibold">{say(ctx.lang, "firstPassword.head")}</b>

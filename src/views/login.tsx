@@ -71,7 +71,7 @@ export function loginPage(ctx: PageContext, { next, username, failure }: LoginOp
             <button class="btn btn-primary w-full">{say(lang, "login")}</button>
             <p class="hint">{say(lang, "login.recorded")}</p>
           </form>
-          <form class="flex gap-2" method="post" action="/preferences">
+          <form class="flex gap-2 -ml-2" method="post" action="/preferences">
             <input type="hidden" name="next" value={ctx.path} />
             {langs
               .filter((one) => one !== lang)

@@ -229,6 +229,27 @@ test("a fleet of more than 80 clusters folds the groups that are well", () => {
   expect(fleetTiles(ctx, examples.fleet(), changed).match(/<li id="cluster-/g)?.length).toBe(2);
 });
 
+test("what needs somebody does not push the clusters off the screen: six are shown, the rest is folded", () => {
+  const [one] = examples.fleet().attention;
+  const attention = Array.from({ length: 20 }, (_, index) => ({ ...one!, cluster: `c-${index}` }));
+  const page = fleetPage(ctx, examples.fleet({ attention }), examples.fleetRequest());
+  const [above, folded] = page.split('<details id="attention-more"');
+  expect([above!.split('<span class="who').length - 1, folded!.split('<span class="who').length - 1]).toEqual([6, 14]);
+  expect(fleetPage(ctx, examples.fleet(), examples.fleetRequest())).not.toContain("attention-more");
+});
+
+test("a cluster that has never answered has no workloads of which one could speak", () => {
+  const attention = [{ cluster: "new-1", state: "lost", seenMs: -1 }];
+  const page = fleetPage(ctx, examples.fleet({ attention }), examples.fleetRequest());
+  expect(page).toContain("It has never answered");
+});
+
+test("agents enroll themselves, without an account", () => {
+  const entry = { ...examples.audit().items[0]!, actor: "", operation: "trust.enroll", cluster: "eu-1", name: "" };
+  const page = fleetPage(ctx, examples.fleet(), examples.fleetRequest(), { recent: [entry] });
+  expect(page).toMatch(/<b>an agent<\/b> enrolled itself/);
+});
+
 test("the audit says every operation that writes in words", () => {
   for (const { id, verb } of operations.filter(({ audited }) => audited)) {
     expect([id, Object.keys(wordsFor("en"))]).toEqual([id, expect.arrayContaining([`deed.${verb}`])]);

@@ -300,7 +300,7 @@ function Events({ ctx, events }: { ctx: PageContext; events: readonly EventRow[]
     <Panel id="h-ev" title={say(ctx.lang, "events")} hint={say(ctx.lang, "events.order")}>
       {events.map(({ type, reason, message, object, count, lastMs }) => (
         <div class="cond" key={`${reason} ${object} ${message}`}>
-          <Mark state={type === "Warning" ? "degraded" : "unknown"} label={type} />
+          <Mark state={type === "Warning" ? "degraded" : "zero"} label={type} />
           <b class="font-medium">
             {reason}
             {count > 1 && <span class="tally ml-1">{`×${count}`}</span>}
