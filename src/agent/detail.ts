@@ -17,6 +17,7 @@ import { readEvents, withLastLine } from "./diagnosis.ts";
 import { type Kind, kinds, pathOf, type Resource } from "./kind.ts";
 import { type Kube, type RequestOptions, StatusFailed } from "./kube.ts";
 import {
+  type ContainerStatus,
   controllerOf,
   type PodTemplate,
   type RawAutoscaler,
@@ -188,17 +189,42 @@ function desiredOf({ spec, status }: RawWorkload): number {
 function podOf(kind: Kind, workload: string, { pod, verdict }: Judged, wanted: string, now: number): Pod {
   const { metadata, spec, status } = pod;
   const revision = kind.revisionOf(workload, pod);
-  const containers = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
+  const containers = [
+    ...(status?.containerStatuses ?? []).map((one) => containerOf(one, false, now)),
+    ...(status?.initContainerStatuses ?? []).map((one) => containerOf(one, true, now)),
+  ];
   return create(PodSchema, {
     name: metadata.name,
     state: verdict.state,
     reason: verdict.why && toReason(verdict.why, now),
     revision,
-    restarts: containers.reduce((sum, { restartCount = 0 }) => sum + restartCount, 0),
+    restarts: containers.reduce((sum, { restarts }) => sum + restarts, 0),
     createdMs: ageOf(timeOf(metadata.creationTimestamp) ?? 0, now),
     node: spec?.nodeName ?? "",
     updated: revision === wanted,
+    ip: status?.podIP ?? "",
+    hostIp: status?.hostIP ?? "",
+    containers,
   });
+}
+
+function containerOf(
+  { name, image = "", restartCount = 0, ready = false, state = {} }: ContainerStatus,
+  init: boolean,
+  now: number,
+) {
+  const { running, terminated, waiting } = state;
+  const since = timeOf(running?.startedAt ?? terminated?.finishedAt);
+  return {
+    name,
+    image,
+    init,
+    state: running ? "running" : terminated ? "terminated" : "waiting",
+    reason: (terminated ?? waiting)?.reason ?? "",
+    restarts: restartCount,
+    ready,
+    sinceMs: since === undefined ? 0 : ageOf(since, now),
+  };
 }
 
 /** The hash of the revision that is wanted: the newest a controller made of the present template. */

@@ -110,6 +110,8 @@ export interface RawPod extends KubeObject {
     reason?: string;
     message?: string;
     startTime?: string;
+    podIP?: string;
+    hostIP?: string;
     conditions?: RawCondition[];
     initContainerStatuses?: ContainerStatus[];
     containerStatuses?: ContainerStatus[];

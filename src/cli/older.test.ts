@@ -26,11 +26,24 @@ beforeEach(async () => {
     Response.json({
       row: workloadRow("web"),
       pods: [
-        { name: "web-5d8-a", state: "ok", node: "n1", restarts: 2 },
+        {
+          name: "web-5d8-a",
+          state: "ok",
+          node: "n1",
+          restarts: 5,
+          ip: "10.1.0.7",
+          hostIp: "192.168.1.4",
+          containers: [
+            { name: "web", image: "registry/web:1", state: "running", restarts: 2, sinceMs: 180_000, ready: true },
+            { name: "side", image: "registry/side:1", state: "waiting", reason: "CrashLoopBackOff", restarts: 3 },
+            { name: "init", init: true, state: "terminated", reason: "Completed", sinceMs: 190_000 },
+          ],
+        },
         {
           name: "web-5d8-b",
           state: "failed",
           node: "n2",
+          containers: [{ name: "web", image: "a:1", state: "waiting", reason: "ImagePullBackOff" }],
           reason: { code: "image.pull", params: { image: "a:1", problem: "none" }, message: "" },
         },
       ],
@@ -88,17 +101,18 @@ test("lists are the bordered tables that scripts cut apart", async () => {
   expect(byTime.slice(1).map(([, name]) => name)).toEqual(["web", "old", "cart"]);
   expect(fake.seen.every(({ token }) => token === "Bearer tok")).toBe(true);
 
-  expect((await rows("deployment show pod --cluster k1 --name web"))[2]!.slice(1, 5)).toEqual([
-    "web-5d8-b",
-    "n2",
-    "waiting",
-    expect.stringContaining("Image a:1 cannot be pulled"),
+  expect((await rows("deployment show pod --cluster k1 --name web")).map((cells) => cells.slice(1, -1))).toEqual([
+    ["PODNAME", "PODIP", "NODENAME", "STATE", "MESSAGE"],
+    ["web-5d8-a", "10.1.0.7", "n1(192.168.1.4)", "Created 3 minutes ago", ""],
+    ["web-5d8-b", "", "n2", "ImagePullBackOff", expect.stringContaining("Image a:1 cannot be pulled")],
   ]);
-  expect((await rows("deployment show container --cluster k1 --name web --pod web-5d8-a"))[1]!.slice(1, 5)).toEqual([
-    "web",
-    "running",
-    "registry/web:1",
-    "2",
+  const ofPod = async (pod: string) =>
+    (await rows(`deployment show container --cluster k1 --name web --pod ${pod}`)).map((cells) => cells.slice(1, -1));
+  expect(await ofPod("web-5d8-a")).toEqual([
+    ["CONTAINER", "STATUS", "STATE", "RESTART_COUNT"],
+    ["web", "running", "registry/web:1", "2"],
+    ["side", "waiting", "CrashLoopBackOff", "3"],
+    ["init(initContainer)", "terminated", "Completed", "0"],
   ]);
   const events = await rows("deployment show event --cluster k1 --pod web-5d8-b");
   expect(events.slice(1).map(([, type, reason]) => [type, reason])).toEqual([["Warning", "Failed"]]);

@@ -187,8 +187,11 @@ async function write(older: Older, resource: string, verb: "restart" | "scale" |
 
 async function pods(older: Older, resource: string): Promise<void> {
   const { pods } = await get(older, resource, older.needed("name"));
-  const lines = pods.map((pod) => [pod.name, pod.node, podState(pod), reasonOf(older.lang, pod.reason)]);
-  await older.terminal.out(bordered(["podname", "nodename", "state", "message"], lines));
+  const lines = pods.map((pod) => {
+    const node = pod.hostIp ? `${pod.node}(${pod.hostIp})` : pod.node;
+    return [pod.name, pod.ip, node, stateOfPod(pod), reasonOf(older.lang, pod.reason)];
+  });
+  await older.terminal.out(bordered(["podname", "podip", "nodename", "state", "message"], lines));
 }
 
 async function containers(older: Older, resource: string): Promise<void> {
@@ -196,15 +199,18 @@ async function containers(older: Older, resource: string): Promise<void> {
   const wanted = older.needed("pod");
   const pod = pods.find(({ name }) => name === wanted);
   if (!pod) throw noPod(older, resource, wanted);
-  const many = row!.containers.length > 1;
-  const lines = row!.containers.map(({ name, image, init }) => {
-    const own = pod.reason && [undefined, name].includes(pod.reason.params.container) ? pod.reason : undefined;
-    const status = own ? "waiting" : pod.state === "ok" || many ? "running" : podState(pod);
-    // Restarts are counted for the pod as a whole.
-    return [init ? `${name}(initContainer)` : name, status, own?.code ?? image, many ? "" : String(pod.restarts)];
-  });
+  // A pod that no node has taken yet has none of its own.
+  const all = pod.containers.length > 0 ? pod.containers : row!.containers.map((one) => ({ ...one, ...notYet }));
+  const lines = all.map(({ name, init, state, reason, image, restarts }) => [
+    init ? `${name}(initContainer)` : name,
+    state,
+    state === "running" ? image : reason,
+    restarts === undefined ? "" : String(restarts),
+  ]);
   await older.terminal.out(bordered(["container", "status", "state", "restart_count"], lines));
 }
+
+const notYet = { state: "waiting", reason: "", restarts: undefined };
 
 async function events(older: Older, resource: string): Promise<void> {
   const wanted = older.needed("pod");
@@ -275,15 +281,26 @@ function stateOf({ state, ready, current, desired }: WorkloadRow): string {
   return `${word}(${ready}/${all})`;
 }
 
-function podState({ state }: Pod): string {
-  const words: Record<string, string> = {
-    ok: "running",
-    degraded: "running",
-    run: "waiting",
-    wait: "waiting",
-    gone: "terminated",
-  };
-  return words[state] ?? "waiting";
+/** How its first container is: since when it runs, or why it does not. */
+function stateOfPod({ containers }: Pod): string {
+  const [first] = containers;
+  if (!first) return "";
+  return first.state === "running" ? `Created ${longAgo(first.sinceMs)}` : first.reason;
+}
+
+/** "3 minutes ago", in English in every language: scripts look at it. */
+function longAgo(ms: number): string {
+  const units = [
+    ["day", 86_400_000],
+    ["hour", 3_600_000],
+    ["minute", 60_000],
+    ["second", 1_000],
+  ] as const;
+  for (const [unit, length] of units) {
+    const n = Math.floor(ms / length);
+    if (n > 0) return `${n} ${unit}${n === 1 ? "" : "s"} ago`;
+  }
+  return "just now";
 }
 
 function timeOf({ changedMs }: WorkloadRow): string {

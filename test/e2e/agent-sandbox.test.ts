@@ -129,6 +129,10 @@ describe("an agent of a small cluster", () => {
   test("reads one workload with its pods, revisions, strategy and events", async () => {
     const found = await bed.peers.workload.get({ ...shop, name: "web" });
     expect(found.pods).toHaveLength(2);
+    for (const { ip, containers } of found.pods) {
+      expect(ip).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
+      expect(containers).toMatchObject([{ init: false, state: "running", ready: true, restarts: 0, reason: "" }]);
+    }
     expect(found.pods.every(({ state, updated }) => state === "ok" && updated)).toBe(true);
     expect(found.revisions).toMatchObject([{ current: true, pods: 2, ready: 2, desired: 2 }]);
     expect(found.strategy).toStartWith("RollingUpdate");
