@@ -1,22 +1,20 @@
 // Consul as a registry, in the layout that installed agents and servers use: one service a key, one instance an agent,
 // `<key>-<host>-<port>`, alive by a TTL check. The server follows all of them by one blocking query over their checks.
-// Registering and deregistering go through the `consul` package. What is repeated or held is fetched: the package takes
-// no signal, hides the index of a blocking query, does not know the agent's own one, and costs five times as much.
-import { Agent } from "node:https";
 import { backoff, sleep } from "../process/backoff.ts";
+import {
+  type Answer,
+  ask,
+  baseOf,
+  type ConsulOptions,
+  connectConsul,
+  holdSeconds,
+  isUnknown,
+  problemOf,
+  standardTimeoutMs,
+} from "./consul-client.ts";
 import { type Announcer, type Entry, parseKey, type Registration, type Source } from "./discovery.ts";
 import { createChanges } from "./entries.ts";
-import { trustProblemOf } from "./tls.ts";
 import { createTold, longestWaitMs, type Told } from "./told.ts";
-
-export interface ConsulOptions {
-  /** ACL token. */
-  token?: string;
-  /** PEM. Without it, https trusts the system's authorities. */
-  ca?: string | Buffer;
-  /** Milliseconds without an answer after which a Consul counts as silent. */
-  timeoutMs?: number;
-}
 
 export interface ConsulAnnouncerOptions extends ConsulOptions {
   /** "127.0.0.1:8500", "https://consul:8501": the agent of Consul that this agent belongs to. */
@@ -37,11 +35,8 @@ export interface ConsulSourceOptions extends ConsulOptions {
   datacenter?: string;
 }
 
-const standardTimeoutMs = 3_000;
 /** Consul refuses to remove a critical service sooner. */
 const leastDeregisterSeconds = 60;
-/** Consul holds a blocking query for so long, and up to a sixteenth more. */
-const holdSeconds = 30;
 /** Between two answers of a fleet of 10,000; a smaller one is asked about sooner. */
 const mostPauseMs = 500;
 
@@ -56,7 +51,7 @@ export function consulAnnouncer({
     name: `consul ${baseOf(host)}`,
     async announce(registration, signal, onState = () => {}) {
       const services = registration.keys.map((key) => serviceOf(key, registration, prefix, ttlSeconds, meta));
-      const { client, destroy } = await connect(host, options);
+      const { client, destroy } = await connectConsul(host, options);
       const waits = backoff({ first: 100, most: longestWaitMs });
       let registered = false;
       while (!signal.aborted) {
@@ -327,81 +322,4 @@ function addressOf(key: string, id: string): string {
   const dash = rest.lastIndexOf("-");
   const [host, port] = [rest.slice(0, dash), rest.slice(dash + 1)];
   return dash < 0 ? rest : `${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-// -- both --
-
-/** "http://127.0.0.1:8500", without a slash at its end. */
-function baseOf(host: string): string {
-  const url = new URL(/^https?:\/\//.test(host) ? host : `http://${host}`);
-  if (!url.port && !/^https?:\/\//.test(host)) url.port = "8500";
-  return url.origin;
-}
-
-async function connect(host: string, { token, ca, timeoutMs = standardTimeoutMs }: ConsulOptions) {
-  // Loaded when configured only.
-  const { default: Consul } = await import("consul");
-  const { hostname, port, protocol } = new URL(baseOf(host));
-  const secure = protocol === "https:";
-  const agent = secure ? new Agent({ keepAlive: true, ...(ca ? { ca } : {}) }) : undefined;
-  const options = {
-    host: hostname,
-    port: Number(port || (secure ? 443 : 80)),
-    secure,
-    defaults: token ? { token } : {},
-    ...(agent ? { agent } : {}),
-    // Known to the package, not to its types.
-    timeout: timeoutMs,
-  };
-  const client = new Consul(options);
-  return { client, destroy: () => client.destroy() };
-}
-
-interface Answer {
-  headers: Headers;
-  /** Of its JSON; undefined where there is none. */
-  body: unknown;
-}
-
-/** @throws Error in Consul's words where it does not answer 200, and where it takes longer than it was told to wait. */
-async function ask(
-  host: string,
-  path: string,
-  query: Record<string, string>,
-  { token, ca, timeoutMs = standardTimeoutMs }: ConsulOptions,
-  signal: AbortSignal,
-  method: "GET" | "PUT" = "GET",
-): Promise<Answer> {
-  const held = query.wait ? holdSeconds * 1000 * (1 + 1 / 16) : 0;
-  const answer = await fetch(`${baseOf(host)}/v1${path}?${new URLSearchParams(query)}`, {
-    method,
-    headers: token ? { "x-consul-token": token } : {},
-    signal: AbortSignal.any([signal, AbortSignal.timeout(held + timeoutMs)]),
-    ...(ca ? { tls: { ca } } : {}),
-  });
-  const text = await answer.text();
-  if (!answer.ok) throw new Refused(text.slice(0, 200) || `it answers ${answer.status}`, answer.status);
-  return { headers: answer.headers, body: text === "" ? undefined : JSON.parse(text) };
-}
-
-class Refused extends Error {
-  constructor(
-    message: string,
-    readonly statusCode: number,
-  ) {
-    super(message);
-  }
-}
-
-function isUnknown(cause: unknown): boolean {
-  return (cause as { statusCode?: number }).statusCode === 404;
-}
-
-function problemOf(cause: unknown): string {
-  const { name, message, isTimeout } = cause as Error & { isTimeout?: boolean };
-  if (isTimeout || name === "TimeoutError") return "it does not answer";
-  if (isUnknown(cause)) return "it has forgotten this agent";
-  // "consul: agent.service.register: forbidden"
-  const problem = message.replace(/^consul: [\w.]+: /, "");
-  return trustProblemOf(problem, "consul") ?? problem;
 }
