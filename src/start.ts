@@ -260,12 +260,20 @@ function isFree(address: string): boolean {
 /** True when the server answers; false where it does not in time, which is printed. */
 async function ready(url: string, signal: AbortSignal): Promise<boolean> {
   const deadline = performance.now() + readyWithin;
+  let problem = "";
   while (!signal.aborted && performance.now() < deadline) {
-    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
-    if (answer?.ok) return true;
+    try {
+      const { ok, status } = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2_000) });
+      if (ok) return true;
+      problem = `it answers ${status}`;
+    } catch (cause) {
+      // Not listening yet, most often: the last reason is told if it never does.
+      problem = (cause as Error).message;
+    }
     await sleep(20, signal);
   }
-  if (!signal.aborted) process.stderr.write(`npm start: ${url} has not answered for ${readyWithin / 1000} s\n`);
+  const waited = `${url} has not answered for ${readyWithin / 1000} s`;
+  if (!signal.aborted) process.stderr.write(`npm start: ${waited}: ${problem}\n`);
   return false;
 }
 

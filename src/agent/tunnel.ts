@@ -136,7 +136,8 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
         const told = beatIn(data);
         if (told !== undefined) return pace(told);
         if (data === leaving) return resolve("stopped");
-        const said = JSON.parse(data) as Challenge | Welcome;
+        const said = firstWords(data);
+        if (!said) return end(`${server} says what is not of the tunnel's protocol: is it a Lizardcd server?`);
         if ("refused" in said) return end(said.refused);
         if ("welcome" in said) {
           open = true;
@@ -152,6 +153,20 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
       socket.onclose = ({ reason }) => end(reason || `${server} closed the tunnel`);
     });
   }
+}
+
+/** Undefined for what is none of them: whatever answers at that address may say anything. */
+function firstWords(text: string): Challenge | Welcome | undefined {
+  let said: Partial<Challenge & { welcome: true; refused: string }> | null;
+  try {
+    said = JSON.parse(text);
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return undefined;
+    throw cause;
+  }
+  if (typeof said !== "object" || said === null) return undefined;
+  const known = typeof said.challenge === "string" || typeof said.refused === "string" || said.welcome === true;
+  return known ? (said as Challenge | Welcome) : undefined;
 }
 
 interface Left {

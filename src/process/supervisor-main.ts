@@ -29,6 +29,7 @@ function start({ name, command, log, env }: Extract<Order, { command: string[] }
   // Its standard input is a pipe of ours: it ends with us even where we are killed.
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
   running.set(name, child);
+  // Nothing is written to it: it is there to be closed, and breaks when the child goes first.
   child.stdin.on("error", () => {});
   const last: string[] = [];
   createInterface({ input: child.stdout }).on("line", (line) => {

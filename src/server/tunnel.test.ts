@@ -1,6 +1,6 @@
 // Both ends keep to the beat that the server says.
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { endAll, eventually, onEnd } from "../../test/harness.ts";
@@ -43,6 +43,28 @@ function dialled(tunnels: Awaited<ReturnType<typeof place>>, cluster: string, mo
 }
 
 describe("the server", () => {
+  test("refuses a tunnel that it has no socket for, and goes on", async () => {
+    const before = process.env.TMPDIR;
+    const folder = await mkdtemp(join(tmpdir(), "lizardcd-no-socket-"));
+    onEnd(() => rm(folder, { recursive: true, force: true }));
+    process.env.TMPDIR = folder;
+    const tunnels = await place(() => 1_500).finally(() => {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+    });
+    const sockets = (await readdir(folder)).find((name) => !name.startsWith("lizardcd-beat-"));
+    await rm(join(folder, sockets!), { recursive: true });
+    const refused = dialled(tunnels, "a", { paced: true });
+    const said = await eventually(
+      () => refused.heard.at(-1)!,
+      (text) => text.includes("refused"),
+    );
+    expect(said).toContain("the server has no socket for it");
+    await mkdir(join(folder, sockets!));
+    await dialled(tunnels, "b", { paced: true }).welcomed();
+    expect([refused.socket.open, tunnels.count]).toEqual([false, 1]);
+  });
+
   test("says the beat in its welcome and in each answer, by how many tunnels are open then", async () => {
     const tunnels = await place((open) => open * 1_000);
     const first = dialled(tunnels, "a", { paced: true });
@@ -124,3 +146,23 @@ test("the agent beats as often as it was told last, at once where that is more o
   stop.abort();
   await announcing;
 });
+
+for (const words of ["hello", "null", "{}", '{"challenge":1}', "[]"]) {
+  test(`an agent that is told ${words} says that this is no server of ours, and tries again`, async () => {
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: (request, server) => (server.upgrade(request) ? undefined : new Response("no", { status: 400 })),
+      websocket: { open: (socket) => void socket.send(words), message() {} },
+    });
+    onEnd(() => server.stop(true));
+    const stop = new AbortController();
+    const announcer = tunnelAnnouncer({ server: server.url.origin, prove: async () => ({}), inject() {} });
+    const who = { keys: [key("a")], instance: "a", via: { address: "127.0.0.1:1" } };
+    const problem = await new Promise<string>((resolve) => {
+      void announcer.announce(who, stop.signal, (state) => resolve(state.announced ? "let in" : state.problem));
+    });
+    stop.abort();
+    expect(problem).toContain("is it a Lizardcd server?");
+  });
+}

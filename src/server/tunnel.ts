@@ -90,14 +90,14 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
         withdraw(tunnel);
         tunnel.socket.send(leaving);
       } else if (!tunnel.server) {
-        welcome(tunnel, helloIn(data));
+        welcome(id, tunnel, helloIn(data));
       }
     } catch (cause) {
       refuse(id, tunnel, cause instanceof Failed ? cause.message : "what arrived is not of the tunnel's protocol");
     }
   }
 
-  function welcome(tunnel: Tunnel, hello: Hello): void {
+  function welcome(id: object, tunnel: Tunnel, hello: Hello): void {
     mayAnnounce(admit(hello, tunnel.challenge), prefix, hello.keys);
     const path = join(folder, `${++number}.sock`);
     const streams = createStreams({ send: (frame) => flow(tunnel, frame) });
@@ -108,6 +108,8 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
       stream.on("close", () => connection.destroy());
       connection.on("close", () => stream.destroy());
     });
+    // Too many open files, a folder that was cleared away: it concerns this tunnel alone.
+    server.on("error", (cause) => refuse(id, tunnel, `the server has no socket for it: ${cause.message}`));
     tunnel.streams = streams;
     tunnel.server = server;
     tunnel.keys = hello.keys;

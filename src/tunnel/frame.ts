@@ -60,6 +60,7 @@ export function createStreams(wire: Wire, onOpen?: (stream: Duplex) => void): St
         send(kind.end, number, undefined, done);
       },
       destroy(cause, done) {
+        // A wire that is closed needs no word of it: the other end's streams have ended with it.
         if (streams.delete(number)) send(kind.end, number, undefined, () => {});
         done(cause);
       },
@@ -104,7 +105,7 @@ export function createStreams(wire: Wire, onOpen?: (stream: Duplex) => void): St
     open() {
       last++;
       const stream = make(last);
-      send(kind.open, last, undefined, () => {});
+      send(kind.open, last, undefined, (cause) => cause && stream.destroy(cause));
       return stream;
     },
     close(cause) {
