@@ -131,13 +131,17 @@ interface ServiceInfo {
   hosts?: { ip: string; port: number; healthy?: boolean; enabled?: boolean }[];
 }
 
-interface Subscribed {
+interface Known {
   /** Of the newest word about it. */
   at: number;
   entries: Entry[];
+  subscribed: boolean;
 }
 
-/** Subscribes to all that there is, tells it as a whole, then follows what comes and goes. */
+/**
+ * Reads all that there is and tells it as a whole, then subscribes to it and follows what comes and goes. To ask costs
+ * both sides half of what a subscription does, which is answered twice; what has changed in between, its answer says.
+ */
 async function session(
   host: string,
   options: NacosPlace & NacosOptions & { pollMs: number },
@@ -145,11 +149,12 @@ async function session(
   answered: () => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const services = new Map<string, Subscribed>();
+  const services = new Map<string, Known>();
   let whole = false;
   const failed = Promise.withResolvers<never>();
   const over = new AbortController();
   const either = AbortSignal.any([signal, over.signal]);
+  const isOurs = (name: string) => name.startsWith(keyPrefix(options.prefix));
 
   const onPush = (type: string, body: Record<string, unknown>) => {
     if (type === "NotifySubscriberRequest") hear(body.serviceInfo as ServiceInfo);
@@ -160,8 +165,9 @@ async function session(
           ? ((body.contexts ?? []) as Appeared[])
           : [];
     for (const { serviceKey, changedType } of appeared) {
-      // Its own disappearance is left to the list: an empty service is told by its subscription.
-      if (changedType !== "DELETE_SERVICE") subscribe(nameOf(serviceKey)).catch(failed.reject);
+      // Its own disappearance is left to the list: an empty service is told by its subscription. What appears before the
+      // whole is told stands in the list that follows it.
+      if (whole && changedType !== "DELETE_SERVICE") subscribe(nameOf(serviceKey)).catch(failed.reject);
     }
   };
 
@@ -178,17 +184,34 @@ async function session(
     if (whole) told.of(key, known.entries);
   }
 
+  const know = (name: string): Known => {
+    const known = services.get(name) ?? { at: 0, entries: [], subscribed: false };
+    services.set(name, known);
+    return known;
+  };
+
+  async function ask(name: string): Promise<void> {
+    know(name);
+    const request = { ...serviceOf(options, name), cluster: "", healthyOnly: false };
+    const { serviceInfo } = await connection.request<{ serviceInfo: ServiceInfo }>("ServiceQueryRequest", request);
+    hear({ ...serviceInfo, name });
+  }
+
   async function subscribe(name: string): Promise<void> {
-    if (services.has(name) || !name.startsWith(keyPrefix(options.prefix))) return;
-    services.set(name, { at: 0, entries: [] });
+    if (!isOurs(name)) return;
+    const known = know(name);
+    if (known.subscribed) return;
+    known.subscribed = true;
     const request = { ...serviceOf(options, name), subscribe: true, clusters: "" };
     const { serviceInfo } = await connection.request<{ serviceInfo: ServiceInfo }>("SubscribeServiceRequest", request);
     hear({ ...serviceInfo, name });
   }
 
   async function unsubscribe(name: string): Promise<void> {
+    const known = services.get(name);
     services.delete(name);
-    if (whole) told.of(name, []);
+    told.of(name, []);
+    if (!known?.subscribed) return;
     const request = { ...serviceOf(options, name), subscribe: false, clusters: "" };
     await connection.request("SubscribeServiceRequest", request);
   }
@@ -196,10 +219,10 @@ async function session(
   /** Whatever the pushes say, the list is what there is. @returns how many names it held */
   async function list(): Promise<number> {
     const names = await namesOf(connection, options);
-    const ours = new Set(names.filter((name) => name.startsWith(keyPrefix(options.prefix))));
+    const ours = new Set(names.filter(isOurs));
     const vanished = [...services.keys()].filter((name) => !ours.has(name));
     await each(
-      [...ours].filter((name) => !services.has(name)),
+      [...ours].filter((name) => !services.get(name)?.subscribed),
       subscribe,
     );
     await each(vanished, unsubscribe);
@@ -209,16 +232,16 @@ async function session(
   const connection = await connectNacos(host, options, onPush, signal);
   try {
     const watched = await fuzzyWatch(connection, options);
-    let length = await list();
+    await each((await namesOf(connection, options)).filter(isOurs), ask);
     whole = true;
     answered();
     told.all([...services.values()].flatMap(({ entries }) => entries));
     const listing = async () => {
       while (!either.aborted) {
+        const length = await list();
         const covered = watched && services.size < mostFuzzyWatched;
         const pause = covered ? 10_000 : Math.max(options.pollMs, length / 10);
         await sleep(pause * (0.75 + Math.random() / 2), either);
-        if (!either.aborted) length = await list();
       }
     };
     await Promise.race([connection.hold(either, told.alive), listing(), failed.promise]);

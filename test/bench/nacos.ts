@@ -4,17 +4,14 @@ import { type NacosPart, startNacos } from "../testbed/nacos.ts";
 import { type Bench, forStubs } from "./bench.ts";
 import { type Figure, type Part, repeated } from "./figure.ts";
 import { clusterNames } from "./fleet.ts";
-import { answered, measureUsable, stubClusters, usableConditions } from "./registry.ts";
+import { answered, measureUsable, servingConditions, stubClusters, usableConditions } from "./registry.ts";
 
 const many = 10_000;
 
 export const nacos: Part<Bench> = {
   name: "nacos",
   title: "Nacos",
-  conditions:
-    `Real Nacos servers 2.5 and 3.1 on the same machine, alone. ${usableConditions} ` +
-    "Serving: from the start of the server until a list by the last of 10,000 keys is answered, with the data folder of " +
-    "an earlier start.",
+  conditions: `Real Nacos servers 2.5 and 3.1 on the same machine, alone. ${usableConditions} ${servingConditions}`,
   async run(bench) {
     const figures: Figure[] = [];
     for (const part of ["nacos2", "nacos3"] as const) figures.push(...(await measure(bench, part)));
@@ -50,7 +47,7 @@ async function measure(bench: Bench, part: NacosPart): Promise<Figure[]> {
     for (let turn = 0; turn < 3; turn++) {
       const began = performance.now();
       const again = await bench.startServer({ flags: [...forStubs.flags, ...flags], data: server.data });
-      await answered(again, `/clusters/${names[last % stubClusters]}/namespaces/m-${last}/deployments`);
+      await answered(again, `/clusters/${names[last % stubClusters]}/namespaces/m-${last}/deployments`, 20);
       serving.push((performance.now() - began) / 1000);
       await again.process.stop();
     }

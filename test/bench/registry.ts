@@ -52,7 +52,12 @@ export async function measureUsable(
   };
 }
 
-export async function answered(server: BenchServer, path: string): Promise<void> {
+export const servingConditions =
+  "Serving: from the start of the server until a list by the last of 10,000 keys is answered, asked every 20 ms, with the " +
+  "data folder of an earlier start.";
+
+/** @param interval milliseconds between two tries: questions that are refused keep a server from what it is waited for */
+export async function answered(server: BenchServer, path: string, interval = 0): Promise<void> {
   const headers = { accept: "application/json" };
   await until(
     async () => {
@@ -60,6 +65,6 @@ export async function answered(server: BenchServer, path: string): Promise<void>
       await answer.arrayBuffer();
       return answer.status === 200;
     },
-    { what: `${path} to be answered`, interval: 0 },
+    { what: `${path} to be answered`, interval },
   );
 }
