@@ -99,6 +99,18 @@ describePart("helm", "the charts", ({ helm }) => {
     expect(JSON.stringify(telling)).not.toContain("hidden-word");
   });
 
+  test("extraEnv may say another size of memory to the runtime; it is said once", async () => {
+    const given = ["--set-json", 'extraEnv=[{"name":"BUN_JSC_forceRAMSize","value":"300000000"}]'];
+    const rendered = [
+      await template("lizardcd-agent", ...agent, "--set", "token=t", ...given),
+      await template("lizardcd-server", ...given),
+    ];
+    for (const manifest of rendered) {
+      expect(manifest.match(/BUN_JSC_forceRAMSize/g)).toHaveLength(1);
+      expect(manifest).toContain('value: "300000000"');
+    }
+  });
+
   test("an agent's name of two releases in two namespaces does not clash cluster-wide", async () => {
     const names = async (namespace: string) =>
       objectsOf(await template("lizardcd-agent", ...agent, "--set", "token=t", "--namespace", namespace))
