@@ -215,7 +215,9 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
     });
     wire.on("close", () => {
       if (status) return settle(failureOf(status));
-      settle(lostStream(wire.rstCode ?? 0, problem));
+      // A connection that breaks resets its streams as if they were cancelled: no peer has said that.
+      const reset = session?.destroyed ? constants.NGHTTP2_NO_ERROR : (wire.rstCode ?? constants.NGHTTP2_NO_ERROR);
+      settle(lostStream(reset, problem));
     });
   }
 
