@@ -13,7 +13,7 @@ const mayImport: Record<string, readonly string[]> = {
   tunnel: [],
   discovery: ["gen", "process"],
   sandbox: ["process"],
-  contract: ["gen"],
+  contract: ["gen", "process"],
   words: ["gen", "contract"],
   views: ["gen", "contract", "words"],
   cli: ["gen", "contract", "words", "process"],

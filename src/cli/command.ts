@@ -1,7 +1,8 @@
 // What was written, as a command with its flags and as its operation's input.
 import type { Operation } from "../contract/operation.ts";
 import { type Given, inputOf } from "../contract/request.ts";
-import { type FlagShape, nearest, type Parsed, parseFlags, UsageInvalid } from "../process/flags.ts";
+import { type FlagShape, type Parsed, parseFlags, UsageInvalid } from "../process/flags.ts";
+import { nearest } from "../process/nearest.ts";
 import type { Lang } from "../words/words.ts";
 import { allShapes, type Command, commandOf, commands, everywhere, resources } from "./catalogue.ts";
 import { CommandFailed, exit } from "./exit.ts";

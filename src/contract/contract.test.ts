@@ -3,11 +3,12 @@ import { describe, expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { ScaleWorkloadRequestSchema } from "../gen/lizardcd/v1/workload_pb.ts";
+import { nearest } from "../process/nearest.ts";
 import { Failed, type FailureCode, failures, fromFailure, toFailure } from "./errors.ts";
 import { openApi } from "./openapi.ts";
 import { agentServices, href, operation, operations, pathFields, search } from "./operation.ts";
 import { reason, reasons } from "./reasons.ts";
-import { inputOf, nearest } from "./request.ts";
+import { inputOf } from "./request.ts";
 import { check, ruleOf } from "./rules.ts";
 
 describe("every operation", () => {

@@ -1,5 +1,6 @@
 // What arrives at a door (path, query, form, JSON body, CLI flags) becomes one checked message.
 import { type DescField, type Message, ScalarType } from "@bufbuild/protobuf";
+import { nearest } from "../process/nearest.ts";
 import { Failed } from "./errors.ts";
 import { decode } from "./json.ts";
 import type { Operation } from "./operation.ts";
@@ -74,28 +75,4 @@ function unknown(name: string, { id, method }: Operation): Failed {
     ? `is not known, did you mean ${near}?`
     : `is not known, ${id} takes ${names.join(", ") || "nothing"}`;
   return new Failed("request.invalid", { field: name.slice(0, 80), problem });
-}
-
-/** The name within two edits (a third of its length for short ones), if any. */
-export function nearest(name: string, names: readonly string[]): string | undefined {
-  const limit = Math.min(2, Math.ceil(name.length / 3));
-  let best: { name: string; edits: number } | undefined;
-  for (const other of names) {
-    const edits = distance(name.toLowerCase(), other.toLowerCase());
-    if (edits <= limit && (!best || edits < best.edits)) best = { name: other, edits };
-  }
-  return best?.name;
-}
-
-/** Levenshtein's edit distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

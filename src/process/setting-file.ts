@@ -1,5 +1,5 @@
 // The configuration file: YAML whose keys are all known, ours and those of the old programs.
-import { nearest } from "./flags.ts";
+import { nearest } from "./nearest.ts";
 import { type Given, type Key, SettingInvalid, type Table } from "./setting.ts";
 
 export interface Found {
