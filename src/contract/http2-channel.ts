@@ -10,15 +10,9 @@ import {
 } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type PeerCertificate, type SecureContext } from "node:tls";
-import {
-  type Channel,
-  type ChannelOptions,
-  type ChannelState,
-  detailsKey,
-  type WireCall,
-  WireFailed,
-} from "./channel.ts";
+import { type Channel, type ChannelOptions, type ChannelState, type WireCall, WireFailed } from "./channel.ts";
 import { grpcCode } from "./errors.ts";
+import { codeOfHttp, failureOf, framed, frames, headersOf, lostStream, messageOf, notLookedAt } from "./framing.ts";
 
 export interface Http2ChannelOptions extends ChannelOptions {
   /** Without it calls are plaintext. */
@@ -33,15 +27,20 @@ export interface Secure {
   check(peer: PeerCertificate): Error | undefined;
 }
 
-/** One call that is under way. */
-interface Exchange {
-  readonly wire: ClientHttp2Stream;
-  fail(cause: WireFailed): void;
+/** One call, from when it is asked for until it has ended. */
+interface Pending {
+  /** Settles with what the peer said, or why there is none. */
+  readonly ended: Promise<void>;
+  over: boolean;
+  /** Set once it is sent. */
+  wire?: ClientHttp2Stream;
+  settle(failed?: WireFailed): void;
+  /** The same, and tells the peer. */
+  stop(failed: WireFailed): void;
 }
 
 /** What a peer may send before it is read, bytes: a list of a thousand rows in one go. */
 const windowBytes = 1024 * 1024;
-const headBytes = 5;
 /** Whoever has not connected by then is dialled anew, milliseconds. */
 const dialMs = 10_000;
 
@@ -49,7 +48,7 @@ const dialMs = 10_000;
 export function http2Channel(address: string, options: Http2ChannelOptions): Channel {
   const { mostAnswerBytes, pings, secure } = options;
   const broken: (() => void)[] = [];
-  const exchanges = new Set<Exchange>();
+  const underWay = new Set<Pending>();
   let state: ChannelState = "idle";
   let connecting: Promise<ClientHttp2Session> | undefined;
   let session: ClientHttp2Session | undefined;
@@ -70,7 +69,7 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
         socket.destroy();
         throw new WireFailed(grpcCode.unavailable, "the connection was closed", { unsent: true });
       }
-      await begun(begin(socket));
+      await begun(converse(socket));
       if (stateNow() === "connecting") state = "ready";
       return session!;
     } catch (cause) {
@@ -83,7 +82,7 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
   /** The compiler believes that a state which was just set stays so. */
   const stateNow = (): ChannelState => state;
 
-  function begin(socket: Socket): ClientHttp2Session {
+  function converse(socket: Socket): ClientHttp2Session {
     const made = connectHttp2(`http://${secure?.serverName ?? "localhost"}`, {
       createConnection: () => socket,
       settings: { enablePush: false, initialWindowSize: windowBytes },
@@ -93,15 +92,15 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
       problem = messageOf(cause);
     });
     made.on("goaway", (_code, lastStream) => {
-      for (const exchange of [...exchanges]) {
-        if ((exchange.wire.id ?? Number.POSITIVE_INFINITY) > lastStream) exchange.fail(notLookedAt());
+      for (const pending of [...underWay]) {
+        if ((pending.wire?.id ?? Number.POSITIVE_INFINITY) > lastStream) pending.stop(notLookedAt());
       }
       lose("draining");
     });
     made.on("close", () => {
       clearTimeout(pinging);
       lose("broken");
-      for (const exchange of [...exchanges]) exchange.fail(new WireFailed(grpcCode.unavailable, problem));
+      for (const pending of [...underWay]) pending.stop(new WireFailed(grpcCode.unavailable, problem));
     });
     session = made;
     heardAt = performance.now();
@@ -115,7 +114,7 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
       if (made.destroyed) return;
       const quietMs = performance.now() - heardAt;
       if (quietMs < pings.everyMs) return watchOver(made, pings.everyMs - quietMs);
-      if (pings.idle || exchanges.size > 0) ping(made);
+      if (pings.idle || underWay.size > 0) ping(made);
       watchOver(made, pings.everyMs);
     }, afterMs);
     pinging.unref();
@@ -140,59 +139,57 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
     if (!told) for (const tell of broken) tell();
   }
 
-  /** Sends a call; `ended` settles with its status. */
+  /** Sends a call once there is a connection; without a `wire` it was never sent. */
   async function send(path: string, request: Uint8Array, call: WireCall, onData?: (chunk: Buffer) => void) {
-    const { signal, deadline } = call;
-    const ended = Promise.withResolvers<void>();
+    const pending = begin(call);
+    if (!pending.over) await Promise.race([connected().catch(pending.settle), pending.ended.catch(() => {})]);
+    if (pending.over) return pending;
+    const wire = state === "ready" ? requested(session!, headersOf(path, call)) : undefined;
+    if (!wire) {
+      pending.settle(notLookedAt());
+      return pending;
+    }
+    pending.wire = wire;
+    underWay.add(pending);
+    follow(wire, pending);
+    if (onData) wire.on("data", onData);
+    wire.end(framed(request));
+    return pending;
+  }
+
+  function begin({ signal, deadline }: WireCall): Pending {
+    const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
     // Who reads a stream looks at it at its end only.
-    ended.promise.catch(() => {});
-    let exchange: Exchange | undefined;
-    let over = false;
-    const settle = (failed?: WireFailed) => {
-      if (over) return;
-      over = true;
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", cancel);
-      if (exchange) exchanges.delete(exchange);
-      if (failed) ended.reject(failed);
-      else ended.resolve();
-    };
+    ended.catch(() => {});
     const stop = (failed: WireFailed) => {
-      settle(failed);
-      if (exchange && !exchange.wire.destroyed) exchange.wire.close(constants.NGHTTP2_CANCEL);
+      pending.settle(failed);
+      if (pending.wire && !pending.wire.destroyed) pending.wire.close(constants.NGHTTP2_CANCEL);
     };
-    const cancel = () => stop(new WireFailed(grpcCode.cancelled, "cancelled by the caller", { unsent: !exchange }));
-    const late = () => stop(new WireFailed(grpcCode.deadline, "the deadline has passed", { unsent: !exchange }));
+    const unsent = () => ({ unsent: pending.wire === undefined });
+    const cancel = () => stop(new WireFailed(grpcCode.cancelled, "cancelled by the caller", unsent()));
+    const late = () => stop(new WireFailed(grpcCode.deadline, "the deadline has passed", unsent()));
+    const pending: Pending = {
+      ended,
+      over: false,
+      stop,
+      settle(failed) {
+        if (pending.over) return;
+        pending.over = true;
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", cancel);
+        underWay.delete(pending);
+        if (failed) reject(failed);
+        else resolve();
+      },
+    };
     const timer = deadline === undefined ? undefined : setTimeout(late, Math.max(0, deadline - Date.now()));
     signal?.addEventListener("abort", cancel, { once: true });
     if (signal?.aborted) cancel();
-
-    if (!over) await Promise.race([connected(), ended.promise]).catch((cause) => settle(cause));
-    const open = session;
-    if (over || !open) return { ended: ended.promise, stop };
-    if (state !== "ready") {
-      settle(new WireFailed(grpcCode.unavailable, "the peer takes no more calls on this connection", { unsent: true }));
-      return { ended: ended.promise, stop };
-    }
-    const wire = requested(open, headersOf(path, call));
-    if (!wire) {
-      settle(notLookedAt());
-      return { ended: ended.promise, stop };
-    }
-    exchange = { wire, fail: stop };
-    exchanges.add(exchange);
-    follow(wire, settle, stop);
-    if (onData) wire.on("data", onData);
-    wire.end(framed(request));
-    return { ended: ended.promise, stop, wire };
+    return pending;
   }
 
   /** Settles with what the peer said at the end. */
-  function follow(
-    wire: ClientHttp2Stream,
-    settle: (failed?: WireFailed) => void,
-    stop: (failed: WireFailed) => void,
-  ): void {
+  function follow(wire: ClientHttp2Stream, { settle, stop }: Pending): void {
     let status: IncomingHttpHeaders | undefined;
     let problem: unknown;
     wire.on("response", (headers) => {
@@ -224,20 +221,19 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
   return {
     async unary(path, request, call) {
       const messages = frames(mostAnswerBytes);
-      let answer: Uint8Array | undefined;
-      let stop: (failed: WireFailed) => void = () => {};
-      const sent = await send(path, request, call, (chunk) => {
+      const answers: Uint8Array[] = [];
+      const pending: Promise<Pending> = send(path, request, call, async (chunk) => {
         heardAt = performance.now();
         try {
-          for (const message of messages.take(chunk)) answer ??= message;
+          answers.push(...messages.take(chunk));
+          if (answers.length > 1) throw new WireFailed(grpcCode.internal, "the peer answered more than once");
         } catch (cause) {
-          stop(cause as WireFailed);
+          (await pending).stop(cause as WireFailed);
         }
       });
-      ({ stop } = sent);
-      await sent.ended;
-      if (!answer) throw new WireFailed(grpcCode.internal, "the peer answered without a message");
-      return answer;
+      await (await pending).ended;
+      if (!answers[0]) throw new WireFailed(grpcCode.internal, "the peer answered without a message");
+      return answers[0];
     },
     async *stream(path, request, call) {
       const messages = frames(mostAnswerBytes);
@@ -319,18 +315,6 @@ function targetOf(address: string): { path: string } | { host: string; port: num
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(address.slice(colon + 1)) };
 }
 
-function headersOf(path: string, { metadata, deadline }: WireCall): Record<string, string> {
-  return {
-    ":method": "POST",
-    ":path": path,
-    "content-type": "application/grpc",
-    te: "trailers",
-    "user-agent": "lizardcd",
-    ...(deadline === undefined ? {} : { "grpc-timeout": timeout(deadline) }),
-    ...metadata,
-  };
-}
-
 /** Undefined where the peer has taken leave meanwhile. */
 function requested(session: ClientHttp2Session, headers: Record<string, string>): ClientHttp2Stream | undefined {
   try {
@@ -339,90 +323,4 @@ function requested(session: ClientHttp2Session, headers: Record<string, string>)
     if (session.closed || session.destroyed || messageOf(cause).includes("GOAWAY")) return undefined;
     throw cause;
   }
-}
-
-/** At most eight digits, milliseconds. */
-function timeout(deadline: number): string {
-  return `${Math.min(99_999_999, Math.max(1, Math.ceil(deadline - Date.now())))}m`;
-}
-
-function framed(message: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(headBytes + message.length);
-  bytes[0] = 0;
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, headBytes);
-  return bytes;
-}
-
-/** Cuts what arrives into messages. @throws WireFailed for one that is too large, or compressed. */
-function frames(most: number) {
-  let rest: Buffer[] = [];
-  let held = 0;
-
-  function* take(chunk: Buffer): Generator<Uint8Array> {
-    rest.push(chunk);
-    held += chunk.length;
-    while (held >= headBytes) {
-      if (rest[0]!.length < headBytes) rest = [Buffer.concat(rest)];
-      const head = rest[0]!;
-      if (head[0] !== 0) throw new WireFailed(grpcCode.internal, "the peer compressed its answer without being asked");
-      const length = head.readUInt32BE(1);
-      if (length > most) {
-        throw new WireFailed(grpcCode.exhausted, `a message of ${length} bytes, more than ${most}`, { tooLarge: true });
-      }
-      if (held < headBytes + length) return;
-      const all = rest.length === 1 ? head : Buffer.concat(rest);
-      const end = headBytes + length;
-      rest = all.length > end ? [all.subarray(end)] : [];
-      held -= end;
-      yield all.subarray(headBytes, end);
-    }
-  }
-  return { take };
-}
-
-function failureOf(headers: IncomingHttpHeaders): WireFailed | undefined {
-  const code = Number(headers["grpc-status"]);
-  if (code === 0) return undefined;
-  const details = headers[detailsKey];
-  return new WireFailed(Number.isInteger(code) ? code : grpcCode.unknown, said(headers["grpc-message"]), {
-    details: typeof details === "string" ? Buffer.from(details, "base64") : undefined,
-  });
-}
-
-/** gRPC writes what is not ASCII as percent and two digits. */
-function said(message: string | string[] | undefined): string {
-  const text = String(message ?? "");
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // Not by the rule: as it came.
-    return text;
-  }
-}
-
-/** A stream that ended without a status. */
-function lostStream(reset: number, problem: unknown): WireFailed {
-  if (reset === constants.NGHTTP2_REFUSED_STREAM) return notLookedAt();
-  if (reset === constants.NGHTTP2_CANCEL) return new WireFailed(grpcCode.cancelled, "the peer cancelled the call");
-  if (reset === constants.NGHTTP2_ENHANCE_YOUR_CALM) return new WireFailed(grpcCode.exhausted, "the peer is too busy");
-  const message = problem === undefined ? "the call ended without a status" : messageOf(problem);
-  return new WireFailed(grpcCode.unavailable, message, { cause: problem });
-}
-
-function notLookedAt(): WireFailed {
-  return new WireFailed(grpcCode.unavailable, "the peer did not look at the call", { unsent: true });
-}
-
-/** As gRPC maps answers of proxies. */
-function codeOfHttp(status: number): number {
-  if (status === 401) return grpcCode.unauthenticated;
-  if (status === 403) return grpcCode.forbidden;
-  if (status === 404) return grpcCode.unimplemented;
-  if ([429, 502, 503, 504].includes(status)) return grpcCode.unavailable;
-  return grpcCode.unknown;
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

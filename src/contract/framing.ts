@@ -1,0 +1,104 @@
+// gRPC over HTTP/2, as the side that calls sees it: headers, messages in their frames, and what an end means.
+import { constants, type IncomingHttpHeaders } from "node:http2";
+import { detailsKey, type WireCall, WireFailed } from "./channel.ts";
+import { grpcCode } from "./errors.ts";
+
+const headBytes = 5;
+
+export function headersOf(path: string, { metadata, deadline }: WireCall): Record<string, string> {
+  return {
+    ":method": "POST",
+    ":path": path,
+    "content-type": "application/grpc",
+    te: "trailers",
+    "user-agent": "lizardcd",
+    ...(deadline === undefined ? {} : { "grpc-timeout": timeout(deadline) }),
+    ...metadata,
+  };
+}
+
+/** At most eight digits, milliseconds. */
+function timeout(deadline: number): string {
+  return `${Math.min(99_999_999, Math.max(1, Math.ceil(deadline - Date.now())))}m`;
+}
+
+export function framed(message: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(headBytes + message.length);
+  bytes[0] = 0;
+  bytes.writeUInt32BE(message.length, 1);
+  bytes.set(message, headBytes);
+  return bytes;
+}
+
+/** Cuts what arrives into messages. @throws WireFailed for one that is too large, or compressed. */
+export function frames(most: number) {
+  let rest: Buffer[] = [];
+  let held = 0;
+
+  function* take(chunk: Buffer): Generator<Uint8Array> {
+    rest.push(chunk);
+    held += chunk.length;
+    while (held >= headBytes) {
+      if (rest[0]!.length < headBytes) rest = [Buffer.concat(rest)];
+      const head = rest[0]!;
+      if (head[0] !== 0) throw new WireFailed(grpcCode.internal, "the peer compressed its answer without being asked");
+      const length = head.readUInt32BE(1);
+      if (length > most) {
+        throw new WireFailed(grpcCode.exhausted, `a message of ${length} bytes, more than ${most}`, { tooLarge: true });
+      }
+      if (held < headBytes + length) return;
+      const all = rest.length === 1 ? head : Buffer.concat(rest);
+      const end = headBytes + length;
+      rest = all.length > end ? [all.subarray(end)] : [];
+      held -= end;
+      yield all.subarray(headBytes, end);
+    }
+  }
+  return { take };
+}
+
+export function failureOf(headers: IncomingHttpHeaders): WireFailed | undefined {
+  const code = Number(headers["grpc-status"]);
+  if (code === 0) return undefined;
+  const details = headers[detailsKey];
+  return new WireFailed(Number.isInteger(code) ? code : grpcCode.unknown, said(headers["grpc-message"]), {
+    details: typeof details === "string" ? Buffer.from(details, "base64") : undefined,
+  });
+}
+
+/** gRPC writes what is not ASCII as percent and two digits. */
+function said(message: string | string[] | undefined): string {
+  const text = String(message ?? "");
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Not by the rule: as it came.
+    return text;
+  }
+}
+
+/** A stream that ended without a status. */
+export function lostStream(reset: number, problem: unknown): WireFailed {
+  if (reset === constants.NGHTTP2_REFUSED_STREAM) return notLookedAt();
+  if (reset === constants.NGHTTP2_CANCEL) return new WireFailed(grpcCode.cancelled, "the peer cancelled the call");
+  if (reset === constants.NGHTTP2_ENHANCE_YOUR_CALM) return new WireFailed(grpcCode.exhausted, "the peer is too busy");
+  const message = problem === undefined ? "the call ended without a status" : messageOf(problem);
+  return new WireFailed(grpcCode.unavailable, message, { cause: problem });
+}
+
+export function notLookedAt(): WireFailed {
+  return new WireFailed(grpcCode.unavailable, "the peer did not look at the call", { unsent: true });
+}
+
+/** As gRPC maps answers of proxies. */
+export function codeOfHttp(status: number): number {
+  if (status === 401) return grpcCode.unauthenticated;
+  if (status === 403) return grpcCode.forbidden;
+  if (status === 404) return grpcCode.unimplemented;
+  if ([429, 502, 503, 504].includes(status)) return grpcCode.unavailable;
+  return grpcCode.unknown;
+}
+
+export function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
