@@ -67,7 +67,9 @@ export function inputFrom({ command, flags, rest }: Asked & { command: Command }
   for (const { name, field, required } of command.flags) {
     if (!required || given[field!.name] !== undefined) continue;
     const argument = positional.some((one) => one.name === name) ? name.toUpperCase() : `--${name}`;
-    throw usage(command, tell(lang, "command.needs", { command: command.words, argument }), lang);
+    const problem = tell(lang, "command.needs", { command: command.words, argument });
+    if (name !== "cluster" && name !== "namespace") throw usage(command, problem, lang);
+    throw new CommandFailed(exit.usage, problem, tell(lang, "command.place", { argument }));
   }
   return inputOf(operation, given);
 }
@@ -150,12 +152,16 @@ function resolve(words: readonly string[], lang: Lang, help: boolean): Resolved 
   if (help) return { rest: [], given: {} };
   const written = words.slice(0, 2).join(" ");
   const known = commands.flatMap((command) => [command.words, ...(command.aliases ?? [])]);
-  const near = nearest(written, known) ?? nearest(words[0]!, known);
-  throw new CommandFailed(
-    exit.usage,
-    tell(lang, "command.none", { words: JSON.stringify(written) }),
-    near ? tell(lang, "command.near", { near }) : tell(lang, "command.help"),
-  );
+  throw new CommandFailed(exit.usage, tell(lang, "command.none", { words: JSON.stringify(written) }), next());
+
+  function next(): string {
+    const first = `${words[0]} `;
+    const after = known.filter((one) => one.startsWith(first)).map((one) => one.slice(first.length));
+    const near = nearest(written, known) ?? (after.length > 0 ? undefined : nearest(words[0]!, known));
+    if (near) return tell(lang, "command.near", { near });
+    if (after.length === 0) return tell(lang, "command.help");
+    return tell(lang, "command.after", { first: words[0]!, words: after.sort().join(", ") });
+  }
 }
 
 /** "get deploy" lists the workloads of that kind, "get deploy web" and "get deploy/web" show one as a row of that list. */

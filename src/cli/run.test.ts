@@ -372,6 +372,28 @@ test("every operation with words has a command, and its help names each of its f
   expect((await cli("--version")).out).toBe("lizardcd 1.2.3\n");
 });
 
+test("nothing found is nothing on standard output", async () => {
+  answers["GET /workloads"] = () => Response.json({ items: [] });
+  expect(await cli("get deploy")).toEqual({ code: 0, out: "", err: "Nothing found.\n" });
+});
+
+test("half a command is told what comes after it, a misspelt one what was meant", async () => {
+  const next = async (words: string) => (await cli(words)).err;
+  expect(await next("get pods")).toContain("After get comes one of agent, agents, audit, clusters");
+  expect(await next("rollout undo")).toContain("After rollout comes one of pause, restart, resume, status");
+  expect(await next("restat web")).toContain("Did you mean lizardcd restart?");
+  expect(await next("zzz")).toContain("lizardcd --help");
+  expect(await next("get deploy web -c eu-1")).toContain("lizardcd context set NAME --namespace");
+});
+
+test("a field that the server does not know is a server of another version", async () => {
+  const params = { field: "dryRun", problem: "is not known, workload.restart takes cluster, name" };
+  answers["POST /clusters/eu-1/namespaces/shop/deployments/web/restart"] = () =>
+    failure(400, "request.invalid", params);
+  const { code, err } = await cli("restart web -c eu-1 -n shop --dry-run");
+  expect([code, err]).toEqual([2, expect.stringMatching(/--dry-run is not known.*another version/)]);
+});
+
 test("every flag and argument of every command says what it is for, in both languages", () => {
   const said = new Set<string>();
   for (const { words, flags, positional } of [...commands, { words: "all", flags: everywhere, positional: [] }]) {

@@ -1,5 +1,6 @@
 // One command from its words to its exit code.
 import { Failed, toFailure } from "../contract/errors.ts";
+import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import { type Lang, sentence, stopped } from "../words/words.ts";
 import type { CallOptions } from "./client.ts";
 import { type Asked, ask, type Command, type Defaults, inputFrom, spelled, timeoutOf } from "./command.ts";
@@ -117,7 +118,7 @@ export function describe(
     const code = exitOf(error);
     const said = sentence(lang, withFlag(failure, asked));
     const object = namesAll(said, failure.object) ? "" : failure.object;
-    const next = nextStep(failure.code, asked, env, lang);
+    const next = nextStep(failure, asked, env, lang);
     const id = status >= 500 && failure.requestId ? tell(lang, "request.id", { id: failure.requestId }) : "";
     return { message: inOneLine(lang, said, object && tell(lang, "concerns", { object }), next, id), code };
   }
@@ -147,12 +148,16 @@ function withFlag<F extends { code: string; params: Record<string, string>; mess
   return { ...failure, params: { ...failure.params, field: spelled(asked?.command, field) } };
 }
 
-function nextStep(code: string, asked: Pick<Asked, "flags"> | undefined, env: Env, lang: Lang): string {
+function nextStep(failure: Failure, asked: Pick<Asked, "flags"> | undefined, env: Env, lang: Lang): string {
+  const { code } = failure;
   if (code.startsWith("session.")) {
     const server = contextOf(namedIn(asked?.flags ?? new Map()), env, lang).server;
     return tell(lang, "session.next", { server });
   }
   if (code === "request.no_such_path" || code === "request.wrong_method") return tell(lang, "server.other");
+  // What this program sends is in its own contract.
+  if (code === "request.invalid" && failure.params.problem?.startsWith("is not known"))
+    return tell(lang, "server.other");
   return code.startsWith("agent.") ? tell(lang, "agent.next") : "";
 }
 

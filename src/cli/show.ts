@@ -129,6 +129,8 @@ export function names(message: Message): string | undefined {
 export function text(message: Message, lang: Lang, { asRow, ...options }: TableOptions & { asRow?: boolean }): string {
   const row = asRow ? (message as Partial<Workload>).row : undefined;
   const rows = row ? [row] : rowsOf(message);
+  // Headings of nothing are nothing.
+  if (rows?.length === 0) return "";
   if (rows) {
     const columns = rows[0] ? (views[rows[0].$typeName]?.columns(lang) ?? plainColumns(rows, lang)) : [];
     return table(rows as never[], columns as Column<never>[], options);

@@ -7,6 +7,14 @@ import { tell } from "./words.ts";
 
 const lookMs = 3_000;
 
+interface Shown {
+  fingerprint: string;
+  subject: string;
+  /** "localhost, 10.0.0.1". */
+  names: string;
+  until: string;
+}
+
 /** @param writes true where a change may have been made. */
 export async function unreachable(
   { server }: Pick<Context, "server">,
@@ -28,9 +36,8 @@ export async function unreachable(
   const url = new URL(server);
   if (/CERT|SELF_SIGNED|ISSUER|UNABLE_TO_VERIFY|ALTNAME/.test(code)) {
     const shown = await certificateOf(url);
-    const problem = tell(lang, "certificate.unknown", { problem: reasonOf(code, message) });
-    if (!shown) return fail(problem, tell(lang, "certificate.next"));
-    return fail(`${problem}; ${tell(lang, "certificate.shown", shown)}`, tell(lang, "certificate.next"));
+    const { problem, next } = untrusted(shown);
+    return fail(shown ? `${problem}; ${tell(lang, "certificate.shown", shown)}` : problem, next);
   }
   if (url.protocol === "https:" && (await speaksHttp(url))) {
     return fail(tell(lang, "server.isPlain"), tell(lang, "server.isPlainNext", { server: `http://${url.host}` }));
@@ -38,7 +45,25 @@ export async function unreachable(
   if (url.protocol === "http:" && code !== "ECONNREFUSED" && (await certificateOf(url))) {
     return fail(tell(lang, "server.isTls"), tell(lang, "server.isPlainNext", { server: `https://${url.host}` }));
   }
-  return fail(reasonOf(code, message), tell(lang, "server.unreachableNext"));
+  return fail(plainly() ?? reasonOf(code, message), tell(lang, "server.unreachableNext"));
+
+  /** To trust its CA helps where that is what lacks. */
+  function untrusted(shown: Shown | undefined): { problem: string; next: string } {
+    if (/ALTNAME/.test(code)) {
+      const names = shown?.names || "–";
+      return { problem: tell(lang, "certificate.other", { names }), next: tell(lang, "certificate.otherNext") };
+    }
+    if (/EXPIRED/.test(code))
+      return { problem: tell(lang, "certificate.over"), next: tell(lang, "certificate.overNext") };
+    const problem = tell(lang, "certificate.unknown", { problem: reasonOf(code, message) });
+    return { problem, next: tell(lang, "certificate.next") };
+  }
+
+  function plainly(): string | undefined {
+    if (code === "ECONNREFUSED") return `${tell(lang, "server.refused")} (${code})`;
+    if (code === "ENOTFOUND" || /ENOTFOUND/.test(message)) return tell(lang, "server.noHost", { host: url.hostname });
+    return undefined;
+  }
 }
 
 function reasonOf(code: string, message: string): string {
@@ -50,13 +75,14 @@ function reasonOf(code: string, message: string): string {
 
 /** What it shows, trusted or not; undefined where it speaks no TLS. */
 function certificateOf({ hostname, port }: URL) {
-  return new Promise<{ fingerprint: string; subject: string; until: string } | undefined>((resolve) => {
+  return new Promise<Shown | undefined>((resolve) => {
     const host = hostname.replace(/^\[|\]$/g, "");
     const servername = /^[\d.:]+$|:/.test(host) ? undefined : host;
     const socket = connect({ host, port: Number(port) || 443, servername, rejectUnauthorized: false }, () => {
-      const { fingerprint256, subject, valid_to } = socket.getPeerCertificate();
+      const { fingerprint256, subject, subjectaltname = "", valid_to } = socket.getPeerCertificate();
       const name = [subject?.CN].flat()[0] ?? "";
-      finish(fingerprint256 ? { fingerprint: fingerprint256, subject: name, until: valid_to } : undefined);
+      const names = subjectaltname.replace(/(^|, )(DNS|IP Address):/g, "$1");
+      finish(fingerprint256 ? { fingerprint: fingerprint256, subject: name, names, until: valid_to } : undefined);
     });
     const timer = setTimeout(() => finish(undefined), lookMs);
     const finish = (found: Parameters<typeof resolve>[0]) => {

@@ -49,6 +49,7 @@ export async function watched(
   let first = true;
   const one: Watching = { context, operation: op, input, wanted, terminal, options, shown, show };
   await show(answer.json[key] as Json[]);
+  if (shown.size === 0) await terminal.err(`${tell(options.lang, "list.none")}\n`);
   await tellUnanswered(answer.message, { terminal }, options.lang);
   const away = new Set(unansweredIn(answer.message).map(({ cluster }) => cluster));
   // A page of a list is no set that could be followed.
@@ -63,7 +64,8 @@ export async function watched(
       shown.set(name, word);
       return true;
     });
-    if (news.length > 0 || first) await print(news);
+    if (news.length === 0) return;
+    await print(news);
     first = false;
   }
 
