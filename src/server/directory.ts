@@ -45,6 +45,8 @@ export interface SourceState {
   heardAt?: number;
   /** Set while it is silent. */
   problem?: string;
+  /** What it was silent with before it answered again, and when that was. */
+  lastProblem?: { problem: string; at: number };
   /** Values it holds that are not ours, and the last of them. */
   ignored: number;
   lastIgnored?: { key: string; problem: string };
@@ -107,7 +109,10 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
       state.problem = change.problem;
       return;
     }
-    if (state.problem) log.info("registry answers again", { registry: state.name });
+    if (state.problem) {
+      log.info("registry answers again", { registry: state.name });
+      state.lastProblem = { problem: state.problem, at: now() };
+    }
     state.problem = undefined;
     state.heardAt = now();
     switch (change.type) {

@@ -56,15 +56,17 @@ export async function* fleetStream(
       const fleet = fleetOf(deps, shownTo("page", request));
       const recent = (await deps.audit.recent(5)) as never;
       const before: ReadonlyMap<string, string> | undefined = shown;
-      shown = new Map(fleet.clusters.map((row) => [tileKey(fleet, row), tileFacts(row)]));
+      const now = new Map(fleet.clusters.map((row) => [tileKey(fleet, row), tileFacts(row)]));
+      shown = now;
       const said = parts(fleetParts(context(), fleet, request, { recent }));
-      if (!before || (before.size === 0) !== (shown.size === 0)) {
+      if (!before || (before.size === 0) !== (now.size === 0)) {
         yield fleetLiveAll(context(), fleet, request, { recent });
-      } else if (!sameKeys(before, shown)) {
+      } else if (!sameKeys(before, now)) {
         yield said + fleetBoard(context(), fleet, request);
       } else {
         const rows = fleet.clusters.filter(({ name }) => changed.has(name));
-        const moved = rows.filter((row) => before.get(tileKey(fleet, row)) !== tileFacts(row));
+        // An answer grows stale without any change.
+        const moved = fleet.clusters.filter((row) => before.get(tileKey(fleet, row)) !== now.get(tileKey(fleet, row)));
         const markup = said + fleetTiles(context(), fleet, moved);
         if (markup) yield markup;
         if (rows.length > 0) yield { event: "ages", data: fleetAges(context(), fleet, rows) };

@@ -39,13 +39,15 @@ export async function* agentsStream(
       const changed = news.take();
       const response = agentsOf(deps, shownTo("page", request));
       const before: ReadonlyMap<string, string> | undefined = shown;
-      shown = new Map(response.items.map((row) => [row.key, agentFacts(row)]));
+      const now = new Map(response.items.map((row) => [row.key, agentFacts(row)]));
+      shown = now;
       const said = parts(agentsParts(context(), response, request));
-      if (!before || !sameKeys(before, shown)) {
+      if (!before || !sameKeys(before, now)) {
         yield said + agentsRows(context(), response, request, options);
       } else {
         const rows = response.items.filter(({ cluster }) => changed.has(cluster));
-        const moved = rows.filter((row) => before.get(row.key) !== agentFacts(row));
+        // A registry that falls silent makes all its agents stale, whoever of them has just answered.
+        const moved = response.items.filter(({ key }) => before.get(key) !== now.get(key));
         const markup = said + agentsChanged(context(), response, moved, options);
         if (markup) yield markup;
         if (rows.length > 0) yield { event: "ages", data: agentAges(context(), rows) };

@@ -88,17 +88,21 @@ export function registriesOutside(deps: Pick<FleetDeps, "pool" | "now">) {
 
 export function registriesOf({ pool, now }: Pick<FleetDeps, "pool" | "now">) {
   return create(ListRegistriesResponseSchema, {
-    items: pool.directory.sources().map(({ name, kind, entries, ignored, heardAt, problem, lastIgnored }) => ({
-      name,
-      kind,
-      state: problem !== undefined ? "stale" : heardAt === undefined ? "unknown" : "ok",
-      entries,
-      ignored,
-      // What lives in this process cannot fall silent.
-      heardMs: kind === "embedded" || kind === "memory" ? 0 : age(now(), heardAt),
-      problem,
-      ignoredKey: lastIgnored?.key,
-      ignoredProblem: lastIgnored?.problem,
-    })),
+    items: pool.directory
+      .sources()
+      .map(({ name, kind, entries, ignored, heardAt, problem, lastIgnored, lastProblem }) => ({
+        name,
+        kind,
+        state: problem !== undefined ? "stale" : heardAt === undefined ? "unknown" : "ok",
+        entries,
+        ignored,
+        // What lives in this process cannot fall silent.
+        heardMs: kind === "embedded" || kind === "memory" ? 0 : age(now(), heardAt),
+        problem,
+        lastProblem: problem ?? lastProblem?.problem,
+        lastProblemMs: problem !== undefined ? 0 : age(now(), lastProblem?.at),
+        ignoredKey: lastIgnored?.key,
+        ignoredProblem: lastIgnored?.problem,
+      })),
   });
 }

@@ -54,7 +54,25 @@ test("an agent that is withdrawn is asked no more, and asked at once when it com
   expect(fleet.asked[3]).toBe(gone.cluster);
 });
 
-function running(count: number, { perSecond, everyMs }: { perSecond: number; everyMs: number }) {
+test("an agent that is withdrawn while it is asked stays lost, though its answer comes", async () => {
+  const answers = Promise.withResolvers<void>();
+  const fleet = running(1, { perSecond: 50, everyMs: 5_000, until: answers.promise });
+  await eventually(
+    () => fleet.asked.length,
+    (asked) => asked === 1,
+  );
+  const [entry] = fleet.entries as [AgentEntry];
+  fleet.tell({ gone: { key: entry.key, namespace: "*", cluster: entry.cluster, goneAt: 0 } });
+  answers.resolve();
+  await Bun.sleep(20);
+  const [known] = fleet.summaries.clusters().get(entry.cluster)!;
+  expect(known!.failure?.code).toBe("agent.unavailable");
+});
+
+function running(
+  count: number,
+  { perSecond, everyMs, until }: { perSecond: number; everyMs: number; until?: Promise<void> },
+) {
   const entries = Array.from({ length: count }, (_, index): AgentEntry => {
     const cluster = `c-${index}`;
     return { key: `lizardcd-agent.*.${cluster}`, namespace: "*", cluster, endpoints: new Map(), announcedAt: 0 };
@@ -72,16 +90,19 @@ function running(count: number, { perSecond, everyMs }: { perSecond: number; eve
   };
   const summary = async ({ cluster }: { cluster: string }) => {
     asked.push(cluster);
+    await until;
     return create(SummaryResponseSchema, { info: {} });
   };
   const pool = { directory, peers: () => ({ agent: { summary } }) } as unknown as Pool;
   const end = new AbortController();
   stop.add(end);
   const options = { pool, everyMs, perSecond, concurrency: 4, timeoutMs: 1_000, now: () => time, log: log("test") };
-  void createSummaries(options).run(end.signal);
+  const summaries = createSummaries(options);
+  void summaries.run(end.signal);
   return {
     entries,
     asked,
+    summaries,
     tell: (told: Told) => tell(told),
     pass(ms: number) {
       time += ms;

@@ -176,6 +176,7 @@ export function createSummaries({
     turns.delete(one.key);
     turns.add(one.key);
     const wasLost = one.failure !== undefined;
+    // A key that goes away while it is asked has its own failure; one that comes again meanwhile is asked for itself.
     try {
       const call = { deadline: Date.now() + timeoutMs, signal, actor: "server" };
       const summary = await pool.peers(entry).agent.summary({ cluster: entry.cluster }, call);
@@ -183,6 +184,7 @@ export function createSummaries({
         const limit = `${mostSummaryBytes / 1024} KiB`;
         throw new Failed("agent.answer_too_large", { cluster: one.cluster, limit }, { object: one.cluster });
       }
+      if (one.entry !== entry) return;
       one.summary = kept(summary);
       one.seenAt = now();
       one.failure = undefined;
@@ -190,15 +192,14 @@ export function createSummaries({
       else simulated.delete(one.key);
       if (wasLost) log.info("agent answers again", { key: one.key });
     } catch (cause) {
-      if (signal.aborted) return;
+      if (signal.aborted || one.entry !== entry) return;
       one.failure = failureOf(cause);
       if (!wasLost) {
         again.set(one.key, now() + everyMs);
         log.warn("agent does not answer", { key: one.key, problem: one.failure.message });
       }
     }
-    // A key that went away while it was asked has its own failure already.
-    if (one.entry === entry) tell(one.cluster);
+    tell(one.cluster);
   }
 
   function tell(cluster: string): void {

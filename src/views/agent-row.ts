@@ -34,7 +34,8 @@ export function agentRow(ctx: PageContext, row: AgentRow, { revokes, fresh }: Ag
     markup`</th><td data-l="${words.instances}">`,
     instances(ctx, row),
     markup`</td><td class="mono" data-l="${words.registries}">${row.sources.join(", ")}</td><td data-l="${words.announced}">`,
-    aged(ctx, row.announcedMs),
+    // There is a row for what is announced, and for what was until lately.
+    row.announcedMs < 0 ? markup`<span class="dim">${words["announced.gone"]}</span>` : aged(ctx, row.announcedMs),
     markup`</td><td data-l="${words.seen}">`,
     aged(ctx, row.seenMs, lost),
     markup`</td><td class="mono" data-l="${words.version}">${row.version}</td><td data-l="${words.certificate}">`,
@@ -102,13 +103,13 @@ function instance(ctx: PageContext, { address, answering, outstanding, seenMs, s
 /** A certificate that ends sooner is a worry: renewal begins long before. */
 const soonMs = 7 * 86_400_000;
 
-function certificate({ lang }: PageContext, { certificateMs, seenMs }: AgentRow): Markup {
+function certificate({ lang }: PageContext, { certificateMs, seenMs, instances: { length } }: AgentRow): Markup {
   if (certificateMs > 0) {
     const ends = say(lang, "certificate.ends", { time: duration(lang, certificateMs) });
     if (certificateMs >= soonMs) return markup`${ends}`;
     return join(markup`<span class="tag" data-s="warn">`, mark("degraded"), markup`${ends}</span>`);
   }
-  if (seenMs < 0) return none;
+  if (seenMs < 0 || length === 0) return none;
   const words = wordsFor(lang);
   return markup`<span class="dim" title="${words["certificate.noneLong"]}">${words["certificate.none"]}</span>`;
 }

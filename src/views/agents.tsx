@@ -259,7 +259,13 @@ function rowsMarkup({ ctx, response, asked, revokes }: TableProps): Markup {
           {asked.q !== "" || asked.state.length > 0 ? (
             <NoMatch place={place} all={href("fleet.listAgents", { cluster })} />
           ) : (
-            <Empty title={none} />
+            <Empty title={none}>
+              {cluster === "" && (
+                <a class="underline" href={`${href("fleet.get")}#add-cluster`}>
+                  {say(ctx.lang, "addCluster")}
+                </a>
+              )}
+            </Empty>
           )}
         </td>
       </tr>,

@@ -281,6 +281,9 @@ test("an agent's row tells what a registry says from what the agent answered, an
   expect(row("lizardcd-agent.*.edge-rtm")).not.toContain('data-s="ok"');
   expect(row("lizardcd-agent.*.edge-ham")).toMatch(/dialled in.*tag" data-s="warn".*ends in 5 d/);
   expect(row("lizardcd-agent.pay.eu-2")).toContain("called without encryption");
+  // What is gone was announced, and nothing is known of its encryption.
+  expect(row("lizardcd-agent.*.gone-1")).toMatch(/data-l="Announced"><span class="dim">no longer</);
+  expect(row("lizardcd-agent.*.gone-1")).not.toContain("called without encryption");
   // Certificates are revoked by cluster, so it is offered once for each.
   expect(page.match(/data-revoke="eu-2"/g)?.length).toBe(1);
 });

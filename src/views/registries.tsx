@@ -3,7 +3,7 @@ import { href } from "../contract/operation.ts";
 import type { ListRegistriesResponse, RegistryRow } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { grouped, problemIn, say, stopped } from "../words/words.ts";
 import { page } from "./layout.tsx";
-import { Age, Empty, Mark, type PageContext, registryWord, Say, Stream, stamp, stateOf } from "./parts.tsx";
+import { Age, Empty, Mark, type PageContext, registryWord, Say, Since, Stream, stamp, stateOf } from "./parts.tsx";
 import { html, partial } from "./render.ts";
 
 export function registriesPage(ctx: PageContext, response: ListRegistriesResponse): string {
@@ -32,6 +32,7 @@ export function registriesPage(ctx: PageContext, response: ListRegistriesRespons
                 <th scope="col">{say(lang, "kind")}</th>
                 <th scope="col">{say(lang, "entries")}</th>
                 <th scope="col">{say(lang, "heard")}</th>
+                <th scope="col">{say(lang, "registry.lastProblem")}</th>
                 <th scope="col">{say(lang, "ignored")}</th>
               </tr>
             </thead>
@@ -53,7 +54,7 @@ export function registriesLive(ctx: PageContext, response: ListRegistriesRespons
 
 /** What the rows say apart from their ages. */
 export function registryFacts({ items }: ListRegistriesResponse): string {
-  return JSON.stringify(items.map(({ heardMs, ...rest }) => ({ ...rest, heard: heardMs >= 0 })));
+  return JSON.stringify(items.map(({ heardMs, lastProblemMs: _, ...rest }) => ({ ...rest, heard: heardMs >= 0 })));
 }
 
 /** When each was last heard: the body of a stream message named "ages". */
@@ -67,7 +68,7 @@ function Rows({ ctx, response }: { ctx: PageContext; response: ListRegistriesRes
   if (response.items.length === 0) {
     return (
       <tr class="none">
-        <td colSpan={6}>
+        <td colSpan={7}>
           <Empty title={say(ctx.lang, "registries.none")} />
         </td>
       </tr>
@@ -93,7 +94,6 @@ function Row({ ctx, row }: { ctx: PageContext; row: RegistryRow }) {
       </td>
       <th scope="row">
         <span class="mono">{row.name}</span>
-        {row.problem !== "" && <p class="hint">{stopped(lang, problemIn(lang, row.problem))}</p>}
       </th>
       <td data-l={say(lang, "kind")}>{row.kind}</td>
       <td data-l={say(lang, "entries")}>{grouped(row.entries)}</td>
@@ -103,6 +103,9 @@ function Row({ ctx, row }: { ctx: PageContext; row: RegistryRow }) {
         ) : (
           <Age ctx={ctx} ms={row.heardMs} lost={row.state === "stale"} />
         )}
+      </td>
+      <td data-l={say(lang, "registry.lastProblem")} class="long">
+        <LastProblem ctx={ctx} row={row} />
       </td>
       <td data-l={say(lang, "ignored")}>
         {row.ignored === 0 ? (
@@ -117,5 +120,21 @@ function Row({ ctx, row }: { ctx: PageContext; row: RegistryRow }) {
         )}
       </td>
     </tr>
+  );
+}
+
+function LastProblem({ ctx, row: { lastProblem, lastProblemMs, problem } }: { ctx: PageContext; row: RegistryRow }) {
+  if (lastProblem === "") return <span class="dim">–</span>;
+  const said = stopped(ctx.lang, problemIn(ctx.lang, lastProblem));
+  return (
+    <p class={problem === "" ? "hint" : undefined}>
+      {said}
+      {problem === "" && (
+        <>
+          {" "}
+          <Since ctx={ctx} ms={lastProblemMs} />
+        </>
+      )}
+    </p>
   );
 }

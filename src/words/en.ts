@@ -150,6 +150,7 @@ export const en = {
   registries: "Registries",
   instances: "Instances",
   announced: "Announced",
+  "announced.gone": "no longer",
   version: "Version",
   certificate: "Certificate",
   "instances.some": "{n} of {total} answer{n|s|}",

@@ -150,6 +150,7 @@ export const zh: Words = {
   registries: "注册中心",
   instances: "实例",
   announced: "最近登记",
+  "announced.gone": "已不再登记",
   version: "版本",
   certificate: "证书",
   "instances.some": "{total} 个中 {n} 个应答",
