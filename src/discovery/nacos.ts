@@ -26,8 +26,8 @@ export interface NacosAnnouncerOptions extends NacosPlace, NacosOptions {
 
 export interface NacosSourceOptions extends NacosPlace, NacosOptions {
   /**
-   * Milliseconds between two lists of names, a quarter more or less; 600 unless said otherwise. A list of more than
-   * 6,000 names is asked for less often, and one that a fuzzy watch covers every 10 s.
+   * Milliseconds between two lists of names, a quarter more or less; 400 unless said otherwise. A list of more than
+   * 4,000 names is asked for less often, and one that a fuzzy watch covers every 10 s.
    */
   pollMs?: number;
 }
@@ -58,7 +58,7 @@ export function nacosAnnouncer({ meta, ...options }: NacosAnnouncerOptions): Ann
   };
 }
 
-export function nacosSource({ pollMs = 600, ...options }: NacosSourceOptions): Source {
+export function nacosSource({ pollMs = 400, ...options }: NacosSourceOptions): Source {
   return {
     name: "nacos",
     kind: "nacos",
