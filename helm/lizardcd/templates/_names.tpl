@@ -62,5 +62,9 @@ nacos:
     NACOS_AUTH_IDENTITY_VALUE: lizardcd
     JVM_XMS: 256m
     JVM_XMX: 512m
+    # Beyond the whole heap where the image says it.
+    JVM_XMN: 128m
+    # A user whom the image does not know has no home, and Nacos does not start without one.
+    JAVA_TOOL_OPTIONS: -Duser.home=/tmp
   writes: [/home/nacos/data, /home/nacos/logs, /home/nacos/tmp]
 {{- end -}}
