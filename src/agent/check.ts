@@ -17,7 +17,7 @@ import {
 import type { AgentConfig } from "./config.ts";
 import type { Kube } from "./kube.ts";
 import { registryOf } from "./registry.ts";
-import type { AgentSettings } from "./settings.ts";
+import { type AgentSettings, agentSettings } from "./settings.ts";
 
 export function agentChecks(config: AgentConfig, kube: Kube): Check[] {
   const { server, serverCa, trust } = config;
@@ -29,9 +29,16 @@ export function agentChecks(config: AgentConfig, kube: Kube): Check[] {
     freeAddress("metrics-addr", config.metricsAddr),
     ...trustChecks(trust),
     ...(server
-      ? [answering("the server", `${server.replace(/\/$/, "")}/healthz`, serverCa && readFileSync(serverCa, "utf8"))]
+      ? [
+          answering(
+            "the server",
+            `${server.replace(/\/$/, "")}/healthz`,
+            "server",
+            serverCa && readFileSync(serverCa, "utf8"),
+          ),
+        ]
       : []),
-    ...(registry ? [answeringRegistry(sources[registry](config))] : []),
+    ...(registry ? [answeringRegistry(sources[registry](config), agentSettings[registry].flag)] : []),
   ];
 }
 
@@ -39,7 +46,12 @@ function apiServer(kube: Kube): Check {
   return {
     what: `the API server ${kube.server}`,
     async look(signal) {
-      const { gitVersion } = await kube.get<{ gitVersion: string }>("/version", {}, { signal });
+      const { gitVersion } = await kube
+        .get<{ gitVersion: string }>("/version", {}, { signal })
+        .catch((cause: Error) => {
+          const why = cause.message.replace(`${kube.server}: `, "");
+          throw new Error(`${why}: is it reached from here, and does the kubeconfig name the right one?`, { cause });
+        });
       // Whoever it is, the API server must know them: /version answers strangers too.
       await kube.post("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {
         apiVersion: "authorization.k8s.io/v1",
@@ -59,13 +71,13 @@ function trustChecks(trust: AgentConfig["trust"]): Check[] {
   if (trust.from !== "server" || !trust.file) return [];
   const { file, token } = trust;
   return [
-    writableFolder("the identity's folder", dirname(file)),
+    writableFolder("the identity's folder", dirname(file), "identity"),
     {
       what: `the identity ${file}`,
       async look() {
         if (existsSync(file)) return undefined;
         if (token) return "will be enrolled at the first start";
-        throw new Error("there is none yet, and no --token to enroll with");
+        throw new Error("there is none yet, and no --token to enroll with: `lizardcd agents enroll` makes one");
       },
     },
   ];

@@ -47,17 +47,19 @@ test("an address in use is told, a free one is left free", async () => {
 test("a folder is written to and left as it was, or would be made", async () => {
   const own = join(folder, "own");
   mkdirSync(own);
-  expect(await looked(writableFolder("the data folder", own))).toEqual({
+  expect(await looked(writableFolder("the data folder", own, "data"))).toEqual({
     failed: 0,
     lines: [`ok      the data folder ${own}\n`],
   });
   expect(readdirSync(own)).toEqual([]);
-  const [line] = (await looked(writableFolder("the data folder", join(own, "a/b")))).lines;
+  const [line] = (await looked(writableFolder("the data folder", join(own, "a/b"), "data"))).lines;
   expect(line).toContain("will be made at the first start");
   expect(readdirSync(own)).toEqual([]);
   writeFileSync(join(own, "file"), "");
-  expect((await looked(writableFolder("it", join(own, "file/below")))).failed).toBe(1);
-  expect((await looked(writableFolder("it", "/proc/nowhere"))).lines[0]).toContain("/proc cannot be written");
+  expect((await looked(writableFolder("it", join(own, "file/below"), "data"))).failed).toBe(1);
+  const unwritable = (await looked(writableFolder("it", "/proc/nowhere", "data"))).lines[0];
+  expect(unwritable).toContain("/proc cannot be written");
+  expect(unwritable).toContain("make it writable, or name another with --data");
 });
 
 test("a certificate that has ended, or is another key's, is told", async () => {
@@ -81,19 +83,23 @@ test("a server and a registry that do not answer are told with the reason", asyn
     hostname: "127.0.0.1",
     fetch: ({ url }) => new Response("", { status: url.endsWith("/ok") ? 200 : 500 }),
   });
-  expect((await looked(answering("the server", `${server.url}ok`))).failed).toBe(0);
-  expect((await looked(answering("the server", `${server.url}x`))).lines[0]).toContain("HTTP 500");
+  expect((await looked(answering("the server", `${server.url}ok`, "server"))).failed).toBe(0);
+  expect((await looked(answering("the server", `${server.url}x`, "server"))).lines[0]).toContain("HTTP 500");
   await server.stop(true);
-  expect((await looked(answering("the server", "http://127.0.0.1:1/"))).lines[0]).toContain("does not answer");
+  expect((await looked(answering("the server", "http://127.0.0.1:1/", "server"))).lines[0]).toContain(
+    "it does not answer: connection refused: does it run, and is --server its address?",
+  );
   const source = (...changes: { type: string; problem?: string; entries?: [] }[]) => ({
     name: "etcd",
     async *watch() {
       yield* changes;
     },
   });
-  expect((await looked(answeringRegistry(source({ type: "set", entries: [] })))).lines).toEqual([
+  expect((await looked(answeringRegistry(source({ type: "set", entries: [] }), "etcd-addr"))).lines).toEqual([
     "ok      the registry etcd: 0 announced\n",
   ]);
-  const silent = await looked(answeringRegistry(source({ type: "silent", problem: "refused" }, { type: "set" })));
-  expect(silent.lines[0]).toContain("refused");
+  const silent = await looked(
+    answeringRegistry(source({ type: "silent", problem: "refused" }, { type: "set" }), "etcd-addr"),
+  );
+  expect(silent.lines[0]).toContain("it does not answer: refused: does it run, and is --etcd-addr its address?");
 });

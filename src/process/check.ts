@@ -64,16 +64,17 @@ export function freeAddress(flag: string, address: string): Check {
 
 function listenProblem(code: string | undefined): string | undefined {
   if (code === "EADDRINUSE") return "it is in use by another program: choose another one, or stop that program";
-  if (code === "EADDRNOTAVAIL") return "this machine has no such address";
-  if (code === "EACCES") return "this user may not listen on so low a port";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address: choose one of its own";
+  if (code === "EACCES") return "this user may not listen on so low a port: choose one above 1023";
   return undefined;
 }
 
 /** MB that a new store and what belongs to it need. */
 const leastSpace = 4;
 
-/** A folder that is there and can be written, or that could be made. Leaves nothing. */
-export function writableFolder(what: string, path: string): Check {
+/** A folder that is there and can be written, or that could be made. Leaves nothing. @param flag what names it: "data" */
+export function writableFolder(what: string, path: string, flag: string): Check {
+  const next = `or name another with --${flag}`;
   return {
     what: `${what} ${path}`,
     async look() {
@@ -81,19 +82,20 @@ export function writableFolder(what: string, path: string): Check {
       for (;;) {
         const found = await stat(folder).catch((cause: NodeJS.ErrnoException) => {
           if (cause.code === "ENOENT") return undefined;
-          throw new Error(`it cannot be used: ${reasonOf(cause)}`);
+          throw new Error(`it cannot be used: ${reasonOf(cause)}: let this user in, ${next}`);
         });
-        if (found && !found.isDirectory()) throw new Error(`${folder} is no folder`);
+        if (found && !found.isDirectory()) throw new Error(`${folder} is no folder: move it away, ${next}`);
         if (found) break;
         folder = dirname(folder);
       }
       const probe = await mkdtemp(join(folder, ".check-")).catch((cause) => {
-        throw new Error(`${folder === path ? "it" : folder} cannot be written: ${reasonOf(cause)}`);
+        const why = reasonOf(cause);
+        throw new Error(`${folder === path ? "it" : folder} cannot be written: ${why}: make it writable, ${next}`);
       });
       await rmdir(probe);
       const { bavail, bsize } = await statfs(folder);
       const left = (bavail * bsize) / 1024 / 1024;
-      if (left < leastSpace) throw new Error(`only ${left.toFixed(1)} MB are left on its disk`);
+      if (left < leastSpace) throw new Error(`only ${left.toFixed(1)} MB are left on its disk: free some, ${next}`);
       return folder === path ? undefined : "will be made at the first start";
     },
   };
@@ -130,36 +132,43 @@ interface Registry {
   watch(signal: AbortSignal): AsyncIterable<{ type: string; problem?: string; entries?: readonly unknown[] }>;
 }
 
-/** Its first word tells: a whole set, or that nobody answers. */
-export function answeringRegistry(source: Registry): Check {
+/** Its first word tells: a whole set, or that nobody answers. @param flag what names its address: "etcd-addr" */
+export function answeringRegistry(source: Registry, flag: string): Check {
+  const next = `does it run, and is --${flag} its address?`;
   return {
     what: `the registry ${source.name}`,
     async look(signal) {
       for await (const change of source.watch(signal)) {
-        if (change.type === "silent") throw new Error(`it does not answer: ${change.problem}`);
+        if (change.type === "silent") throw new Error(`it does not answer: ${inWords(change.problem ?? "")}: ${next}`);
         if (change.type === "set") return `${change.entries?.length ?? 0} announced`;
       }
-      throw new Error("it does not answer");
+      throw new Error(`it does not answer: ${next}`);
     },
   };
 }
 
-/** A URL that answers with 200. @param ca PEM. */
-export function answering(what: string, url: string, ca?: string): Check {
+/** A URL that answers with 200. @param flag what names it: "server"; @param ca PEM. */
+export function answering(what: string, url: string, flag: string, ca?: string): Check {
   return {
     what: `${what} ${url}`,
     async look(signal) {
       const answer = await fetch(url, { signal, redirect: "manual", ...(ca ? { tls: { ca } } : {}) }).catch(
         ({ message }: Error) => {
-          throw new Error(
-            `it does not answer: ${message.replace(/\.? (Is the computer|For more information).*$/, "")}`,
-          );
+          throw new Error(`it does not answer: ${inWords(message)}: does it run, and is --${flag} its address?`);
         },
       );
-      if (answer.status !== 200) throw new Error(`it answers with HTTP ${answer.status}`);
+      if (answer.status !== 200) throw new Error(`it answers with HTTP ${answer.status}: is --${flag} its address?`);
       return undefined;
     },
   };
+}
+
+/** What runtime and gRPC say of a connection, without their advice and wrapping. */
+function inWords(problem: string): string {
+  return problem
+    .replace(/\.? (Is the computer|For more information).*$/, "")
+    .replace(/No connection established\. Last error: (Error: )?/, "")
+    .replace(/ECONNREFUSED: Unable to connect|connect ECONNREFUSED \S+|ECONNREFUSED/, "connection refused");
 }
 
 function day(date: Date): string {

@@ -104,6 +104,9 @@ export function reasonOf(cause: unknown): string {
     ENOENT: "there is no such file",
     EACCES: "permission denied",
     EISDIR: "it is a folder",
+    ENOTDIR: "it is below a file",
+    EROFS: "its file system is read-only",
+    ENOSPC: "its disk is full",
   };
   return known[code ?? ""] ?? message ?? String(cause);
 }

@@ -1,8 +1,9 @@
 // `lizardcd-server --check`: everything that a start would need, without starting.
 import { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { answeringRegistry, type Check, certificatePair, freeAddress, writableFolder } from "../process/check.ts";
+import { reasonOf } from "../process/setting-file.ts";
 import type { ServerConfig } from "./config.ts";
 import { sourcesOf } from "./sources.ts";
 
@@ -10,8 +11,8 @@ export function serverChecks(config: ServerConfig): Check[] {
   const { httpTlsCert, httpTlsKey, tlsCa, tlsCert, tlsKey, db } = config;
   return [
     { what: "settings", look: async () => undefined },
-    writableFolder("the data folder", config.data),
-    ...(db ? [writableFolder("the store's folder", dirname(db))] : []),
+    writableFolder("the data folder", config.data, "data"),
+    ...(db ? [writableFolder("the store's folder", dirname(db), "db")] : []),
     store(config.store),
     freeAddress("http-addr", config.httpAddr),
     freeAddress("metrics-addr", config.metricsAddr),
@@ -19,7 +20,7 @@ export function serverChecks(config: ServerConfig): Check[] {
     ...(tlsCert && tlsKey
       ? [certificatePair("the certificate for agents", { cert: tlsCert, key: tlsKey, ca: tlsCa })]
       : []),
-    ...sourcesOf(config).map((source) => answeringRegistry(source)),
+    ...sourcesOf(config).map((source) => answeringRegistry(source, `${source.name}-addr`)),
   ];
 }
 
@@ -31,11 +32,13 @@ function store(file: string): Check {
       if (!existsSync(file)) return "will be made at the first start";
       let database: Database | undefined;
       try {
+        accessSync(file, constants.R_OK | constants.W_OK);
         database = new Database(file, { readonly: true });
         database.query("PRAGMA schema_version").get();
         return undefined;
       } catch (cause) {
-        throw new Error(`it cannot be opened: ${(cause as Error).message}`, { cause });
+        const next = "it has to be a database of Lizardcd that this user may read and write; --db names another";
+        throw new Error(`it cannot be opened: ${reasonOf(cause)}: ${next}`, { cause });
       } finally {
         database?.close();
       }

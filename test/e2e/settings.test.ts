@@ -47,8 +47,12 @@ test("--check of the server says of each thing whether it is well, makes nothing
   expect([wrong.code, wrong.err]).toEqual([1, "lizardcd-server: 3 of 7 checks failed\n"]);
   expect(wrong.out).toMatch(/^ok {6}the data folder .*: will be made/m);
   expect(wrong.out).toMatch(/^failed {2}--http-addr .* in use by another program/m);
-  expect(wrong.out).toMatch(/^failed {2}the registry etcd: it does not answer/m);
-  expect(wrong.out).toMatch(/^failed {2}the registry consul: it does not answer/m);
+  expect(wrong.out).toMatch(
+    /^failed {2}the registry etcd: it does not answer: .*refused.* is --etcd-addr its address\?/m,
+  );
+  expect(wrong.out).toMatch(
+    /^failed {2}the registry consul: it does not answer: .*refused.* is --consul-addr its address\?/m,
+  );
   const right = await ran("server", [...flags, "--http-addr", "127.0.0.1:0"]);
   expect([right.code, right.err]).toEqual([0, ""]);
   expect(await readdir(folder)).toEqual([]);
@@ -165,7 +169,9 @@ test.skipIf(!small)(
       const full = await ran("server", flags);
       expect([full.code, full.err.trim().split("\n").length]).toEqual([1, 1]);
       expect(full.err).toMatch(/lizardcd-server: .*(full|space)/);
-      expect((await ran("server", [...flags, "--check"])).out).toMatch(/^failed {2}the data folder .* MB are left/m);
+      expect((await ran("server", [...flags, "--check"])).out).toMatch(
+        /^failed {2}the data folder .* MB are left on its disk: free some/m,
+      );
     } finally {
       Bun.spawnSync(["umount", disk]);
     }
