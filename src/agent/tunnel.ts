@@ -7,6 +7,7 @@ import {
   type Challenge,
   createStreams,
   type Hello,
+  isChallenge,
   leaving,
   type Streams,
   tunnelPath,
@@ -165,7 +166,7 @@ function firstWords(text: string): Challenge | Welcome | undefined {
     throw cause;
   }
   if (typeof said !== "object" || said === null) return undefined;
-  const known = typeof said.challenge === "string" || typeof said.refused === "string" || said.welcome === true;
+  const known = isChallenge(said.challenge) || typeof said.refused === "string" || said.welcome === true;
   return known ? (said as Challenge | Welcome) : undefined;
 }
 

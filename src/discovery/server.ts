@@ -74,7 +74,9 @@ export function announceToServer({ server, serverCa, prove, joinToken, timeoutMs
       const known = next ?? (await ask<Answered>("GET", `${path}/challenge`, undefined, signal)).challenge;
       // Good once: what comes of this one, the next is another.
       next = undefined;
-      if (!known) throw new Refused(`${base} answers without a challenge: is it a Lizardcd server?`);
+      // Nothing is signed that could be more than a challenge: a request for a certificate, for one.
+      if (!known || !/^[\w.-]{1,200}$/.test(known))
+        throw new Refused(`${base} answers without a challenge: is it a Lizardcd server?`);
       return known;
     }
 

@@ -105,9 +105,13 @@ export function fingerprintOf(pem: string): string {
   return createHash("sha256").update(readCertificate(pem).certificate.raw).digest("hex");
 }
 
+/** The library finds a request in the middle of other words too, and without PEM: those were not signed as one. */
+const requestPem = /^\s*-----BEGIN (NEW )?CERTIFICATE REQUEST-----/;
+
 async function requestedKey(request: string): Promise<CryptoKey> {
   const x509 = await library();
   try {
+    if (!requestPem.test(request)) throw new RequestInvalid("it is no PEM that begins as a certificate request");
     const asked = new x509.Pkcs10CertificateRequest(request);
     if (!(await asked.verify())) throw new RequestInvalid("its signature is not by its own key");
     return await asked.publicKey.export(algorithm, ["verify"]);

@@ -123,6 +123,11 @@ export interface Challenge {
   challenge: string;
 }
 
+/** What an agent signs as it dials in. Anything else could be a text that means something where its key is shown again. */
+export function isChallenge(text: unknown): text is string {
+  return typeof text === "string" && /^[\w-]{1,64}$/.test(text);
+}
+
 export interface Hello {
   instance: string;
   keys: string[];

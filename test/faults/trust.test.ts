@@ -12,6 +12,7 @@ import { startAgent } from "../../src/agent/server.ts";
 import { tunnelAnnouncer } from "../../src/agent/tunnel.ts";
 import { stub } from "../../src/contract/grpc.ts";
 import { overGrpc } from "../../src/contract/grpc-channel.ts";
+import { announceToServer } from "../../src/discovery/server.ts";
 import { AgentService } from "../../src/gen/lizardcd/v1/agent_pb.ts";
 import { log } from "../../src/process/log.ts";
 import { startSandbox } from "../../src/sandbox/cluster.ts";
@@ -347,6 +348,54 @@ describe("attacks", () => {
       expect([what, problem]).not.toEqual([what, "let in"]);
     }
     expect([...server.pool.directory.entries()]).toEqual([]);
+  });
+
+  test("whoever stands between cannot have an agent sign a request for its certificate as a challenge", async () => {
+    const server = await trusting();
+    const identity = await enroll(server, "dev", await invite(server, "dev"));
+    const { request } = await newRequest();
+    const raw = request.replace(/-----[^-]+-----|\s/g, "");
+    const signed: string[] = [];
+    const prove = async (text: string) => {
+      signed.push(text);
+      return identity.proof(text);
+    };
+    for (const challenge of [request, raw, `1.1.${request}`]) {
+      const between = Bun.serve({
+        hostname: "127.0.0.1",
+        port: 0,
+        fetch: (asked, server) => (server.upgrade(asked) ? undefined : Response.json({ challenge })),
+        websocket: { open: (socket) => void socket.send(JSON.stringify({ challenge })), message() {} },
+      });
+      onEnd(() => between.stop(true));
+      const to = { server: between.url.origin, prove };
+      const registration = { keys: ["lizardcd-agent.*.dev"], via: { address: "127.0.0.1:1" }, instance: "a".repeat(8) };
+      for (const announcer of [tunnelAnnouncer({ ...to, inject: () => {} }), announceToServer(to)]) {
+        const stop = new AbortController();
+        const problem = await new Promise<string>((resolve) => {
+          void announcer.announce(registration, stop.signal, (state) => resolve(state.announced ? "" : state.problem));
+        });
+        stop.abort();
+        expect(problem).toContain("is it a Lizardcd server?");
+      }
+    }
+    expect(signed).toEqual([]);
+  });
+
+  test("what an agent signed for something else is no request for a certificate, whatever stands in it", async () => {
+    const server = await trusting();
+    const identity = await enroll(server, "dev", await invite(server, "dev"));
+    const { request } = await newRequest();
+    const raw = request.replace(/-----[^-]+-----|\s/g, "");
+    for (const text of [`announce\n${request}`, raw, Buffer.from(raw, "base64").toString("hex")]) {
+      const { status, body } = await server.client.post("/agents/certificates/renew", {
+        ...(await identity.proof(text)),
+        request: text,
+      });
+      expect([status, body.code]).toEqual([400, "certificate.request_invalid"]);
+    }
+    const honest = { ...(await identity.proof(request)), request };
+    expect((await server.client.post("/agents/certificates/renew", honest)).status).toBe(200);
   });
 });
 
