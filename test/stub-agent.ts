@@ -3,7 +3,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { Failed } from "../src/contract/errors.ts";
-import { type Handlers, serve } from "../src/contract/grpc.ts";
+import { type Call, type Handlers, serve } from "../src/contract/grpc.ts";
 import { AgentService } from "../src/gen/lizardcd/v1/agent_pb.ts";
 import { NamespaceService } from "../src/gen/lizardcd/v1/namespace_pb.ts";
 import { type WorkloadRow, WorkloadRowSchema, WorkloadService } from "../src/gen/lizardcd/v1/workload_pb.ts";
@@ -30,6 +30,10 @@ export interface StubAgent {
   failWith?: Failed;
   /** Waits this long before each unary answer, milliseconds. */
   delayMs: number;
+  /** Writes are never answered: those "before" it are not made, those "after" it are. */
+  silent?: "before" | "after";
+  /** Writes that are not answered. */
+  held: number;
   stop(): void;
 }
 
@@ -60,6 +64,8 @@ export async function startStubAgent({
 }: StubAgentOptions): Promise<StubAgent> {
   const server = new grpc.Server({ "grpc.max_concurrent_streams": 1000 });
   const listeners = new Set<(event: WatchEvent) => void>();
+  /** By workload, the request that changed it last. */
+  const requests = new Map<string, string>();
   type WatchEvent = { event: { case: "upsert"; value: WorkloadRow } | { case: "removed"; value: WorkloadRow } };
   const id = (one: Pick<WorkloadRow, "namespace" | "resource" | "name">) =>
     `${one.namespace}/${one.resource}/${one.name}`;
@@ -78,6 +84,7 @@ export async function startStubAgent({
     },
     watches: () => listeners.size,
     delayMs: 0,
+    held: 0,
     stop: () => server.forceShutdown(),
   };
 
@@ -106,17 +113,21 @@ export async function startStubAgent({
     );
   }
 
-  function changed(
-    input: Parameters<typeof found>[0] & { dryRun?: boolean },
+  async function changed(
+    { input, call }: { input: Parameters<typeof found>[0] & { dryRun?: boolean }; call: Call },
     change: Partial<WorkloadRow>,
     path: string,
     before: unknown,
     after: unknown,
   ) {
+    if (agent.silent) agent.held++;
+    if (agent.silent === "before") await new Promise(() => {});
     const changes = [{ path, before: JSON.stringify(before), after: JSON.stringify(after) }];
     if (input.dryRun) return { row: found(input), changes, dryRun: true };
     const next = create(WorkloadRowSchema, { ...found(input), ...change });
     agent.put(next);
+    requests.set(id(input), call.requestId);
+    if (agent.silent === "after") await new Promise(() => {});
     return { row: next, changes };
   }
 
@@ -208,26 +219,29 @@ export async function startStubAgent({
       },
       async get(input) {
         await before();
-        return { row: found(input), pods: [], ageMs: 0 };
+        return { row: found(input), pods: [], ageMs: 0, changedRequest: requests.get(id(input)) ?? "" };
       },
-      async restart(input) {
+      async restart(input, call) {
         await before();
-        return changed(input, { state: "run", updated: 0 }, "spec.template.metadata.annotations", "", "now");
+        return changed({ input, call }, { state: "run", updated: 0 }, "spec.template.metadata.annotations", "", "now");
       },
-      async scale(input) {
+      async scale(input, call) {
         await before();
         const { desired } = found(input);
-        return changed(input, { desired: input.replicas }, "spec.replicas", desired, input.replicas);
+        return changed({ input, call }, { desired: input.replicas }, "spec.replicas", desired, input.replicas);
       },
-      async pause(input) {
+      async pause(input, call) {
         await before();
-        return { ...changed(input, { state: "paused" }, "spec.paused", false, true), paused: !input.dryRun };
+        return {
+          ...(await changed({ input, call }, { state: "paused" }, "spec.paused", false, true)),
+          paused: !input.dryRun,
+        };
       },
-      async resume(input) {
+      async resume(input, call) {
         await before();
-        return changed(input, { state: "ok" }, "spec.paused", true, false);
+        return changed({ input, call }, { state: "ok" }, "spec.paused", true, false);
       },
-      async setImage(input) {
+      async setImage(input, call) {
         await before();
         const one = found(input);
         const container = one.containers.find(({ name }) => !input.container || name === input.container);
@@ -243,7 +257,7 @@ export async function startStubAgent({
         const containers = one.containers.map((other) =>
           other === container ? { ...other, image: input.image } : other,
         );
-        return changed(input, { containers, state: "run" }, path, container.image, input.image);
+        return changed({ input, call }, { containers, state: "run" }, path, container.image, input.image);
       },
       async *watch(input, { signal }) {
         const queue: WatchEvent[] = [];

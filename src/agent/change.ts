@@ -1,6 +1,6 @@
 // Every write: read, decide, patch what was read and nothing newer, and tell what it changed.
 import { Failed } from "../contract/errors.ts";
-import { changedByKey, fieldManager, type Ref } from "./detail.ts";
+import { changedByKey, changedRequestKey, fieldManager, type Ref } from "./detail.ts";
 import { kinds, pathOf } from "./kind.ts";
 import { type Kube, pause, StatusFailed } from "./kube.ts";
 import type { KubeObject, RawWorkload } from "./object.ts";
@@ -22,6 +22,8 @@ export interface ChangeOptions {
   signal: AbortSignal;
   /** Who asked; kept as an annotation of the workload. */
   actor: string;
+  /** Kept beside it: whoever got no answer finds out by it whether the write was made. */
+  requestId: string;
   dryRun?: boolean;
 }
 
@@ -34,15 +36,15 @@ const tries = 8;
 export async function change(
   kube: Kube,
   { resource, namespace, name }: Ref,
-  { signal, actor, dryRun = false }: ChangeOptions,
+  { signal, actor, requestId, dryRun = false }: ChangeOptions,
   patch: (workload: RawWorkload) => object,
 ): Promise<Changed> {
   const path = pathOf(resource, namespace, name);
   for (let tried = 1; ; tried++) {
     const before = await kube.get<RawWorkload>(path, {}, { signal });
-    const body = merged(patch(before), {
-      metadata: { resourceVersion: before.metadata.resourceVersion, annotations: { [changedByKey]: actor || null } },
-    });
+    const annotations = { [changedByKey]: actor || null, [changedRequestKey]: requestId || null };
+    const { resourceVersion } = before.metadata;
+    const body = merged(patch(before), { metadata: { resourceVersion, annotations } });
     try {
       const query = { fieldManager, ...(dryRun ? { dryRun: "All" } : {}) };
       const workload = await kube.patch<RawWorkload>(path, body, query, { signal });
@@ -69,7 +71,7 @@ export function differences(before: KubeObject, after: KubeObject): Change[] {
 function visible({ metadata, ...rest }: KubeObject): unknown {
   const { labels, annotations = {} } = metadata;
   const shown = Object.entries(annotations).filter(
-    ([key]) => key !== changedByKey && !key.startsWith("deployment.kubernetes.io/"),
+    ([key]) => key !== changedByKey && key !== changedRequestKey && !key.startsWith("deployment.kubernetes.io/"),
   );
   const { spec } = rest as { spec?: unknown };
   return { metadata: { labels: labels ?? {}, annotations: Object.fromEntries(shown) }, spec };

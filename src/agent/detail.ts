@@ -33,6 +33,7 @@ import { selectorText } from "./selector.ts";
 import type { Diagnosis } from "./state.ts";
 
 export const changedByKey = "lizardcd.io/changed-by";
+export const changedRequestKey = "lizardcd.io/changed-request";
 export const fieldManager = "lizardcd";
 
 /** A Workload's fields, for whoever adds to them. */
@@ -113,6 +114,7 @@ export function describe(workload: RawWorkload, ref: Ref, kind: Kind, cluster: C
     generation: workload.metadata.generation ?? 0,
     observedGeneration: workload.status?.observedGeneration ?? 0,
     changedBy: changedBy(workload),
+    changedRequest: workload.metadata.annotations?.[changedRequestKey] ?? "",
     paused: workload.spec?.paused ?? false,
   };
 }

@@ -43,7 +43,8 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
     { call, dryRun, done }: Writing,
     patch: (workload: RawWorkload) => object,
   ): Promise<WorkloadInit> {
-    const options: ChangeOptions = { signal: call.signal, actor: call.actor, dryRun };
+    const { signal, actor, requestId } = call;
+    const options: ChangeOptions = { signal, actor, requestId, dryRun };
     const changed = await change(kube, ref, options, patch);
     if (!dryRun) {
       log.info(done, {

@@ -41,7 +41,7 @@ export class Refused extends Error {
 }
 
 export function exitOf({ failure: { code }, status }: Refused): Exit {
-  if (code === "request.timed_out" || code === "request.outcome_unknown") return exit.timedOut;
+  if (["request.timed_out", "request.outcome_unknown", "request.not_seen"].includes(code)) return exit.timedOut;
   switch (status) {
     case 400:
     case 415:

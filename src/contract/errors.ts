@@ -67,6 +67,12 @@ export const failures = {
     http: 504,
     message: "{cluster} did not answer in time, the change may or may not have been made: look before you repeat it",
   },
+  "request.not_seen": {
+    grpc: grpcCode.unknown,
+    http: 504,
+    message:
+      "{cluster} did not answer in time, and the change was not there when it was read again: it may still come, look before you repeat it",
+  },
   "request.cancelled": { grpc: grpcCode.cancelled, http: 499, message: "the caller went away" },
   "request.busy": {
     grpc: grpcCode.exhausted,

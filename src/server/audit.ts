@@ -114,7 +114,7 @@ function withoutSecrets({ method }: Operation, given: Given): Given {
 /** Refused: nothing was done. Unknown: it may have been. */
 function outcomeOf(failed: Failed | undefined): Outcome {
   if (!failed) return "unknown";
-  if (failed.code === "request.outcome_unknown" || failed.code === "request.cancelled") return "unknown";
+  if (["request.outcome_unknown", "request.not_seen", "request.cancelled"].includes(failed.code)) return "unknown";
   const refusals: number[] = [
     grpcCode.invalid,
     grpcCode.notFound,

@@ -1,7 +1,10 @@
 // The workload noun: its operations, its pages, its streams.
+import { randomBytes } from "node:crypto";
 import { Failed } from "../contract/errors.ts";
+import type { CallOptions } from "../contract/grpc.ts";
 import { href, operations } from "../contract/operation.ts";
 import type { Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
+import { sleep } from "../process/backoff.ts";
 import {
   dryRunPage,
   dryRunToast,
@@ -16,7 +19,7 @@ import {
 import { agesEvent } from "../views/workloads.tsx";
 import { clusterRow } from "./clusters.ts";
 import type { Pool } from "./pool.ts";
-import { type Answer, type AnyAnswer, type Asked, answer } from "./route.ts";
+import { type AnyAnswer, type Asked, answer } from "./route.ts";
 import type { Message } from "./sse.ts";
 import type { Summaries } from "./summaries.ts";
 import type { Subscription, Watches } from "./watches.ts";
@@ -33,12 +36,17 @@ type Key = Pick<WorkloadRow, "cluster" | "namespace" | "resource" | "name">;
 export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
   const { pool, summaries } = deps;
 
-  /** A write tells the fleet to look again, so that its tile moves at once. */
-  async function write<T>(cluster: string, run: () => Promise<T>): Promise<T> {
+  /** A write tells the fleet to look again, so that its tile moves at once. One without an answer is read back. */
+  async function write(key: Key, call: CallOptions, run: (call: CallOptions) => Promise<Workload>): Promise<Workload> {
+    // A caller may name two requests alike; this is one write.
+    const once = { ...call, requestId: `${call.requestId}.${randomBytes(4).toString("hex")}` };
     try {
-      return await run();
+      return await run(once);
+    } catch (cause) {
+      if (!(cause instanceof Failed) || cause.code !== "request.outcome_unknown") throw cause;
+      return await readBack(pool, key, once, cause);
     } finally {
-      summaries.refresh(cluster);
+      summaries.refresh(key.cluster);
     }
   }
 
@@ -46,11 +54,11 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
    * A write that needs nothing but its call: a toast where scripts run, else the workload's page. A dry run shows what
    * would change.
    */
-  const written = <V extends WorkloadWrite>(verb: V, run: Answer<`workload.${V}`>["run"]): AnyAnswer =>
+  const written = (verb: Exclude<WorkloadWrite, "setImage">): AnyAnswer =>
     answer<`workload.${WorkloadWrite}`>(`workload.${verb}`, {
-      run: (input, asked) => {
-        const now = () => run(input as never, asked);
-        return input.dryRun ? now() : write(input.cluster, now);
+      run: (input, { call }) => {
+        const run = (call: CallOptions) => pool.on(input).workload[verb](input as never, call);
+        return input.dryRun ? run(call) : write(input, call, run);
       },
       fragment: (workload, { dryRun }, { context }) =>
         dryRun ? dryRunToast(context, workload) : writeDone(context, { operation: `workload.${verb}`, workload }),
@@ -77,14 +85,14 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
         workloadPage(context, workload, { ...stateOf(deps, workload), done: doneIn(request) }),
       fragment: (workload, _, { context }) => workloadBody(context, workload, stateOf(deps, workload)),
     }),
-    written("restart", (input, { call }) => pool.on(input).workload.restart(input, call)),
-    written("scale", (input, { call }) => pool.on(input).workload.scale(input, call)),
-    written("pause", (input, { call }) => pool.on(input).workload.pause(input, call)),
-    written("resume", (input, { call }) => pool.on(input).workload.resume(input, call)),
+    written("restart"),
+    written("scale"),
+    written("pause"),
+    written("resume"),
     answer("workload.setImage", {
       run: (input, { call }) => {
-        const run = () => pool.on(input).workload.setImage(input, call);
-        return input.dryRun ? run() : write(input.cluster, run);
+        const run = (call: CallOptions) => pool.on(input).workload.setImage(input, call);
+        return input.dryRun ? run(call) : write(input, call, run);
       },
       fragment: (workload, input, { context }) =>
         input.dryRun
@@ -94,6 +102,34 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
       page: (workload, request, { context }) => imagePage(context, { workload, request }),
     }),
   ];
+}
+
+/** When a write without an answer is looked for, milliseconds after that. */
+const readBackAfter = [0, 500, 1_500];
+const readBackMs = 2_000;
+
+/**
+ * The workload where the write turns out to have been made.
+ * @throws Failed "request.not_seen" where it was read and the write was not there; `unknown` where it could not be read
+ */
+async function readBack(pool: Pool, key: Key, { requestId, actor, role, signal }: CallOptions, unknown: Failed) {
+  const { cluster, namespace, resource, name } = key;
+  let seen = false;
+  for (const after of readBackAfter) {
+    await sleep(after, signal);
+    if (signal?.aborted) throw unknown;
+    try {
+      const call = { requestId, actor, role, signal, deadline: Date.now() + readBackMs };
+      const workload = await pool.on(key).workload.get({ cluster, namespace, resource, name }, call);
+      if (workload.changedRequest === requestId) return workload;
+      seen = true;
+    } catch (cause) {
+      // That it cannot be read either is no news to whoever asked for the write.
+      if (!(cause instanceof Failed)) throw cause;
+    }
+  }
+  if (!seen) throw unknown;
+  throw new Failed("request.not_seen", { cluster }, { object: unknown.object, cause: unknown });
 }
 
 function pageOf({ cluster, namespace, resource, name }: Key, done: WorkloadWrite): string {

@@ -27,7 +27,8 @@ interface Kind {
 const grpcOf = ({ code }: Failure) => (code in failures ? failures[code as FailureCode].grpc : grpcCode.unknown);
 
 function kindOf(failure: Failure, status: number): Kind {
-  if (failure.code === "request.outcome_unknown") return { state: "unknown", word: "error.unknown", again: false };
+  if (failure.code === "request.outcome_unknown" || failure.code === "request.not_seen")
+    return { state: "unknown", word: "error.unknown", again: false };
   if (status === 401) return { state: "refused", word: "error.signedOut", again: false };
   if (status === 403) return { state: "refused", word: "error.refused", again: false };
   if (status === 404) return { state: "unknown", word: "error.notFound", again: failure.code === "agent.none" };

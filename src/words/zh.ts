@@ -429,6 +429,7 @@ export const sentences: { readonly [C in SentenceCode]: string } = {
   "request.wrong_method": "{path} 不接受 {method}：请用 {allowed}",
   "request.cross_origin": "只接受来自本服务器页面的变更请求，不接受来自 {origin} 的请求",
   "request.timed_out": "{cluster} 未及时应答：它可能很慢或已断开，请重试",
+  "request.not_seen": "{cluster} 未及时应答，再次读取时也未见该变更：它仍可能稍后生效，请先查看，再决定是否重做",
   "request.outcome_unknown": "{cluster} 未及时应答，变更可能已生效，也可能没有：请先查看，再决定是否重做",
   "request.cancelled": "请求方已离开",
   "request.busy": "发往 {cluster} 的请求过多：请稍后再试",
