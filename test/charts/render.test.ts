@@ -88,6 +88,12 @@ describePart("helm", "the charts", ({ helm }) => {
     expect(await refused("lizardcd-agent", ...agent, "--set", "cluster=EU 1,token=t")).toContain("not a cluster name");
   });
 
+  test("whom an agent may stand for is not said where it stands for nobody", async () => {
+    expect(await refused("lizardcd-agent", ...agent, "--set", "token=t,impersonateUsers={ada}")).toContain(
+      "set impersonate=true",
+    );
+  });
+
   test("no token travels in a ConfigMap, an argument or the environment", async () => {
     const rendered = [
       ...objectsOf(await template("lizardcd-agent", ...agent, "--set", "token=hidden-word")),

@@ -17,7 +17,7 @@ import { type Pod, runPod } from "./pod.ts";
 const shops = ["charts-shop", "charts-pay", "charts-bank"] as const;
 const [shop, pay, bank] = shops;
 /** Each in a Deployment of its own name in each of them. */
-const clusters = ["local", "wide", "narrow", "given", "look", "moved", "by-etcd", "by-consul"];
+const clusters = ["local", "wide", "narrow", "given", "look", "stand", "moved", "by-etcd", "by-consul"];
 
 describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install", ({ helm }) => {
   let cluster: RealCluster;
@@ -175,6 +175,41 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
       // The agent's own word, and RBAC's where the agent were not asked.
       expect(await may("look-lizardcd-agent", "patch", "deployments", shop)).toBe(false);
       expect(await restartedAt("look", shop)).toBe(before);
+      await pod.process.stop();
+    });
+
+    test.concurrent("that stands for who asks has that user's rights, and may be in no group of the system", async () => {
+      const group = "lizardcd:admin";
+      await cluster.apply([
+        {
+          apiVersion: "rbac.authorization.k8s.io/v1",
+          kind: "RoleBinding",
+          metadata: { namespace: shop, name: "lizardcd-admins" },
+          roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "edit" },
+          subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "Group", name: group }],
+        },
+      ]);
+      const pod = await agent("stand", "impersonate=true", await invited("stand"));
+      expect(await keysOf("stand")).toEqual(["lizardcd-agent.*.stand"]);
+      expect(await seen("stand")).toEqual([...shops].sort());
+      expect((await restart("stand", shop)).status).toBe(200);
+      const before = await restartedAt("stand", bank);
+      expect((await restart("stand", bank)).status).toBe(403);
+      expect(await restartedAt("stand", bank)).toBe(before);
+      const account = "stand-lizardcd-agent";
+      for (const [verb, resource, name, allowed] of [
+        ["impersonate", "users", "admin", true],
+        ["impersonate", "groups", group, true],
+        ["impersonate", "groups", "system:masters", false],
+        ["impersonate", "serviceaccounts", "default", false],
+        ["patch", "deployments", "stand", false],
+      ] as const) {
+        const where = resource === "users" || resource === "groups" ? undefined : shop;
+        expect([verb, resource, name, await may(account, verb, resource, where, name)]).toEqual([
+          ...[verb, resource, name],
+          allowed,
+        ]);
+      }
       await pod.process.stop();
     });
 

@@ -100,6 +100,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if gt (len $ways) 1 -}}
 {{- fail (printf "an agent proves itself in one way, but %s are given: keep one of them" (join " and " $ways)) -}}
 {{- end -}}
+{{- if and .Values.impersonateUsers (not .Values.impersonate) -}}
+{{- fail "impersonateUsers says whom the agent may stand for, but impersonate is false: set impersonate=true" -}}
+{{- end -}}
 {{- /* A kept identity needs no token any more: an upgrade may leave it out. */ -}}
 {{- if and (not $ways) .Release.IsInstall -}}
 {{- fail (printf "token is needed: make one with `lizardcd agents enroll --cluster %s`; or give joinToken, existingSecret or tls.existingSecret" .Values.cluster) -}}
@@ -107,6 +110,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.rbac.create (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
 {{- fail "serviceAccount.name is needed with serviceAccount.create=false: rights are not given to the account default" -}}
 {{- end -}}
+{{- end -}}
+
+{{- define "lizardcd-agent.impersonation" -}}
+{{- printf "%s-impersonation" (include "lizardcd-agent.clusterwide" .) -}}
 {{- end -}}
 
 {{- define "lizardcd-agent.settings" -}}
@@ -131,6 +138,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- if .Values.server }}{{- $_ := set $all "reach" .Values.reach }}{{- end }}
 {{- if .Values.rbac.readOnly }}{{- $_ := set $all "read-only" true }}{{- end }}
+{{- if .Values.impersonate }}{{- $_ := set $all "impersonate" true }}{{- end }}
 {{- with .Values.announceAddress }}{{- $_ := set $all "announce-addr" . }}{{- end }}
 {{- with .Values.servicePrefix }}{{- $_ := set $all "service-prefix" . }}{{- end }}
 {{- if eq $registry.kind "etcd" }}
@@ -182,7 +190,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch]
-{{- if not .Values.rbac.readOnly }}
+{{- /* What is done in somebody's name needs no right of the agent's own. */}}
+{{- if not (or .Values.rbac.readOnly .Values.impersonate) }}
 - apiGroups: [apps]
   resources: [deployments, statefulsets, daemonsets]
   verbs: [patch]
