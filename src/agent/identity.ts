@@ -162,6 +162,14 @@ function pinned(token: string, ca: string): void {
   throw new EnrollmentFailed("the server that answered is not the one that made the token: its CA is another one");
 }
 
+/** It was pinned at the enrolment: whoever could change it later would be whom the agent obeys. */
+function sameAuthority({ certificate, ca }: Answer, kept: string): void {
+  const { certificate: authority } = readCertificate(kept);
+  if (fingerprintOf(ca) === fingerprintOf(kept) && readCertificate(certificate).certificate.verify(authority.publicKey))
+    return;
+  throw new EnrollmentFailed("what answered is not the server that the agent enrolled with: its CA is another one");
+}
+
 async function renewing(
   options: EnrollOptions,
   store: IdentityStore | undefined,
@@ -185,6 +193,7 @@ async function renewing(
       const proof = await prove(request, credentials.key);
       const body = { certificate: credentials.certificate, request, proof };
       const answer = await ask(options, "trust.renew", body, signal);
+      sameAuthority(answer, credentials.ca);
       credentials = { certificate: answer.certificate, key, ca: answer.ca };
       // Taken up before it is kept: a full disk must not leave the agent with the old one.
       take(credentials);

@@ -1,5 +1,6 @@
 // Who may call whom: enrolment, mutual TLS, the tunnel, and what happens to those who are not who they say.
 import { afterEach, describe, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -380,6 +381,44 @@ describe("attacks", () => {
       }
     }
     expect(signed).toEqual([]);
+  });
+
+  test("an agent takes no renewed certificate by another authority: it would obey that one's server", async () => {
+    const server = await trusting(4_000);
+    const foreign = await createAuthority();
+    const forger = openAuthority(foreign);
+    const token = await invite(server, "dev");
+    let forged = 0;
+    let honest = false;
+    const between = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      async fetch(asked) {
+        const { pathname } = new URL(asked.url);
+        const body = await asked.text();
+        if (!pathname.endsWith("/renew") || honest) {
+          return fetch(server.url + pathname, { method: asked.method, headers: asked.headers, body });
+        }
+        forged++;
+        const { certificate } = await forger.sign(JSON.parse(body).request, { cluster: "dev", namespaces: ["*"] }, day);
+        return Response.json({ certificate, ca: foreign.certificate, expiresIn: 3_600 });
+      },
+    });
+    onEnd(() => between.stop(true));
+    const stop = new AbortController();
+    onEnd(() => stop.abort());
+    const to = { server: between.url.origin, cluster: "dev", token };
+    const identity = await enrolledIdentity({ ...to, log: log("agent"), signal: stop.signal });
+    const shown = async () => (await identity.proof("x")).certificate;
+    const first = await shown();
+    await eventually(
+      () => forged,
+      (times) => times >= 1,
+    );
+    honest = true;
+    const renewed = await eventually(shown, (certificate) => certificate !== first);
+    const ours = new X509Certificate(await Bun.file(join(server.data, "ca.crt")).text());
+    expect(new X509Certificate(renewed).verify(ours.publicKey)).toBe(true);
   });
 
   test("what an agent signed for something else is no request for a certificate, whatever stands in it", async () => {
