@@ -226,16 +226,10 @@ export function createWatches({ pool, lingerMs, now, log, most = mostHeld }: Wat
     }
   }
 
-  /** Nothing of it is to be believed, and it takes room. */
+  /** Nothing of it is to be believed, and it takes room. Who was told of a row would not hear of its end otherwise. */
   function forget(watch: Watch): void {
-    watch.rows.clear();
-    watch.sizes.clear();
-    watch.bytes = 0;
+    for (const live of [...watch.rows.values()]) remove(watch, live);
     watch.synced = false;
-    for (const { pending, fresh } of watch.listeners) {
-      for (const id of fresh) pending.delete(id);
-      fresh.clear();
-    }
   }
 
   return {

@@ -105,6 +105,39 @@ describe("an agent that streams rows without end", () => {
     });
   }
 
+  test("takes back what it was believed before: who was told of a row is told that it is no more", async () => {
+    let flood = () => {};
+    const told = new Promise<void>((resolve) => {
+      flood = resolve;
+    });
+    const { address } = await startFlood(async function* (count) {
+      yield { event: { case: "upsert", value: row(cluster, "believed") } };
+      yield { event: { case: "synced", value: { ageMs: 0 } } };
+      await told;
+      for (;;) yield { event: { case: "upsert", value: row(cluster, `w-${count.sent++}`) } };
+    });
+    const { subscribe } = await watching(address, { rows: 50, bytes: 1024 ** 2 });
+    const subscription = subscribe();
+    await eventually(
+      () => subscription.synced,
+      (synced) => synced,
+    );
+    const known = new Set<string>();
+    const signal = AbortSignal.timeout(10_000);
+    let broken = false;
+    for (let first = true; !(broken && known.size === 0); first = false) {
+      const changes = await subscription.next(signal);
+      if (signal.aborted) break;
+      for (const change of changes) {
+        if (change.type === "upsert") known.add(change.live.row.name);
+        if (change.type === "removed") known.delete(change.row.name);
+        if (change.type === "broken") broken = true;
+      }
+      if (first) flood();
+    }
+    expect([broken, [...known]]).toEqual([true, []]);
+  });
+
   test("that come and go: a reader that stands still is not kept every one of them", async () => {
     let going = true;
     const { count, address } = await startFlood(async function* (count) {
