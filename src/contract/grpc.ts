@@ -241,10 +241,19 @@ function begin(
   const call: Call = {
     signal: gone.signal,
     requestId: String(wire.metadata.get(requestIdKey)[0] ?? ""),
-    actor: decodeURIComponent(String(wire.metadata.get(actorKey)[0] ?? "")),
+    actor: written(String(wire.metadata.get(actorKey)[0] ?? "")),
     role: String(wire.metadata.get(roleKey)[0] ?? ""),
   };
   return { call, path: `${method.parent.typeName}/${method.name}`, started: performance.now() };
+}
+
+/** Read before it is known who calls: a name that is not by the rule is taken as it came. */
+function written(actor: string): string {
+  try {
+    return decodeURIComponent(actor);
+  } catch {
+    return actor;
+  }
 }
 
 function drained(wire: grpc.ServerWritableStream<Message, Message>, signal: AbortSignal): Promise<void> {
