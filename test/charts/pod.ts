@@ -29,7 +29,7 @@ interface Container {
 }
 
 interface Probe {
-  httpGet: { path: string; port: string };
+  httpGet: { path: string; port: string; scheme?: string };
 }
 
 interface Template {
@@ -105,8 +105,12 @@ export async function runPod({ cluster, group, namespace, controller, addresses 
     cwd: join(source, ".."),
   });
   const probe: Pod["probe"] = async (name) => {
-    const { path, port } = container[name].httpGet;
-    const answer = await fetch(`http://127.0.0.1:${ports[port]}${path}`, { signal: AbortSignal.timeout(3_000) });
+    const { path, port, scheme = "HTTP" } = container[name].httpGet;
+    const answer = await fetch(`${scheme.toLowerCase()}://127.0.0.1:${ports[port]}${path}`, {
+      signal: AbortSignal.timeout(3_000),
+      // Nor does the kubelet ask who signed it.
+      tls: { rejectUnauthorized: false },
+    });
     return answer.status;
   };
   await untilAlive(running, async () => (await probe("livenessProbe")) === 200, {

@@ -98,6 +98,24 @@ describePart("helm", "the charts", ({ helm }) => {
     expect(groups.resourceNames).toEqual(Object.keys(roles).map((role) => `lizardcd:${role}`));
   });
 
+  test("server and agent of one release speak TLS, or plain HTTP where both are told so; two certificates are refused", async () => {
+    const settings = async (...values: string[]) => {
+      const objects = objectsOf(await template("lizardcd", ...values.flatMap((value) => ["--set", value])));
+      const maps = objects.filter(({ kind }) => kind === "ConfigMap") as unknown as { data: Record<string, string> }[];
+      return maps.flatMap(({ data }) => Object.values(data)).join("\n");
+    };
+    const secure = await settings();
+    expect(secure).toContain("server: https://demo-server:5117");
+    expect(secure).toContain("server-ca: /etc/lizardcd/server-ca/ca.crt");
+    expect(secure).toContain("http.tls.cert:");
+    const plain = await settings("global.tls.selfSigned=false");
+    expect(plain).toContain("server: http://demo-server:5117");
+    expect(plain).not.toMatch(/server-ca|http\.tls/);
+    expect(await refused("lizardcd", "--set", "lizardcd-server.tls.existingSecret=own")).toContain(
+      "set global.tls.selfSigned=false",
+    );
+  });
+
   test("whom an agent may stand for is not said where it stands for nobody", async () => {
     expect(await refused("lizardcd-agent", ...agent, "--set", "token=t,impersonateUsers={ada}")).toContain(
       "set impersonate=true",
@@ -140,5 +158,5 @@ describePart("helm", "the charts", ({ helm }) => {
 
 /** Secrets that are made anew at each rendering. */
 function stable(manifest: string): string {
-  return manifest.replace(/^( {2}(?:access-secret|join-token): ).*$/gm, '$1"<made>"');
+  return manifest.replace(/^( {2}(?:access-secret|join-token|ca\.crt|tls\.crt|tls\.key): ).*$/gm, '$1"<made>"');
 }

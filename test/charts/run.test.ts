@@ -1,6 +1,7 @@
 // The programs run with what the charts gave them: settings, Secrets, and the release's own ServiceAccount. The server is
 // installed by its chart, the agents by theirs; what each agent serves is exactly what the API server lets it.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Client, login } from "../harness.ts";
@@ -16,6 +17,8 @@ import { type Pod, runPod } from "./pod.ts";
 
 const shops = ["charts-shop", "charts-pay", "charts-bank"] as const;
 const [shop, pay, bank] = shops;
+/** For agents of other releases: the umbrella's own is given it by the chart. */
+const serverCa = "serverCa.existingSecret=whole-server-tls";
 /** Each in a Deployment of its own name in each of them. */
 const clusters = ["local", "wide", "narrow", "given", "look", "stand", "moved", "by-etcd", "by-consul"];
 
@@ -38,7 +41,7 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
       "lizardcd-server.persistence.enabled=false",
     );
     server = await runPod({ cluster, group, namespace, controller: "statefulsets/whole-server" });
-    url = `http://127.0.0.1:${server.ports.http}`;
+    url = `https://127.0.0.1:${server.ports.http}`;
     client = await signIn(server, url);
   });
   afterAll(() => group?.stop());
@@ -46,11 +49,11 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
   /** Installs an agent, and runs its pod against the server above. */
   async function agent(name: string, ...values: string[]): Promise<Pod> {
     const one = release(helm, cluster, "lizardcd-agent", namespace, name);
-    await one.install("--set", [`cluster=${name}`, "server=http://server", ...values].join(","));
+    await one.install("--set", [`cluster=${name}`, "server=https://server", serverCa, ...values].join(","));
     return run(`deployments/${name}-lizardcd-agent`);
   }
   const run = (controller: string) => {
-    const addresses = { "http://whole-server:5117": url, "http://server": url };
+    const addresses = { "https://whole-server:5117": url, "https://server": url };
     return runPod({ cluster, group, namespace, controller, addresses });
   };
   const invited = async (name: string): Promise<string> => {
@@ -108,6 +111,17 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
     expect((await restart("local", shop)).status).toBe(200);
     expect(await restartedAt("local", shop)).not.toBe(before);
     await pod.process.stop();
+  });
+
+  test("what passes between them inside the cluster is read by nobody: the server's CA came with the release", async () => {
+    await expect(fetch(`${url.replace("https", "http")}/healthz`)).rejects.toThrow();
+    await expect(fetch(`${url}/healthz`)).rejects.toThrow(/certificate/);
+    expect((await fetch(`${url}/healthz`, { tls: { ca: caOf(server) } })).status).toBe(200);
+    const certificate = readFileSync(join(server.folder("/etc/lizardcd/tls"), "tls.crt"));
+    const { subjectAltName, validToDate } = new X509Certificate(certificate);
+    for (const name of ["whole-server", `whole-server.${namespace}.svc`, "127.0.0.1"])
+      expect(subjectAltName).toContain(name);
+    expect(validToDate.getTime()).toBeGreaterThan(Date.now() + 5 * 365 * 86_400_000);
   });
 
   describe("an agent", () => {
@@ -219,7 +233,7 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
       const words = (line as string).split(" ");
       expect(words.slice(0, 4)).toEqual(["helm", "install", "lizardcd-agent", "helm/lizardcd-agent"]);
       const moved = release(helm, cluster, "lizardcd-agent", namespace, "moved");
-      await moved.install(...words.slice(4));
+      await moved.install(...words.slice(4), "--set", serverCa);
       const pod = await run("deployments/moved-lizardcd-agent");
       expect(await keysOf("moved")).toEqual(["lizardcd-agent.*.moved"]);
       await pod.process.stop("SIGKILL");
@@ -245,8 +259,8 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
         ...["--set", `lizardcd-server.persistence.enabled=false,${address}`],
       );
       const one = await runPod({ cluster, group, namespace, controller: `statefulsets/${name}-server` });
-      const here = `http://127.0.0.1:${one.ports.http}`;
-      const addresses = { [`http://${name}-server:5117`]: here };
+      const here = `https://127.0.0.1:${one.ports.http}`;
+      const addresses = { [`https://${name}-server:5117`]: here };
       const other = await runPod({ cluster, group, namespace, controller: `deployments/${name}-agent`, addresses });
       const admin = await signIn(one, here);
       const found = await until(
@@ -285,8 +299,12 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
 });
 
 function signIn(server: Pod, url: string): Promise<Client> {
-  return login(url, "admin", readFileSync(join(server.folder("/data"), "first-password"), "utf8").trim());
+  const password = readFileSync(join(server.folder("/data"), "first-password"), "utf8").trim();
+  return login(url, "admin", password, { ca: caOf(server) });
 }
+
+/** Of the certificate that the chart made for it. */
+const caOf = (server: Pod) => readFileSync(join(server.folder("/etc/lizardcd/tls"), "ca.crt"), "utf8");
 
 function deployment(namespace: string, name: string) {
   const labels = { app: name };

@@ -128,7 +128,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.labels }}{{- $_ := set $all "labels" . }}{{- end }}
 {{- with .Values.namespaces }}{{- $_ := set $all "namespaces" . }}{{- end }}
 {{- with tpl .Values.server . }}{{- $_ := set $all "server" . }}{{- end }}
-{{- if .Values.serverCa.existingSecret }}{{- $_ := set $all "server-ca" (printf "/etc/lizardcd/server-ca/%s" .Values.serverCa.key) }}{{- end }}
+{{- if tpl .Values.serverCa.existingSecret . }}{{- $_ := set $all "server-ca" (printf "/etc/lizardcd/server-ca/%s" .Values.serverCa.key) }}{{- end }}
 {{- with $token.key }}{{- $_ := set $all (printf "%s-file" .) (printf "/etc/lizardcd/token/%s" .) }}{{- end }}
 {{- if include "lizardcd-agent.keeps" . }}{{- $_ := set $all "identity-secret" (include "lizardcd-agent.identity" .) }}{{- end }}
 {{- if .Values.tls.existingSecret }}
@@ -169,7 +169,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $token := include "lizardcd-agent.token" . | fromJson -}}
 {{- $mounts := dict -}}
 {{- if $token.key }}{{- $_ := set $mounts "token" $token.secret }}{{- end }}
-{{- with .Values.serverCa.existingSecret }}{{- $_ := set $mounts "server-ca" . }}{{- end }}
+{{- with tpl .Values.serverCa.existingSecret . }}{{- $_ := set $mounts "server-ca" . }}{{- end }}
 {{- with .Values.tls.existingSecret }}{{- $_ := set $mounts "tls" . }}{{- end }}
 {{- with .Values.etcd.existingSecret }}{{- $_ := set $mounts "etcd" . }}{{- end }}
 {{- with .Values.etcd.tlsSecret }}{{- $_ := set $mounts "etcd-tls" . }}{{- end }}

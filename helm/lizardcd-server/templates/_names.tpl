@@ -31,6 +31,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- tpl .Values.existingSecret . | default (include "lizardcd-server.fullname" .) -}}
 {{- end -}}
 
+{{/* The Secret that the server serves TLS with; empty where it listens in plain HTTP. */}}
+{{- define "lizardcd-server.tls" -}}
+{{- $shared := (.Values.global | default dict).tls | default dict -}}
+{{- if .Values.tls.existingSecret -}}
+{{- .Values.tls.existingSecret -}}
+{{- else if or .Values.tls.selfSigned $shared.selfSigned -}}
+{{- include "lizardcd-server.fullname" . -}}-tls
+{{- end -}}
+{{- end -}}
+
 {{/* What people type into their browser; empty where nobody says. */}}
 {{- define "lizardcd-server.publicUrl" -}}
 {{- $ingress := .Values.ingress -}}
@@ -65,7 +75,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 -}}
 {{- with include "lizardcd-server.publicUrl" . }}{{- $_ := set $all "public-url" . }}{{- end }}
 {{- with .Values.servicePrefix }}{{- $_ := set $all "service-prefix" . }}{{- end }}
-{{- if .Values.tls.existingSecret }}
+{{- if include "lizardcd-server.tls" . }}
 {{- $_ := set $all "http.tls.cert" "/etc/lizardcd/tls/tls.crt" }}
 {{- $_ := set $all "http.tls.key" "/etc/lizardcd/tls/tls.key" }}
 {{- end }}
@@ -102,7 +112,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* Secrets that are mounted beside the server's own: a folder of /etc/lizardcd for each. */}}
 {{- define "lizardcd-server.mounts" -}}
 {{- $mounts := dict -}}
-{{- with .Values.tls.existingSecret }}{{- $_ := set $mounts "tls" . }}{{- end }}
+{{- with include "lizardcd-server.tls" . }}{{- $_ := set $mounts "tls" . }}{{- end }}
 {{- with .Values.agentTls.existingSecret }}{{- $_ := set $mounts "agent-tls" . }}{{- end }}
 {{- with .Values.etcd.existingSecret }}{{- $_ := set $mounts "etcd" . }}{{- end }}
 {{- with .Values.etcd.tlsSecret }}{{- $_ := set $mounts "etcd-tls" . }}{{- end }}
