@@ -1,5 +1,6 @@
 // What Prometheus may ask of an agent, and what a kubelet's probes do.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { notListening } from "../process/listen.ts";
 import type { Cluster } from "./cluster.ts";
 
 export interface Metrics {
@@ -98,19 +99,20 @@ export function createMetrics(): Metrics {
 /** Serves /metrics, /healthz and /readyz: ready once the first whole list has arrived. */
 export function serveMetrics(address: { host: string; port: number }, metrics: Metrics) {
   const { registry } = metrics;
-  const server = Bun.serve({
-    hostname: address.host,
-    port: address.port,
-    routes: {
-      "/metrics": async () =>
-        new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } }),
-      "/healthz": () => new Response("ok\n"),
-      "/readyz": () => {
-        const problem = metrics.unready();
-        return new Response(`${problem ?? "ok"}\n`, { status: problem ? 503 : 200 });
-      },
+  const routes = {
+    "/metrics": async () =>
+      new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } }),
+    "/healthz": () => new Response("ok\n"),
+    "/readyz": () => {
+      const problem = metrics.unready();
+      return new Response(`${problem ?? "ok"}\n`, { status: problem ? 503 : 200 });
     },
-    fetch: () => new Response("there is /metrics, /healthz and /readyz\n", { status: 404 }),
-  });
-  return { url: `http://${server.hostname}:${server.port}`, stop: () => server.stop(true) };
+  };
+  const fetch = () => new Response("there is /metrics, /healthz and /readyz\n", { status: 404 });
+  try {
+    const server = Bun.serve({ hostname: address.host, port: address.port, routes, fetch });
+    return { url: `http://${server.hostname}:${server.port}`, stop: () => server.stop(true) };
+  } catch (cause) {
+    throw notListening("metrics-addr", address, cause);
+  }
 }

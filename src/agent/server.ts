@@ -9,6 +9,7 @@ import { type Announcer, formatKey } from "../discovery/discovery.ts";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../gen/grpc/health/v1/health_pb.ts";
 import { type AgentInfo, AgentInfoSchema } from "../gen/lizardcd/v1/agent_pb.ts";
 import { sleep } from "../process/backoff.ts";
+import { notListening } from "../process/listen.ts";
 import type { Log } from "../process/log.ts";
 import { version } from "../process/version.ts";
 import { isServer } from "../trust/identity.ts";
@@ -177,8 +178,8 @@ async function bind(server: grpc.Server, listen: string, credentials: grpc.Serve
     server.bindAsync(listen, credentials, (cause, port) => {
       if (!cause) return resolve(port);
       const problem = /errors: \[(.*)\]$/.exec(cause.message)?.[1] ?? cause.message;
-      const words = problem.includes("EADDRINUSE") ? "it is in use by another program" : problem;
-      reject(new Error(`cannot listen on ${listen}: ${words}`, { cause }));
+      const code = /EADDR[A-Z]+|EACCES/.exec(problem)?.[0];
+      reject(notListening("grpc-addr", listen, { code, message: problem }));
     });
   });
 }

@@ -37,6 +37,17 @@ test("the end of standard input stops a program that was asked to end with it", 
   expect(await new Response(running.stderr).text()).toBe("standard input has closed\n");
 });
 
+test("who is told to stop before it serves has not failed", async () => {
+  const running = program(`setInterval(() => {}, 1000);
+const signal = lifetime();
+console.log("running");
+await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))).catch((cause) => fatal("p", cause));`);
+  expect(await firstLine(running)).toBe("running");
+  running.kill("SIGTERM");
+  expect(await running.exited).toBe(0);
+  expect(await new Response(running.stderr).text()).toBe("p: stopped before it served: SIGTERM\n");
+});
+
 test("a second signal ends a program that takes its time", async () => {
   const slow = waits.replace("STDIN", "false").replace("LAST", 'console.log("slow"); await new Promise(() => {});');
   const running = program(`setInterval(() => {}, 1000);\n${slow}`);

@@ -6,6 +6,9 @@ export interface LifetimeOptions {
   endWithStdin?: boolean;
 }
 
+/** Why a program stops; what was waiting for something at its start rejects with it. */
+class Stopped extends Error {}
+
 /** Exit codes of the programs that run until they are stopped. */
 export const exitCode = { done: 0, failed: 1, interrupted: 130 } as const;
 
@@ -17,7 +20,7 @@ export function lifetime({ endWithStdin = false }: LifetimeOptions = {}): AbortS
   const stop = new AbortController();
   const ask = (reason: string) => {
     if (stop.signal.aborted) process.exit(exitCode.interrupted);
-    stop.abort(new Error(reason));
+    stop.abort(new Stopped(reason));
   };
   process.on("SIGTERM", () => ask("SIGTERM"));
   process.on("SIGINT", () => ask("SIGINT"));
@@ -55,8 +58,12 @@ export function stopped(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** One sentence to standard error, no stack trace, exit code 1. What is not an error of ours shows its stack. */
+/** One sentence to standard error, no stack trace, exit code 1. Who was told to stop before it served has not failed. */
 export function fatal(program: string, error: unknown): never {
+  if (error instanceof Stopped) {
+    process.stderr.write(`${program}: stopped before it served: ${error.message}\n`);
+    process.exit(exitCode.done);
+  }
   process.stderr.write(`${program}: ${sentenceOf(error)}\n`);
   process.exit(exitCode.failed);
 }

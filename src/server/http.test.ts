@@ -74,7 +74,12 @@ test("a certificate that cannot be read is refused at start, and keeps the old o
   const { files, ca } = await world();
   const missing = { cert: `${files.cert}.none`, key: files.key };
   await expect(startTestServer({ http: { host: "127.0.0.1", port: 0, tls: missing } }, { ca })).rejects.toThrow(
-    "tls.crt.none cannot be read",
+    "tls.crt.none cannot be read: there is no such file",
+  );
+  const strange = { cert: files.cert, key: `${files.key}.other` };
+  await writeFile(strange.key, createServerCertificate(createAuthority("other"), ["localhost"]).key);
+  await expect(startTestServer({ http: { host: "127.0.0.1", port: 0, tls: strange } }, { ca })).rejects.toThrow(
+    `--http.tls.cert ${strange.cert} and --http.tls.key ${strange.key} cannot be used together`,
   );
   const server = await startTestServer({ http: { host: "127.0.0.1", port: 0, tls: files } }, { ca });
   const port = Number(new URL(server.url).port);
@@ -84,11 +89,17 @@ test("a certificate that cannot be read is refused at start, and keeps the old o
   expect(await serialAt(port)).toBe(before);
 });
 
-test("an address that is in use is refused, with TLS too", async () => {
+test("an address that is in use is refused by its setting and itself, with TLS and without", async () => {
   const { files, ca } = await world();
-  const server = await startTestServer({ http: { host: "127.0.0.1", port: 0, tls: files } }, { ca });
-  const port = Number(new URL(server.url).port);
-  await expect(startTestServer({ http: { host: "127.0.0.1", port, tls: files } }, { ca })).rejects.toThrow(
-    /in use|EADDRINUSE/,
-  );
+  for (const tls of [files, undefined]) {
+    const server = await startTestServer({ http: { host: "127.0.0.1", port: 0, tls } }, { ca });
+    const port = Number(new URL(server.url).port);
+    await expect(startTestServer({ http: { host: "127.0.0.1", port, tls } }, { ca })).rejects.toThrow(
+      `--http-addr 127.0.0.1:${port} is in use by another program: choose another one, or stop that program`,
+    );
+    const metrics = { host: "127.0.0.1", port };
+    await expect(startTestServer({ http: { host: "127.0.0.1", port: 0, tls }, metrics }, { ca })).rejects.toThrow(
+      `--metrics-addr 127.0.0.1:${port} is in use`,
+    );
+  }
 });

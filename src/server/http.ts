@@ -2,7 +2,9 @@
 // listening anew beside the old listener, whose connections live on.
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
+import { notListening } from "../process/listen.ts";
 import type { Log } from "../process/log.ts";
+import { reasonOf } from "../process/setting-file.ts";
 
 export interface HttpOptions {
   host: string;
@@ -42,8 +44,13 @@ export function listen(create: () => Listener, { host, port, tls, log }: HttpOpt
 
   function open(at: number): Listener {
     const app = create();
-    // Two listeners on one port are needed only while one takes over from the other.
-    app.listen({ hostname: host, port: at, idleTimeout: 0, ...(files ? { tls: files, reusePort: true } : {}) });
+    try {
+      // Two listeners on one port are needed only while one takes over from the other. Said in either case: Elysia would
+      // share every port, and a second server would silently take half of the requests.
+      app.listen({ hostname: host, port: at, idleTimeout: 0, tls: files, reusePort: files !== undefined });
+    } catch (cause) {
+      throw notListening("http-addr", { host, port: at }, cause);
+    }
     return app;
   }
 
@@ -86,12 +93,20 @@ function read({ cert, key }: { cert: string; key: string }): { cert: string; key
     try {
       return readFileSync(file, "utf8");
     } catch (cause) {
-      throw new Error(`${file} cannot be read: ${(cause as Error).message}`, { cause });
+      throw new Error(`${file} cannot be read: ${reasonOf(cause)}`, { cause });
     }
   };
   const files = { cert: text(cert), key: text(key) };
   // Refused here, by name: a listener that cannot use them would say less.
-  createSecureContext(files);
+  try {
+    createSecureContext(files);
+  } catch (cause) {
+    throw new Error(
+      `--http.tls.cert ${cert} and --http.tls.key ${key} cannot be used together: ${reasonOf(cause)}: ` +
+        "give the certificate chain and its own private key, PEM",
+      { cause },
+    );
+  }
   return files;
 }
 
@@ -101,10 +116,6 @@ function probe(host: string, port: number): void {
   try {
     Bun.listen({ hostname: host, port, socket: { data() {} } }).stop(true);
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code !== "EADDRINUSE") throw new Error(`cannot listen on ${host}:${port}: ${message}`, { cause });
-    throw new Error(`${host}:${port} is in use by another program: choose another one, or stop that program`, {
-      cause,
-    });
+    throw notListening("http-addr", { host, port }, cause);
   }
 }

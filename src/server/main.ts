@@ -1,5 +1,6 @@
 // The server's composition root.
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { checkAll } from "../process/check.ts";
 import { hold } from "../process/hold.ts";
 import { fatal, lifetime, onHangup, stopped } from "../process/lifetime.ts";
@@ -51,6 +52,9 @@ async function main(): Promise<void> {
   });
   keepMemorySmall();
   log("server").info("server serves", { url: server.url, metrics: server.metricsUrl, version });
+  if (server.firstPassword) {
+    log("server").info("the first password of admin still holds", { file: join(data.path, "first-password") });
+  }
   onHangup(log("server"), async () => {
     const { logLevel, logEncoding } = serverConfig();
     await startLog({ level: logLevel, encoding: logEncoding });

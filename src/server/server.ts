@@ -1,6 +1,7 @@
 // The running server: store, pool, summaries, pages and metrics, put together and taken apart.
 import type { Source } from "../discovery/discovery.ts";
 import { embeddedRegistry } from "../discovery/server.ts";
+import { notListening } from "../process/listen.ts";
 import type { Log } from "../process/log.ts";
 import { isLoopback } from "../process/settings.ts";
 import { admission } from "./admission.ts";
@@ -228,16 +229,17 @@ function callsPlain(directory: Directory, trust: Trust | undefined): boolean {
 }
 
 function serveMetrics({ host, port }: { host: string; port: number }, metrics: ReturnType<typeof createMetrics>) {
-  return Bun.serve({
-    hostname: host,
-    port,
-    async fetch(request) {
-      const { pathname } = new URL(request.url);
-      if (pathname === "/healthz") return new Response("ok\n");
-      if (pathname !== "/metrics") return new Response("see /metrics\n", { status: 404 });
-      return new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } });
-    },
-  });
+  const fetch = async (request: Request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/healthz") return new Response("ok\n");
+    if (pathname !== "/metrics") return new Response("see /metrics\n", { status: 404 });
+    return new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } });
+  };
+  try {
+    return Bun.serve({ hostname: host, port, fetch });
+  } catch (cause) {
+    throw notListening("metrics-addr", { host, port }, cause);
+  }
 }
 
 function shown(host: string): string {

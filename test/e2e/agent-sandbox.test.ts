@@ -494,7 +494,7 @@ describe("an agent's server", () => {
   test("says which address is taken", async () => {
     const bed = await bedOf({ namespaces: [] });
     const again = startTestAgent({ kube: bed.agent.cluster.kube, listen: bed.agent.address });
-    expect(String(await failureOf(again))).toContain(`cannot listen on ${bed.agent.address}: it is in use`);
+    expect(String(await failureOf(again))).toContain(`--grpc-addr ${bed.agent.address} is in use by another program`);
     await bed.stop();
   });
 });

@@ -58,6 +58,16 @@ test("--check of the server says of each thing whether it is well, makes nothing
   expect(await readdir(folder)).toEqual([]);
 }, 60_000);
 
+test("a first start says where the first password lies, and not the password", async () => {
+  const data = join(await temporaryFolder(), "data");
+  const anywhere = ["--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0"];
+  const { code, err } = await ran("server", ["--data", data, ...anywhere, "--end-with-stdin"]);
+  expect(code).toBe(0);
+  const file = join(data, "first-password");
+  expect(err).toContain(`the first password of admin still holds file=${file}`);
+  expect(err).not.toContain((await Bun.file(file).text()).trim());
+}, 60_000);
+
 test("--check of the agent reaches its API server and its server, and announces nothing", async () => {
   const sandbox = await startSandbox({ name: "check-1", seed: calm });
   onEnd(() => sandbox.stop());

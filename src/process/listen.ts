@@ -1,0 +1,18 @@
+import { reasonOf } from "./setting-file.ts";
+
+/** Why nothing can listen there, by the setting that says where: the runtime tells neither. */
+export function notListening(flag: string, at: string | { host: string; port: number }, cause: unknown): Error {
+  const where = `--${flag} ${typeof at === "string" ? at : written(at)}`;
+  return new Error(`${where} ${problemOf(cause)}`, { cause });
+}
+
+function written({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function problemOf(cause: unknown): string {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") return "is in use by another program: choose another one, or stop that program";
+  if (code === "EADDRNOTAVAIL") return "is not an address of this machine";
+  return `cannot be listened on: ${reasonOf(cause)}`;
+}
