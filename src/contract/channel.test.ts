@@ -97,6 +97,15 @@ describe("over TLS, http2", () => {
 
   test("refuses a peer by another authority, and is refused where its own certificate is by another", async () => {
     expect(await outcome(secure(client, foreign))).toMatchObject({ code: grpcCode.unavailable, unsent: true });
+    const before = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+    // Set by somebody for the sake of a registry: it must not open the way to agents.
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
+    try {
+      expect(await outcome(secure(client, foreign))).toMatchObject({ code: grpcCode.unavailable, unsent: true });
+    } finally {
+      if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+      else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before;
+    }
     const stranger = createClientCertificate(foreign, "client");
     expect(await outcome(secure(stranger))).toMatchObject({ code: grpcCode.unavailable, unsent: true });
   });

@@ -291,6 +291,8 @@ function dial(address: string, secure: Secure | undefined): Promise<Socket> {
             secureContext: secure.context,
             servername: secure.serverName,
             ALPNProtocols: ["h2"],
+            // Whatever NODE_TLS_REJECT_UNAUTHORIZED says: without this it also skips `check`.
+            rejectUnauthorized: true,
             checkServerIdentity: (_name: string, peer: PeerCertificate) => secure.check(peer),
           },
           ready,
