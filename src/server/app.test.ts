@@ -497,6 +497,16 @@ describe("announcing to the server", () => {
   });
 });
 
+test("a request's id is taken as its sender gave it, where it can go along to an agent; else it gets another", async () => {
+  const idOf = async (given: string) => {
+    const { status, headers } = await server.client.get(`${web}`, { "x-request-id": given });
+    return [status, headers.get("x-request-id")];
+  };
+  expect(await idOf("from-the-gateway:7")).toEqual([200, "from-the-gateway:7"]);
+  const [status, id] = await idOf("z\u00e9ro");
+  expect([status, id]).toEqual([200, expect.stringMatching(/^[0-9a-f-]{36}$/)]);
+});
+
 test("every operation of the contract that has a path is mounted", async () => {
   const whole = await startTestServer({ trust: { lifeMs: 86_400_000 } });
   for (const { id, http } of operations) {

@@ -38,6 +38,7 @@ import {
   queryOf,
   type RouteDeps,
   redirect,
+  requestIdOf,
   respond,
 } from "./route.ts";
 import { eventStream, type Message } from "./sse.ts";
@@ -326,7 +327,7 @@ function json(value: unknown, request: Request): Promise<Response> {
 }
 
 function plain(request: Request): Headers {
-  return baseHeaders(request.headers.get("x-request-id")?.slice(0, 64) || Bun.randomUUIDv7());
+  return baseHeaders(requestIdOf(request));
 }
 
 function callOf(actor?: Actor) {

@@ -202,7 +202,7 @@ export function failedOf(cause: unknown, { call }: Pick<Asked, "call">, log: Log
 }
 
 function ask(deps: RouteDeps, one: AnyAnswer, { request, from }: Arrived): Asked {
-  const requestId = request.headers.get("x-request-id")?.slice(0, 64) || Bun.randomUUIDv7();
+  const requestId = requestIdOf(request);
   let context: PageContext | undefined;
   return {
     request,
@@ -216,6 +216,12 @@ function ask(deps: RouteDeps, one: AnyAnswer, { request, from }: Arrived): Asked
     call: { signal: request.signal, deadline: Date.now() + deps.timeoutMs, requestId },
     headers: baseHeaders(requestId),
   };
+}
+
+/** As its sender gave it. It goes along to agents, and gRPC takes ASCII alone. */
+export function requestIdOf({ headers }: Request): string {
+  const given = headers.get("x-request-id")?.slice(0, 64) ?? "";
+  return /^[\x21-\x7e]+$/.test(given) ? given : Bun.randomUUIDv7();
 }
 
 export function baseHeaders(requestId: string): Headers {
