@@ -37,7 +37,8 @@ export async function hold(folder: string, { program, file, patience = patienceM
     } catch (cause) {
       if ((cause as { code?: string }).code !== "SQLITE_BUSY") {
         lock.close();
-        throw new Error(`the data folder ${folder} cannot be locked: ${(cause as Error).message}`, { cause });
+        const next = "free its disk, or choose another folder with --data";
+        throw new Error(`the data folder ${folder} cannot be locked: ${(cause as Error).message}: ${next}`, { cause });
       }
       if (performance.now() >= end) {
         lock.close();

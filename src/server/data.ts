@@ -1,6 +1,7 @@
 // The data folder: secrets made at the first start, mode 0600, read at every other.
 import { chmod, mkdir, open, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { reasonOf } from "../process/setting-file.ts";
 
 export interface DataFolder {
   readonly path: string;
@@ -27,8 +28,8 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     await (await open(probe, "w", 0o600)).close();
     await unlink(probe);
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`the data folder ${path} cannot be written: ${problem}; choose another with --data`, { cause });
+    const next = "make it writable, or name another with --data";
+    throw new Error(`the data folder ${path} cannot be written: ${reasonOf(cause)}: ${next}`, { cause });
   }
   const password = join(path, "first-password");
   return {

@@ -29,7 +29,8 @@ export async function openStore(file: string): Promise<Store> {
   } catch (cause) {
     await sql.close();
     const problem = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`the store ${file} cannot be opened: ${problem}`, { cause });
+    const next = "it has to be a database of Lizardcd, with space on its disk; --data or --db names another";
+    throw new Error(`the store ${file} cannot be opened: ${problem}: ${next}`, { cause });
   }
   return {
     users: userStore(sql),
