@@ -62,6 +62,19 @@ async function failureOf(asked: Promise<unknown>): Promise<Error> {
 }
 
 describe("an identity that is kept in a Secret", () => {
+  test("is replaced by that of a new token", async () => {
+    const server = await startTestServer({ trust: { lifeMs: 86_400_000 } });
+    const name = await emptySecret();
+    const certificate = async (token: string) =>
+      (await (await enroll(server, "eu-1", name, token)).proof("x")).certificate;
+    const [old, next] = [await tokenOf(server, "eu-1"), await tokenOf(server, "eu-1")];
+    const first = await certificate(old);
+    expect(await certificate(old)).toBe(first);
+    const second = await certificate(next);
+    expect(second).not.toBe(first);
+    expect(await certificate(next)).toBe(second);
+  });
+
   test("outlives its pod: the next one needs no token", async () => {
     const server = await startTestServer({ trust: { lifeMs: 86_400_000 } });
     const name = await emptySecret();
@@ -70,7 +83,7 @@ describe("an identity that is kept in a Secret", () => {
     const certificateOf = async (one: typeof first) => (await one.proof("x")).certificate;
     expect(await certificateOf(second)).toBe(await certificateOf(first));
     const { data } = await secretOf(name);
-    expect(Object.keys(data ?? {}).sort()).toEqual(["ca.crt", "tls.crt", "tls.key"]);
+    expect(Object.keys(data ?? {}).sort()).toEqual(["ca.crt", "invitation", "tls.crt", "tls.key"]);
     expect(Buffer.from(data!["tls.crt"]!, "base64").toString()).toBe(await certificateOf(first));
   });
 

@@ -10,7 +10,7 @@ interface Secret {
 }
 
 /** As cert-manager and `kubectl create secret tls` name them. */
-const entries = { key: "tls.key", certificate: "tls.crt", ca: "ca.crt" } as const;
+const entries = { key: "tls.key", certificate: "tls.crt", ca: "ca.crt", invitation: "invitation" } as const;
 const dryRun = { dryRun: "All" };
 
 export function secretStore(kube: Kube, name: string, log: Log): IdentityStore {
@@ -25,8 +25,8 @@ export function secretStore(kube: Kube, name: string, log: Log): IdentityStore {
     read: (signal) =>
       patiently(signal, async () => {
         const secret = await found(kube.get<Secret>(one, {}, { signal }));
-        const { key, certificate, ca } = decoded(secret?.data ?? {});
-        if (key && certificate && ca) return { key, certificate, ca };
+        const { key, certificate, ca, invitation } = decoded(secret?.data ?? {});
+        if (key && certificate && ca) return { key, certificate, ca, invitation };
         if (key || certificate || ca) {
           throw new EnrollmentFailed(
             `${shown} is not an agent's identity: empty it, or give another --identity-secret`,
@@ -79,11 +79,17 @@ async function found<T>(asked: Promise<T>): Promise<T | undefined> {
 }
 
 function decoded(data: Record<string, string>): Partial<Credentials> {
-  const text = (entry: string) => Buffer.from(data[entry] ?? "", "base64").toString("utf8");
-  return { key: text(entries.key), certificate: text(entries.certificate), ca: text(entries.ca) };
+  const text = (entry: string) => Buffer.from(data[entry] ?? "", "base64").toString("utf8") || undefined;
+  const { key, certificate, ca, invitation } = entries;
+  return { key: text(key), certificate: text(certificate), ca: text(ca), invitation: text(invitation) };
 }
 
-function encoded({ key, certificate, ca }: Credentials): Record<string, string> {
+function encoded({ key, certificate, ca, invitation = "" }: Credentials): Record<string, string> {
   const base64 = (text: string) => Buffer.from(text).toString("base64");
-  return { [entries.key]: base64(key), [entries.certificate]: base64(certificate), [entries.ca]: base64(ca) };
+  return {
+    [entries.key]: base64(key),
+    [entries.certificate]: base64(certificate),
+    [entries.ca]: base64(ca),
+    [entries.invitation]: base64(invitation),
+  };
 }

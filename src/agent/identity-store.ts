@@ -7,6 +7,8 @@ export interface Credentials {
   certificate: string;
   key: string;
   ca: string;
+  /** Names the invitation that they came by, where one is known: another one is there to enroll anew. */
+  invitation?: string;
 }
 
 export interface IdentityStore {
@@ -41,11 +43,12 @@ export function fileStore(file: string): IdentityStore {
       const key = blocks.find(([, name]) => name === parts.key)?.[0];
       const [certificate, ca] = blocks.filter(([, name]) => name === parts.certificate).map(([block]) => block);
       if (!key || !certificate || !ca) throw new EnrollmentFailed(`${file} is not an agent's identity: move it away`);
-      return { key, certificate, ca };
+      return { key, certificate, ca, invitation: /^# invitation (\S+)$/m.exec(text)?.[1] };
     },
-    async write({ key, certificate, ca }) {
+    async write({ key, certificate, ca, invitation }) {
       await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-      const lines = [key, certificate, ca].map((block) => `${block.trim()}\n`).join("");
+      const blocks = [key, certificate, ca].map((block) => `${block.trim()}\n`).join("");
+      const lines = invitation ? `# invitation ${invitation}\n${blocks}` : blocks;
       await writeFile(`${file}.new`, lines, { mode: 0o600 });
       await rename(`${file}.new`, file);
     },

@@ -5,6 +5,7 @@ import { experimental, type ServerCredentials } from "@grpc/grpc-js";
 import { operation } from "../contract/operation.ts";
 import { backoff, sleep } from "../process/backoff.ts";
 import type { Log } from "../process/log.ts";
+import { unreachable } from "../process/unreachable.ts";
 import { backdateMs, fingerprintOf } from "../trust/authority.ts";
 import { identityOf, readCertificate } from "../trust/identity.ts";
 import { newRequest, prove } from "../trust/request.ts";
@@ -44,8 +45,8 @@ export interface EnrollOptions {
 export async function enrolledIdentity(options: EnrollOptions): Promise<Identity> {
   const store = options.store ?? (options.file ? fileStore(options.file) : undefined);
   const kept = store && (await openKept(options, store));
-  const credentials = kept ?? (await enroll(options));
-  if (!kept) await store?.write(credentials, options.signal);
+  const credentials = kept ? await orAnew(kept, options) : await enroll(options);
+  if (credentials !== kept) await store?.write(credentials, options.signal);
   const identity = fixedIdentity(credentials);
   const stop = new AbortController();
   const take = (next: Credentials) => identity.set(next);
@@ -57,6 +58,22 @@ export async function enrolledIdentity(options: EnrollOptions): Promise<Identity
     },
     stop: () => stop.abort(),
   };
+}
+
+/**
+ * A token that is not the one that the certificate came by is there to be used: the old one was revoked, most often. One
+ * that cannot be used takes nothing away.
+ */
+async function orAnew(kept: Credentials, options: EnrollOptions): Promise<Credentials> {
+  const given = invitationOf(options.token);
+  if (!given || !kept.invitation || given === kept.invitation) return kept;
+  try {
+    return await enroll(options);
+  } catch (cause) {
+    if (!(cause instanceof EnrollmentFailed)) throw cause;
+    options.log.warn("not enrolled with the new token, the kept certificate is used", { problem: cause.message });
+    return kept;
+  }
 }
 
 /** A certificate that somebody else makes and renews: its three files are read again when they change. */
@@ -146,19 +163,28 @@ async function enroll({ server, serverCa, cluster, token, log, signal }: EnrollO
       const answer = await ask({ server, serverCa }, "trust.enroll", { token, cluster, request }, signal);
       pinned(token, answer.ca);
       log.info("enrolled", { server, cluster, days: Math.round(answer.expiresIn / 86_400) });
-      return { certificate: answer.certificate, key, ca: answer.ca };
+      return { certificate: answer.certificate, key, ca: answer.ca, invitation: invitationOf(token) };
     } catch (cause) {
       if (cause instanceof EnrollmentFailed || signal.aborted) throw cause;
-      log.warn("the server does not answer yet", { server, problem: (cause as Error).message });
+      const problem = unreachable((cause as Error).message, "server-ca");
+      log.warn("the server does not answer yet", { server, problem });
       await sleep(wait.next(), signal);
     }
   }
 }
 
+const tokenVersion = "lz1";
+
+/** The part of a token that names it and is no secret; undefined for the join token, which anybody may use again. */
+function invitationOf(token = ""): string | undefined {
+  const [version, id] = token.split(".");
+  return version === tokenVersion ? id : undefined;
+}
+
 /** A token of ours ends with the beginning of the CA's fingerprint: another server cannot pass for the right one. */
 function pinned(token: string, ca: string): void {
   const [version, , , pin] = token.split(".");
-  if (version !== "lz1" || !pin || fingerprintOf(ca).startsWith(pin)) return;
+  if (version !== tokenVersion || !pin || fingerprintOf(ca).startsWith(pin)) return;
   throw new EnrollmentFailed("the server that answered is not the one that made the token: its CA is another one");
 }
 
@@ -194,7 +220,7 @@ async function renewing(
       const body = { certificate: credentials.certificate, request, proof };
       const answer = await ask(options, "trust.renew", body, signal);
       sameAuthority(answer, credentials.ca);
-      credentials = { certificate: answer.certificate, key, ca: answer.ca };
+      credentials = { ...credentials, certificate: answer.certificate, key, ca: answer.ca };
       // Taken up before it is kept: a full disk must not leave the agent with the old one.
       take(credentials);
       await store?.write(credentials, signal);

@@ -106,7 +106,8 @@ export const failures = {
   "certificate.refused": {
     grpc: grpcCode.unauthenticated,
     http: 401,
-    message: "the certificate is refused: {problem}; enroll the agent again",
+    message:
+      "the certificate is refused: {problem}; enroll the agent again, with a new token of `lizardcd agents enroll`",
   },
   "trust.off": {
     grpc: grpcCode.precondition,

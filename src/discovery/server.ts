@@ -1,6 +1,7 @@
 // The embedded registry: agents announce themselves to the server over HTTP, by their certificate or under its join
 // token, and renew a lease.
 import { backoff, sleep } from "../process/backoff.ts";
+import { unreachable } from "../process/unreachable.ts";
 import {
   type Announcer,
   type AnnounceState,
@@ -250,7 +251,7 @@ function problemOf(cause: unknown, base: string, timeoutMs: number): string {
   if (cause instanceof Refused) return cause.message;
   const { name, message } = cause as Error;
   if (name === "TimeoutError") return `${base} did not answer within ${timeoutMs / 1000} s`;
-  return `${base} cannot be reached: ${message}`;
+  return `${base} cannot be reached: ${unreachable(message, "server-ca")}`;
 }
 
 function messageOf(body: string): string {

@@ -8,6 +8,7 @@ import { createSecureContext } from "node:tls";
 import { SettingInvalid } from "./setting.ts";
 import { reasonOf } from "./setting-file.ts";
 import { hostPort } from "./setting-value.ts";
+import { unreachable } from "./unreachable.ts";
 
 export interface Check {
   /** "the data folder /var/lib/lizardcd". */
@@ -139,7 +140,8 @@ export function answeringRegistry(source: Registry, flag: string): Check {
     what: `the registry ${source.name}`,
     async look(signal) {
       for await (const change of source.watch(signal)) {
-        if (change.type === "silent") throw new Error(`it does not answer: ${inWords(change.problem ?? "")}: ${next}`);
+        if (change.type === "silent")
+          throw new Error(`it does not answer: ${unreachable(change.problem ?? "")}: ${next}`);
         if (change.type === "set") return `${change.entries?.length ?? 0} announced`;
       }
       throw new Error(`it does not answer: ${next}`);
@@ -154,21 +156,15 @@ export function answering(what: string, url: string, flag: string, ca?: string):
     async look(signal) {
       const answer = await fetch(url, { signal, redirect: "manual", ...(ca ? { tls: { ca } } : {}) }).catch(
         ({ message }: Error) => {
-          throw new Error(`it does not answer: ${inWords(message)}: does it run, and is --${flag} its address?`);
+          throw new Error(
+            `it does not answer: ${unreachable(message, "server-ca")}: does it run, and is --${flag} its address?`,
+          );
         },
       );
       if (answer.status !== 200) throw new Error(`it answers with HTTP ${answer.status}: is --${flag} its address?`);
       return undefined;
     },
   };
-}
-
-/** What runtime and gRPC say of a connection, without their advice and wrapping. */
-function inWords(problem: string): string {
-  return problem
-    .replace(/\.? (Is the computer|For more information).*$/, "")
-    .replace(/No connection established\. Last error: (Error: )?/, "")
-    .replace(/ECONNREFUSED: Unable to connect|connect ECONNREFUSED \S+|ECONNREFUSED/, "connection refused");
 }
 
 function day(date: Date): string {

@@ -440,7 +440,7 @@ export const sentences: { readonly [C in SentenceCode]: string } = {
   "login.too_many": "尝试次数过多：请等待 {seconds} 秒后重试",
   "token.join_wrong": "加入令牌缺失或错误：它在服务器数据目录的 join-token 文件里",
   "token.enroll_wrong": "该接入令牌不能用于集群 {cluster}：{problem}。请用 `lizardcd agents enroll` 重新生成",
-  "certificate.refused": "证书被拒绝：{problem}。请重新接入该 Agent",
+  "certificate.refused": "证书被拒绝：{problem}。请用 `lizardcd agents enroll` 生成的新令牌重新接入该 Agent",
   "trust.off": "这里无法接入 Agent：本服务器没有自己的证书颁发机构。请用 --insecure 和 --join-token-file 启动该 Agent",
   "challenge.unknown": "该质询已失效，或不是为实例 {instance} 生成的：请重新获取",
   "certificate.request_invalid": "无法签发该证书请求：{problem}",

@@ -147,6 +147,28 @@ describe("an enrolled agent", () => {
     );
     expect((await server.client.post("/agents/revocations", { cluster: "eu-1" })).status).toBe(404);
   });
+
+  test("that is revoked comes back by a new token beside what is kept, and not by the old one", async () => {
+    const server = await trusting();
+    const file = join(await temp(), "agent.pem");
+    const token = await invite(server, "eu-1");
+    const shown = async (given: string) =>
+      (await (await enroll(server, "eu-1", given, file)).proof("x")).certificate.trim();
+    const first = await shown(token);
+    await server.client.post("/agents/revocations", { cluster: "eu-1" });
+    expect(await shown(token)).toBe(first);
+    expect(await shown(await invite(server, "us-1"))).toBe(first);
+    expect(await shown(server.joinToken)).toBe(first);
+    const again = await invite(server, "eu-1");
+    const second = await shown(again);
+    expect(second).not.toBe(first);
+    expect(await shown(again)).toBe(second);
+    await agentFor(server, "eu-1", await enroll(server, "eu-1", again, file), "tunnel");
+    await eventually(
+      () => clusterState(server, "eu-1"),
+      (state) => state === "ok",
+    );
+  });
 });
 
 describe("certificates that somebody else makes", () => {
