@@ -49,6 +49,9 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
   const { mostAnswerBytes, pings, secure } = options;
   const broken: (() => void)[] = [];
   const underWay = new Set<Pending>();
+  /** Rejects when it is closed: nobody waits for a connection that is still being made then. */
+  const left = Promise.withResolvers<never>();
+  left.promise.catch(() => {});
   let state: ChannelState = "idle";
   let connecting: Promise<ClientHttp2Session> | undefined;
   let session: ClientHttp2Session | undefined;
@@ -56,18 +59,18 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
   let heardAt = 0;
 
   function connected(): Promise<ClientHttp2Session> {
-    connecting ??= connect();
+    connecting ??= Promise.race([connect(), left.promise]);
     return connecting;
   }
 
   async function connect(): Promise<ClientHttp2Session> {
-    if (state === "closed") throw new WireFailed(grpcCode.unavailable, "the connection was closed", { unsent: true });
+    if (state === "closed") throw wasClosed();
     state = "connecting";
     try {
       const socket = await dial(address, secure);
       if (stateNow() === "closed") {
         socket.destroy();
-        throw new WireFailed(grpcCode.unavailable, "the connection was closed", { unsent: true });
+        throw wasClosed();
       }
       await begun(converse(socket));
       if (stateNow() === "connecting") state = "ready";
@@ -260,9 +263,14 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
     onBroken: (tell) => void broken.push(tell),
     close() {
       state = "closed";
+      left.reject(wasClosed());
       session?.close();
     },
   };
+}
+
+function wasClosed(): WireFailed {
+  return new WireFailed(grpcCode.unavailable, "the connection was closed", { unsent: true });
 }
 
 /** A peer that takes connections and says nothing, or refuses the certificate, is not connected. @throws Error */

@@ -303,6 +303,14 @@ export function channelSuite(name: string, bed: ChannelBed): void {
       expect(channel.state).toBe("connecting");
     });
 
+    test("closed before it is connected: whoever waits for it is told at once that nothing was sent", async () => {
+      const channel = open(await listening(createServer()));
+      const asked = failure(channel.unary("/t/Echo", bytes(""), call({ deadline: later(5_000) })));
+      await until(async () => channel.state === "connecting", { what: "to be connecting" });
+      channel.close();
+      expect(await asked).toMatchObject({ code: grpcCode.unavailable, unsent: true });
+    });
+
     test("is not connected to a peer that speaks something else", async () => {
       const other = createServer((socket) => {
         socket.on("error", () => {});
