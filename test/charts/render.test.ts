@@ -69,6 +69,9 @@ describePart("helm", "the charts", ({ helm }) => {
   test("a misspelt value is refused", async () => {
     expect(await refused("lizardcd-agent", ...agent, "--set", "token=t,namespace=shop")).toContain("'namespace'");
     expect(await refused("lizardcd", "--set", "lizardcd-server.ingres.enabled=true")).toContain("'ingres'");
+    const setting = await refused("lizardcd-agent", ...agent, "--set", "token=t,settings.reech=tunnel");
+    expect(setting).toContain("at '/settings': additional properties 'reech' not allowed");
+    expect(await template("lizardcd-server", "--set", "settings.log.level=debug")).toContain("level: debug");
   });
 
   test("two registries at once are refused in words, wherever they are given", async () => {
