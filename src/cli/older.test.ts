@@ -136,6 +136,7 @@ test("restart, scale and set send what lizardcd sends", async () => {
 test("what has no counterpart is told as such, and what is missing by its flag", async () => {
   const cases: [words: string, code: number, said: string][] = [
     ["apply --cluster k1", 1, '"apply" is not in this version'],
+    ["apply --cluster k1 -n shop -f web.yaml -v A=1", 1, '"apply" is not in this version'],
     ["task list", 1, '"task list" is not in this version'],
     ["helm repo list", 1, '"helm repo" is not in this version'],
     ["deployment destroy", 2, '"deployment destroy" is not a command of lzcli'],
@@ -151,6 +152,13 @@ test("what has no counterpart is told as such, and what is missing by its flag",
     expect(answer.err).toStartWith("lzcli: ");
     expect(answer.out).toBe("");
   }
+});
+
+test("who is not signed in is told to sign in by it, for its session is its own", async () => {
+  const failed = { code: "session.missing", params: {}, object: "", message: "", requestId: "" };
+  fake.answers["GET /agents"] = () => Response.json(failed, { status: 401 });
+  const { code, err } = await lzcli("agent list");
+  expect([code, err]).toEqual([3, expect.stringContaining("Sign in: lzcli login -u USERNAME -p PASSWORD.")]);
 });
 
 test("its words and flags are nothing to lizardcd itself", async () => {

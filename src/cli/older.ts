@@ -5,11 +5,11 @@ import type { ListAgentsResponse } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { Session } from "../gen/lizardcd/v1/user_pb.ts";
 import type { ListWorkloadsResponse, Pod, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import { type FlagShape, type Parsed, parseFlags, UsageInvalid } from "../process/flags.ts";
-import type { Lang } from "../words/words.ts";
+import { type Lang, sentence } from "../words/words.ts";
 import { bordered } from "./bordered.ts";
 import { type CallOptions, call } from "./client.ts";
 import { type Context, olderPath, readOlder, serverOf, writePrivate } from "./context.ts";
-import { CommandFailed, type Exit, exit } from "./exit.ts";
+import { CommandFailed, type Exit, exit, exitOf, Refused } from "./exit.ts";
 import { reasonOf } from "./picture.ts";
 import { describe, type World } from "./run.ts";
 import { isPlain } from "./session.ts";
@@ -100,7 +100,7 @@ export async function runOlder(argv: readonly string[], world: World): Promise<E
     else await runWords(rest, older);
     return exit.done;
   } catch (error) {
-    const { message, code } = describe(error, undefined, env, lang);
+    const { message, code } = describe(ofOlder(error, lang), undefined, env, lang);
     await terminal.err(`lzcli: ${message}\n`);
     return code;
   }
@@ -118,10 +118,15 @@ async function runWords(words: readonly string[], older: Older): Promise<void> {
     const run = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined;
     if (run) return run(older, `${noun}s`);
   }
-  const written = JSON.stringify(words.slice(0, 2).join(" "));
-  const code = missing.has(noun) ? "old.missing" : "old.unknown";
-  const how = missing.has(noun) ? exit.failed : exit.usage;
-  throw new CommandFailed(how, tell(lang, code, { words: written }), tell(lang, "old.missingNext"));
+  const written = words.slice(0, 2).join(" ");
+  if (missing.has(noun)) throw notHere(written, lang);
+  const said = tell(lang, "old.unknown", { words: JSON.stringify(written) });
+  throw new CommandFailed(exit.usage, said, tell(lang, "old.missingNext"));
+}
+
+function notHere(words: string, lang: Lang): CommandFailed {
+  const said = tell(lang, "old.missing", { words: JSON.stringify(words) });
+  return new CommandFailed(exit.failed, said, tell(lang, "old.missingNext"));
 }
 
 const verbs: Record<string, (older: Older, resource: string) => Promise<void>> = {
@@ -314,11 +319,20 @@ function stamp(agoMs: number): string {
   return local.toISOString().slice(0, 19).replace("T", " ");
 }
 
+/** Its session is kept in its own file: signing in to the other one would not help. */
+function ofOlder(error: unknown, lang: Lang): unknown {
+  if (!(error instanceof Refused) || !/^session\./.test(error.failure.code)) return error;
+  return new CommandFailed(exitOf(error), sentence(lang, error.failure), tell(lang, "old.signIn"), { cause: error });
+}
+
 function parse(argv: readonly string[], lang: Lang): Parsed {
   try {
     return parseFlags(argv, shapes);
   } catch (cause) {
     if (!(cause instanceof UsageInvalid)) throw cause;
+    const noun = argv.find((word) => !word.startsWith("-")) ?? "";
+    // Of its flags nothing is known here: that the command is missing says more.
+    if (missing.has(noun)) throw notHere(noun, lang);
     throw new CommandFailed(exit.usage, cause.message, tell(lang, "old.missingNext"), { cause });
   }
 }

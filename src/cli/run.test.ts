@@ -244,6 +244,13 @@ test("usage errors name the flag, send nothing and exit with 2", async () => {
   expect(seen).toEqual([]);
 });
 
+test("an agent that answers and refuses is not looked for", async () => {
+  answers["POST /clusters/eu-1/namespaces/shop/deployments/web/restart"] = () =>
+    failure(403, "agent.refuses", { cluster: "eu-1", problem: "it is read-only (--read-only)" }, { object: "eu-1" });
+  const { code, err } = await cli("restart web -c eu-1 -n shop");
+  expect([code, err]).toEqual([4, expect.stringMatching(/read-only \(--read-only\)\.\n$/)]);
+});
+
 test("each failure of the server has its exit code, its sentence, its object and what to do next", async () => {
   const cases: [status: number, code: string, params: Record<string, string>, exit: Exit, said: string][] = [
     [401, "session.expired", {}, 3, "lizardcd login http://127.0.0.1"],

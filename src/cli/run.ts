@@ -158,6 +158,8 @@ function nextStep(failure: Failure, asked: Pick<Asked, "flags"> | undefined, env
   // What this program sends is in its own contract.
   if (code === "request.invalid" && failure.params.problem?.startsWith("is not known"))
     return tell(lang, "server.other");
+  // Of those that answer: which others do is no help.
+  if (code === "agent.refuses" || code === "agent.answer_too_large") return "";
   return code.startsWith("agent.") ? tell(lang, "agent.next") : "";
 }
 

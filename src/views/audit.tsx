@@ -154,7 +154,7 @@ function Entry({ ctx, entry, open }: { ctx: PageContext; entry: AuditEntry; open
             <Deed ctx={ctx} entry={entry} />
           </span>
           <span class="res">
-            <State ctx={ctx} state={state} word={outcomeWord(ctx, entry.outcome)} />
+            <Outcome ctx={ctx} entry={entry} />
           </span>
         </summary>
         <div class="detail">
@@ -252,11 +252,14 @@ export function Deed({ ctx, entry }: { ctx: PageContext; entry: AuditEntry }) {
         </>
       )}
       {entry.cluster && `${gap(ctx)}${say(ctx.lang, "in.cluster", { cluster: entry.cluster })}`}
-      {entry.outcome !== "done" && entry.outcome !== "" && (
-        <span class="sr-only">, {outcomeWord(ctx, entry.outcome)}</span>
-      )}
     </>
   );
+}
+
+/** How it ended. */
+export function Outcome({ ctx, entry: { outcome } }: { ctx: PageContext; entry: AuditEntry }) {
+  const state = outcomes[outcome as keyof typeof outcomes] ?? "unknown";
+  return <State ctx={ctx} state={state} word={outcomeWord(ctx, outcome)} />;
 }
 
 /** "workload.restart" is said by "deed.restart"; an operation without a word stands as it is. */

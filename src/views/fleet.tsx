@@ -4,7 +4,7 @@ import { href } from "../contract/operation.ts";
 import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
 import type { Attention, ClusterRow, Fleet, GetFleetRequest } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { say, sentence } from "../words/words.ts";
-import { actorOf, Deed } from "./audit.tsx";
+import { actorOf, Deed, Outcome } from "./audit.tsx";
 import { AgentCommands, NoClusters } from "./empty.tsx";
 import { objectId } from "./id.ts";
 import { page } from "./layout.tsx";
@@ -361,6 +361,7 @@ function Recent({ ctx, recent }: { ctx: PageContext; recent: readonly AuditEntry
                 <b>{actorOf(ctx, entry)}</b> <Deed ctx={ctx} entry={entry} />
               </p>
               <span class="hint text-right">
+                {entry.outcome !== "done" && <Outcome ctx={ctx} entry={entry} />}{" "}
                 <Since ctx={ctx} ms={entry.agoMs} bare />
               </span>
             </li>

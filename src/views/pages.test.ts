@@ -250,6 +250,16 @@ test("agents enroll themselves, without an account", () => {
   expect(page).toMatch(/<b>an agent<\/b> enrolled itself/);
 });
 
+test("what was refused or failed does not stand in the activity as if it had been done", () => {
+  const entry = { ...examples.audit().items[0]!, operation: "workload.restart" };
+  const shown = (outcome: string) =>
+    fleetPage(ctx, examples.fleet(), examples.fleetRequest(), { recent: [{ ...entry, outcome }] });
+  const panel = (outcome: string) => /<section id="recent".*?<\/section>/s.exec(shown(outcome))![0];
+  expect(panel("failed")).toMatch(/class="word"[^>]*>Failed</);
+  expect(panel("refused")).toMatch(/class="word"[^>]*>Refused</);
+  expect(panel("done")).not.toContain('class="word"');
+});
+
 test("the audit says every operation that writes in words", () => {
   for (const { id, verb } of operations.filter(({ audited }) => audited)) {
     expect([id, Object.keys(wordsFor("en"))]).toEqual([id, expect.arrayContaining([`deed.${verb}`])]);
