@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Client, login } from "../harness.ts";
 import type { RealCluster } from "../testbed/cluster.ts";
 import { startConsul } from "../testbed/consul.ts";
@@ -22,13 +22,15 @@ const serverCa = "serverCa.existingSecret=whole-server-tls";
 /** Each in a Deployment of its own name in each of them. */
 const clusters = ["local", "wide", "narrow", "given", "look", "stand", "moved", "by-etcd", "by-consul"];
 
-describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install", ({ helm }) => {
+describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install", ({ helm, kubectl }) => {
   let cluster: RealCluster;
   let group: ProcessGroup;
   let namespace: string;
   let server: Pod;
   let url: string;
   let client: Client;
+  /** What helm printed at the end. */
+  let notes: string;
 
   beforeAll(async () => {
     cluster = await sharedCluster();
@@ -36,7 +38,7 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
     for (const name of shops) await cluster.namespace(name);
     await cluster.apply(shops.flatMap((where) => clusters.map((name) => deployment(where, name))));
     namespace = await restrictedNamespace(cluster);
-    await release(helm, cluster, "lizardcd", namespace, "whole").install(
+    notes = await release(helm, cluster, "lizardcd", namespace, "whole").install(
       "--set",
       "lizardcd-server.persistence.enabled=false",
     );
@@ -122,6 +124,38 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
     for (const name of ["whole-server", `whole-server.${namespace}.svc`, "127.0.0.1"])
       expect(subjectAltName).toContain(name);
     expect(validToDate.getTime()).toBeGreaterThan(Date.now() + 5 * 365 * 86_400_000);
+  });
+
+  test("the commands that helm prints at the end work as they are printed", async () => {
+    const printed = (start: string) => notes.split("\n").find((line) => line.trim().startsWith(start))!;
+    const shell = async (line: string) => {
+      const child = Bun.spawn(["sh", "-c", line], {
+        cwd: group.folder,
+        env: {
+          PATH: `${dirname(kubectl)}:${process.env.PATH}`,
+          HOME: group.folder,
+          KUBECONFIG: join(cluster.folder, "admin.kubeconfig"),
+        },
+        stdin: new Blob([readFileSync(join(server.folder("/data"), "first-password"))]),
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const said = (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join("");
+      return { code: await child.exited, said };
+    };
+    expect(await shell(printed(`kubectl -n ${namespace} rollout status`))).toMatchObject({ code: 0 });
+    expect(await shell(printed(`kubectl -n ${namespace} get secret`))).toEqual({ code: 0, said: "" });
+    expect(readFileSync(join(group.folder, "lizardcd-ca.pem"), "utf8")).toBe(caOf(server));
+    const cli = `${process.execPath} ${join(import.meta.dirname, "../../src/cli/main.ts")}`;
+    const login = printed("lizardcd login").replace("lizardcd", cli).replace("https://127.0.0.1:5117", url);
+    const { code, said } = await shell(`${login} --password-stdin`);
+    expect([code, said]).toEqual([0, expect.stringContaining(`Signed in to ${url} as admin`)]);
+    // Nobody forwards a port or runs a program in a pod here: there is no kubelet.
+    for (const rest of [
+      "port-forward service/whole-server 5117",
+      "exec statefulset/whole-server -- cat /data/first-password",
+    ])
+      expect(notes).toContain(`kubectl -n ${namespace} ${rest}`);
   });
 
   describe("an agent", () => {
