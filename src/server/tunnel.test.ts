@@ -39,7 +39,13 @@ function dialled(tunnels: Awaited<ReturnType<typeof place>>, cluster: string, mo
       () => heard.find((text) => text.includes("welcome")),
       (text) => text !== undefined,
     );
-  return { socket, heard, welcomed, beat: () => tunnels.arrived(id, "beat") };
+  return {
+    socket,
+    heard,
+    welcomed,
+    beat: () => tunnels.arrived(id, "beat"),
+    hangUp: () => tunnels.closed(id),
+  };
 }
 
 describe("the server", () => {
@@ -73,6 +79,25 @@ describe("the server", () => {
     expect(JSON.parse((await second.welcomed())!)).toEqual({ welcome: true, beatMs: 2_000 });
     first.beat();
     expect(beatIn(first.heard.at(-1)!)).toBe(2_000);
+  });
+
+  test("keeps an agent that dialled in again, when its tunnel from before is found dead at last", async () => {
+    const tunnels = await place(() => 1_500);
+    const keysNow = async () => {
+      const stop = new AbortController();
+      for await (const change of tunnels.source.watch(stop.signal)) {
+        stop.abort();
+        if (change.type === "set") return change.entries.map((entry) => entry.key);
+      }
+    };
+    const before = dialled(tunnels, "a", {});
+    await before.welcomed();
+    const again = dialled(tunnels, "a", {});
+    await again.welcomed();
+    before.hangUp();
+    expect(await keysNow()).toEqual([key("a")]);
+    again.hangUp();
+    expect(await keysNow()).toEqual([]);
   });
 
   test("answers an agent of old as it expects, and counts on its 1.5 s", async () => {

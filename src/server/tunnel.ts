@@ -64,6 +64,8 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
   const folder = await socketFolder(data);
   const entries = createEntries();
   const tunnels = new Map<object, Tunnel>();
+  /** The last tunnel that announced each: an agent may dial in again before its tunnel from before is found dead. */
+  const holders = new Map<string, Tunnel>();
   let number = 0;
   const checking = setInterval(checkAll, Math.min(checkMs, beatMs(1)));
   // Connected is announced: each beat confirms it.
@@ -116,7 +118,10 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
     tunnel.instance = hello.instance;
     tunnel.paced = hello.paced === true;
     server.listen(path, () => {
-      for (const key of hello.keys) entries.put({ key, instance: hello.instance, via: { tunnel: path } });
+      for (const key of tunnel.keys) {
+        holders.set(`${key}\0${hello.instance}`, tunnel);
+        entries.put({ key, instance: hello.instance, via: { tunnel: path } });
+      }
       tunnel.socket.send(JSON.stringify({ welcome: true, beatMs: paceOf(tunnel) } satisfies Welcome));
       log.info("agent dialled in", { keys: hello.keys.join(","), instance: hello.instance });
     });
@@ -137,7 +142,12 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
 
   /** Calls under way go on. */
   function withdraw(tunnel: Tunnel): void {
-    for (const key of tunnel.keys.splice(0)) entries.remove(key, tunnel.instance);
+    for (const key of tunnel.keys.splice(0)) {
+      const held = `${key}\0${tunnel.instance}`;
+      if (holders.get(held) !== tunnel) continue;
+      holders.delete(held);
+      entries.remove(key, tunnel.instance);
+    }
   }
 
   function closed(id: object): void {
