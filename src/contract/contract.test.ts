@@ -75,6 +75,19 @@ test("OpenAPI refers to nothing it does not define, and lists every operation wi
   );
 });
 
+test("OpenAPI tells which lists go on as streams, and of what", () => {
+  const { paths } = openApi("1.2.3");
+  const streams = Object.entries(paths).filter(([, verbs]) => JSON.stringify(verbs).includes("text/event-stream"));
+  expect(streams.map(([path]) => path).sort()).toEqual([
+    "/clusters/{cluster}/namespaces/{namespace}/{resource}",
+    "/workloads",
+  ]);
+  for (const [path, { get }] of streams) {
+    const { parameters } = get as { parameters: { name: string }[] };
+    expect([path, parameters.map(({ name }) => name)]).toEqual([path, expect.arrayContaining(["watch"])]);
+  }
+});
+
 describe("href", () => {
   test("puts the path's fields into the path and the rest into the query", () => {
     const key = { cluster: "eu-1", namespace: "shop", resource: "deployments", name: "web" };

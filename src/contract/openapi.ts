@@ -1,6 +1,7 @@
 // The contract as an OpenAPI 3.1 document.
 import { FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
-import { type Operation, operations, pathFields } from "./operation.ts";
+import { WorkloadEventSchema } from "../gen/lizardcd/v1/workload_pb.ts";
+import { type Operation, type OperationId, operations, pathFields } from "./operation.ts";
 import { ruleOf } from "./rules.ts";
 import { fieldSchema, type JsonSchema, messageSchema, reachable, requestSchema } from "./schema.ts";
 
@@ -11,9 +12,12 @@ export interface OpenApi {
   components: { schemas: Record<string, JsonSchema>; securitySchemes: Record<string, unknown> };
 }
 
+/** Lists that with ?watch=1 go on as a stream of their changes. */
+export const watched = ["workload.list", "fleet.listWorkloads"] as const satisfies readonly OperationId[];
+
 /** @param version the product's. */
 export function openApi(version: string): OpenApi {
-  const messages = reachable(FailureSchema);
+  const messages = reachable(WorkloadEventSchema, reachable(FailureSchema));
   const paths: OpenApi["paths"] = {};
   for (const operation of operations) {
     if (!operation.http) continue;
@@ -26,7 +30,9 @@ export function openApi(version: string): OpenApi {
     info: {
       title: "Lizardcd",
       version,
-      description: "The same paths answer pages to browsers: ask for application/json.",
+      description:
+        "The same paths answer pages to browsers: ask for application/json. POST /login answers an accessToken: show it " +
+        "as a bearer token.",
     },
     paths,
     components: {
@@ -39,6 +45,14 @@ export function openApi(version: string): OpenApi {
   };
 }
 
+const watchParameter = {
+  name: "watch",
+  in: "query",
+  required: false,
+  description: "what there is, then every change, each as the data of a server-sent event",
+  schema: { type: "string", enum: ["1"] },
+};
+
 const security = { user: [{ session: [] }], agent: [{ joinToken: [] }], anyone: [] };
 
 function describe(operation: Operation) {
@@ -46,6 +60,7 @@ function describe(operation: Operation) {
   const inPath = new Set(pathFields(http));
   const fields = operation.method.input.fields;
   const rest = fields.filter((field) => !inPath.has(field.localName));
+  const streams = (watched as readonly OperationId[]).includes(operation.id);
   return {
     operationId: operation.id,
     summary: operation.summary,
@@ -63,6 +78,7 @@ function describe(operation: Operation) {
         schema: fieldSchema(field),
         ...(field.fieldKind === "list" ? { explode: true } : {}),
       })),
+      ...(streams ? [watchParameter] : []),
     ],
     ...(http.body
       ? { requestBody: { required: true, content: { "application/json": { schema: requestSchema(rest) } } } }
@@ -70,7 +86,10 @@ function describe(operation: Operation) {
     responses: {
       200: {
         description: "done",
-        content: { "application/json": { schema: { $ref: `#/components/schemas/${operation.method.output.name}` } } },
+        content: {
+          "application/json": { schema: { $ref: `#/components/schemas/${operation.method.output.name}` } },
+          ...(streams ? { "text/event-stream": { schema: { $ref: "#/components/schemas/WorkloadEvent" } } } : {}),
+        },
       },
       default: {
         description: "failed: a code, its parameters and an English sentence",

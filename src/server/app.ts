@@ -1,7 +1,7 @@
 // Mounts the nouns, top to bottom: every door of the server is visible here.
 import { Elysia } from "elysia";
 import { Failed, toFailure } from "../contract/errors.ts";
-import { openApi } from "../contract/openapi.ts";
+import { openApi, type watched } from "../contract/openapi.ts";
 import { type Operation, type OperationId, operation, operations } from "../contract/operation.ts";
 import { inputOf } from "../contract/request.ts";
 import type { EmbeddedRegistry } from "../discovery/server.ts";
@@ -93,9 +93,11 @@ export function createApp(deps: AppDeps) {
     ...trustAnswers(deps),
     ...aboutAnswers({ version: pages.version, commit, actorIfAny }),
   ];
-  /** Lists that with ?watch=1 go on as streams of JSON. */
-  const watches: Partial<Record<OperationId, (request: Request, params: Record<string, string>) => Promise<Response>>> =
-    { "workload.list": watchCluster, "fleet.listWorkloads": watchFleet };
+  type Watch = (request: Request, params: Record<string, string>) => Promise<Response>;
+  const watches: Record<(typeof watched)[number], Watch> = {
+    "workload.list": watchCluster,
+    "fleet.listWorkloads": watchFleet,
+  };
   for (const one of answers) mount(one);
 
   app.get("/", ({ request }) => redirect("/fleet", plain(request)));
@@ -175,8 +177,8 @@ export function createApp(deps: AppDeps) {
       op.http!.method,
       elysiaPath(op),
       async ({ request, params, server }) => {
-        const watched = watches[one.id];
-        if (watched && new URL(request.url).searchParams.get("watch") === "1") return watched(request, params);
+        const watch = (watches as Partial<Record<OperationId, Watch>>)[one.id];
+        if (watch && new URL(request.url).searchParams.get("watch") === "1") return watch(request, params);
         const from = server?.requestIP(request)?.address ?? "local";
         return finish(request, respond(deps, one, { request, params, from }));
       },
