@@ -52,7 +52,8 @@ Every setting can be given in three ways. A flag wins over the environment, the 
 
 A secret can come from a file: \`--join-token-file FILE\`, \`LIZARDCD_JOIN_TOKEN_FILE=FILE\`.
 Durations are \`500ms\`, \`10s\`, \`5m\`, \`24h\`. Lists are separated by commas.
-\`--print-config\` shows every setting and where it comes from. A name that is not known is an error.
+\`--print-config\` shows every setting and where it comes from. A flag or key that is not known is an
+error, with the nearest one; a variable that is not known is not looked at, for Kubernetes makes some of its own.
 
 ## lizardcd-server
 
@@ -102,6 +103,11 @@ function commandLine(): string {
 \`npm run cli -- get workloads\`. Sign in first: \`lizardcd login http://127.0.0.1:5117\`.
 
 A workload is named as with kubectl: \`deploy/web\`, \`sts/queue\`, \`ds/logs\`; a bare name is a Deployment.
+\`get deployments\`, \`get statefulsets\`, \`get daemonsets\` and their short names are \`get workloads\` of one kind.
+
+\`-o json\` and \`-o yaml\` print what the server answers. What \`get workloads\` lists are rows with their age:
+\`-o 'jsonpath={range .items[*]}{.row.cluster}/{.row.name} {.row.state}{"\\n"}{end}'\`; the names of clusters are
+\`.clusters[*].name\`.
 
 ## Commands
 

@@ -70,7 +70,11 @@ export const agentSettings = {
     type: "text",
     help: "file with the CA of the server's https address, where the system does not trust it",
   },
-  token: { flag: "token", type: "secret", help: "enroll with this token, made by `lizardcd agents enroll`" },
+  token: {
+    flag: "token",
+    type: "secret",
+    help: "enroll with this token, made by `lizardcd agents enroll`; another one than before enrolls anew",
+  },
   joinToken: { flag: "join-token", type: "secret", help: "or with the server's join token, from its data folder" },
   identity: {
     flag: "identity",
