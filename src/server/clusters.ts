@@ -1,5 +1,6 @@
 // Every cluster at once, as the summaries tell it: what answers, what needs somebody. Makes no call.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { labelOf } from "../contract/labels.ts";
 import { reasons } from "../contract/reasons.ts";
 import {
   type Attention,
@@ -122,7 +123,7 @@ function answers({ state }: Brief): boolean {
 function matches({ name, labels }: Brief, { q, label }: FleetAsked): boolean {
   const has = (pair: string) => {
     const cut = pair.indexOf("=");
-    return (labels[cut < 0 ? pair : pair.slice(0, cut)] ?? "") === (cut < 0 ? "" : pair.slice(cut + 1));
+    return labelOf(labels, cut < 0 ? pair : pair.slice(0, cut)) === (cut < 0 ? "" : pair.slice(cut + 1));
   };
   if (!label.every(has)) return false;
   return q === "" || name.includes(q) || Object.entries(labels).some(([key, value]) => `${key}=${value}`.includes(q));
@@ -135,9 +136,9 @@ function groupsOf(
   group: string,
 ): MessageInitShape<typeof ClusterGroupSchema>[] {
   if (group === "") return [];
-  const groups = new Map(shown.map(({ labels }) => [labels[group] ?? "", { clusters: 0, answering: 0 }]));
+  const groups = new Map(shown.map(({ labels }) => [labelOf(labels, group), { clusters: 0, answering: 0 }]));
   for (const one of matching) {
-    const counts = groups.get(one.labels[group] ?? "");
+    const counts = groups.get(labelOf(one.labels, group));
     if (!counts) continue;
     counts.clusters++;
     if (answers(one)) counts.answering++;
@@ -210,7 +211,9 @@ export function seenMs({ summaries, now }: Pick<FleetDeps, "summaries" | "now">,
 
 /** Counts of many, added up name by name. */
 export function added(all: readonly Record<string, number>[]): Record<string, number> {
-  const total: Record<string, number> = {};
-  for (const one of all) for (const [state, count] of Object.entries(one)) total[state] = (total[state] ?? 0) + count;
-  return total;
+  // An agent may call a state as it likes, also as something that every object has.
+  const total = new Map<string, number>();
+  for (const one of all)
+    for (const [name, count] of Object.entries(one)) total.set(name, (total.get(name) ?? 0) + count);
+  return Object.fromEntries(total);
 }

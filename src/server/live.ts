@@ -1,5 +1,6 @@
 // The streams of the pages that show many clusters: one stream a page, each change sent once it has settled for a moment.
 import { create } from "@bufbuild/protobuf";
+import { labelOf } from "../contract/labels.ts";
 import {
   type ClusterRow,
   type Fleet,
@@ -80,7 +81,7 @@ export async function* fleetStream(
 
 /** A tile, and the group it stands in. */
 function tileKey({ group }: Fleet, { name, labels }: ClusterRow): string {
-  return `${name} ${labels[group] ?? ""}`;
+  return `${name} ${labelOf(labels, group)}`;
 }
 
 /** The workloads page: the whole table first and after every gap, then what moves of the rows it shows. */

@@ -1,12 +1,13 @@
 // A long list page by page, and the pages of a fleet of ten thousand clusters.
 import { expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
+import { encode } from "../contract/json.ts";
 import { type SummaryResponse, SummaryResponseSchema } from "../gen/lizardcd/v1/agent_pb.ts";
-import { type ListAgentsRequest, ListAgentsRequestSchema } from "../gen/lizardcd/v1/fleet_pb.ts";
+import { FleetSchema, type ListAgentsRequest, ListAgentsRequestSchema } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { agentsPage } from "../views/agents.tsx";
 import * as examples from "../views/examples.ts";
 import { fleetPage } from "../views/fleet.tsx";
-import { fleetOf } from "./clusters.ts";
+import { added, fleetOf } from "./clusters.ts";
 import { pageOf, shownTo } from "./page.ts";
 import { agentsOf } from "./registered.ts";
 import type { Known } from "./summaries.ts";
@@ -90,6 +91,18 @@ test("a group says how many of it there are, not how many of them are shown", ()
   const group = fleet.grouped.find(({ value }) => value === "r-7")!;
   expect([group.clusters, group.answering]).toEqual([1_000, 900]);
   expect(fleetPage(ctx, fleet, asked)).toContain("/fleet?group=region&amp;label=region%3Dr-7");
+});
+
+test("names that every object has are names like others: of a label, of a group, of a state", () => {
+  for (const name of ["constructor", "__proto__"]) {
+    const asked = shownTo("page", examples.fleetRequest({ group: name, label: [`${name}=`] }));
+    const fleet = fleetOf(deps, asked);
+    expect(fleet.matching).toBe(count);
+    expect(encode(FleetSchema, fleet)).toMatchObject({ grouped: [{ value: "", clusters: count }] });
+    expect(fleetPage(ctx, fleet, asked)).not.toContain("native code");
+    const states = Object.fromEntries([[name, 1]]);
+    expect(Object.entries(added([states, states]))).toEqual([[name, 2]]);
+  }
 });
 
 test("the page of ten thousand agents shows what one can look at, and finds one by its address", () => {

@@ -1,5 +1,6 @@
 // The fleet: what answers, what needs somebody, and a tile for each cluster.
 
+import { labelOf } from "../contract/labels.ts";
 import { href } from "../contract/operation.ts";
 import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
 import type { Attention, ClusterRow, Fleet, GetFleetRequest } from "../gen/lizardcd/v1/fleet_pb.ts";
@@ -422,7 +423,7 @@ function Board(props: Props) {
   const part = fleet.clusters.length < fleet.matching;
   const fold = !part && fleet.clusters.length > mostOpen && asked.state.length === 0;
   const groups = Map.groupBy(fleet.clusters, ({ labels, state }) => {
-    if (fleet.group !== "") return labels[fleet.group] ?? "";
+    if (fleet.group !== "") return labelOf(labels, fleet.group);
     return fold && state === "ok" ? say(ctx.lang, "reachable") : "";
   });
   return (
