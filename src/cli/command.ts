@@ -157,7 +157,11 @@ function resolve(words: readonly string[], lang: Lang, help: boolean): Resolved 
   function next(): string {
     const first = `${words[0]} `;
     const after = known.filter((one) => one.startsWith(first)).map((one) => one.slice(first.length));
-    const near = nearest(written, known) ?? (after.length > 0 ? undefined : nearest(words[0]!, known));
+    // The first word of several commands is half of one, not one that is misspelt.
+    const half = words.length === 1 && after.length > 0;
+    const near = half
+      ? undefined
+      : (nearest(written, known) ?? (after.length > 0 ? undefined : nearest(words[0]!, known)));
     if (near) return tell(lang, "command.near", { near });
     if (after.length === 0) return tell(lang, "command.help");
     return tell(lang, "command.after", { first: words[0]!, words: after.sort().join(", ") });

@@ -228,6 +228,7 @@ test("usage errors name the flag, send nothing and exit with 2", async () => {
     ["restart web --replicas 3", "restart takes no --replicas."],
     ["restart web --clustr eu-1", "unknown flag --clustr, did you mean --cluster?"],
     ["restrat web", "did you mean lizardcd restart?"],
+    ["get", "after get comes one of agent, "],
     ["get workloads -o xml", '--output must be table, wide, json, yaml, name or jsonpath=TEMPLATE, not "xml".'],
     ["get workloads -o jsonpath={.items", "is no JSONPath template"],
     ["get workloads --timeout soon", '--timeout must be a length of time such as 30s or 5m, not "soon".'],
@@ -242,6 +243,12 @@ test("usage errors name the flag, send nothing and exit with 2", async () => {
     });
   }
   expect(seen).toEqual([]);
+});
+
+test("how long a token can be used is said with its unit", async () => {
+  answers["POST /agents/invitations"] = () => Response.json({ token: "lz1.a", cluster: "eu-1", expiresIn: 3600 });
+  const { out } = await cli("agents enroll -c eu-1");
+  expect(out).toMatch(/^Expires in +(1 h|60 min)$/m);
 });
 
 test("an agent that answers and refuses is not looked for", async () => {

@@ -181,6 +181,7 @@ function titleOf(name: string, lang: Lang): string {
 function plain(name: string, value: unknown, lang: Lang): string {
   // What is still to come, where all others have passed.
   if (name === "certificateMs" && typeof value === "number") return value <= 0 ? "" : duration(lang, value);
+  if (name === "expiresIn" && typeof value === "number") return duration(lang, value * 1000);
   if (name.endsWith("Ms") && typeof value === "number") return age(lang, value);
   if (typeof value === "string") return value;
   if (typeof value === "number") return String(value);

@@ -1,6 +1,7 @@
 // A program's way to its settings, and its answers to --help, --version and --print-config.
 import { readFileSync } from "node:fs";
 import { type Key, SettingInvalid, type Settings, type Table } from "./setting.ts";
+import { durationText } from "./setting-value.ts";
 import { readSettings } from "./settings.ts";
 
 export interface Program<T extends Table> {
@@ -82,10 +83,14 @@ export function printConfig<T extends Table>(
       const value = (values as Record<string, unknown>)[name];
       const source = (sources as Record<string, string>)[name];
       if (value === undefined) return `# ${key.flag}:  # not set\n`;
-      const shown = key.type === "secret" ? '"***"' : key.type === "duration" ? `${value}ms` : JSON.stringify(value);
-      return `${key.flag}: ${shown}  # ${source}\n`;
+      return `${key.flag}: ${shownValue(key, value)}  # ${source}\n`;
     })
     .join("");
+}
+
+function shownValue({ type }: Key, value: unknown): string {
+  if (type === "secret") return '"***"';
+  return type === "duration" ? durationText(value as number) : JSON.stringify(value);
 }
 
 function placeOf({ type }: Key): string {

@@ -29,8 +29,8 @@ export function fileOf(path: string, table: Table, readFile: Given["readFile"]):
     }
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return false;
     const near = nearest(written, [...known.keys()]);
-    const proposal = near ? `, did you mean ${near}?` : "";
-    throw new SettingInvalid(`the key ${written} of ${path} is not known${proposal}: see --help`);
+    const next = near ? `, did you mean ${near}? See --help` : ": see --help";
+    throw new SettingInvalid(`the key ${written} of ${path} is not known${next}`);
   });
   const where = (written: string) => `the key ${written} of ${path}`;
   return {

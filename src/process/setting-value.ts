@@ -73,6 +73,12 @@ function labelsOf(
   return Object.fromEntries(pairs);
 }
 
+/** As one would write it: 24h, not 86400000ms. */
+export function durationText(ms: number): string {
+  const unit = (["h", "m", "s"] as const).find((one) => ms > 0 && ms % durations[one]! === 0);
+  return unit ? `${ms / durations[unit]!}${unit}` : `${ms}ms`;
+}
+
 function bounded(key: Key, value: number, wrong: (expected: string) => Error): number {
   const unit = key.type === "duration" ? " ms" : "";
   if (key.min !== undefined && value < key.min) throw wrong(`at least ${key.min}${unit}`);

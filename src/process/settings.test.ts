@@ -166,7 +166,7 @@ test("a secret may lie in a file, named by flag or environment", () => {
 
 test("what is wrong is named with the place it came from and what it must be", () => {
   expect(problem(() => read(serverSettings, "--htp-addr x"))).toBe(
-    "unknown flag --htp-addr, did you mean --http-addr?: see --help",
+    "unknown flag --htp-addr, did you mean --http-addr? See --help",
   );
   expect(problem(() => read(serverSettings, "--http-addr"))).toBe("--http-addr needs a value: see --help");
   expect(problem(() => read(serverSettings, "--http-addr 5117"))).toBe('--http-addr must be host:port, not "5117"');
@@ -177,7 +177,7 @@ test("what is wrong is named with the place it came from and what it must be", (
     'the environment variable LIZARDCD_LOG_LEVEL must be debug, info, warn or error, not "loud"',
   );
   expect(problem(() => read(agentSettings, "-f typo.yaml"))).toBe(
-    "the key kubeconfg of typo.yaml is not known, did you mean kubeconfig?: see --help",
+    "the key kubeconfg of typo.yaml is not known, did you mean kubeconfig? See --help",
   );
   expect(problem(() => read(agentSettings, "-f away.yaml"))).toBe(
     "the configuration file away.yaml cannot be read: there is no such file",
@@ -230,7 +230,9 @@ test("help names every usable flag, and what is printed holds no secret", () => 
   expect(printed).not.toContain("hush");
   expect(printed).toContain('access.secret: "***"  # flag --access.secret\n');
   expect(printed).toContain('etcd-addr: ["a:1"]  # flag --etcd-addr\n');
-  expect(Bun.YAML.parse(printed)).toMatchObject({ "http-addr": "127.0.0.1:5117", "access.expire": "86400000ms" });
+  expect(Bun.YAML.parse(printed)).toMatchObject({ "http-addr": "127.0.0.1:5117", "access.expire": "24h" });
+  const written = read(serverSettings, "--idle-timeout 1500ms --lease-time 90s");
+  expect(printConfig({ table: serverSettings }, written)).toMatch(/lease-time: 90s.*idle-timeout: 1500ms/s);
 });
 
 test("every key of both tables has its own flag, and its default is a value it would accept", () => {

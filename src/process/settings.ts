@@ -96,7 +96,10 @@ function flagsOf(table: Table, argv: readonly string[]): { given: FlagValues; re
     }
     return { given, rest };
   } catch (cause) {
-    if (cause instanceof UsageInvalid) throw new SettingInvalid(`${cause.message}: see --help`, { cause });
+    if (cause instanceof UsageInvalid) {
+      const next = cause.message.endsWith("?") ? " See --help" : ": see --help";
+      throw new SettingInvalid(cause.message + next, { cause });
+    }
     throw cause;
   }
 }
