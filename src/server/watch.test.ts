@@ -2,6 +2,9 @@
 import { afterAll, expect, test } from "bun:test";
 import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../../test/harness.ts";
 import { row, startStubAgent } from "../../test/stub-agent.ts";
+import { Failed } from "../contract/errors.ts";
+import type { RowChange } from "./watches.ts";
+import { type WorkloadWatchDeps, workloadWatch } from "./workload-watch.ts";
 
 afterAll(endAll);
 
@@ -18,7 +21,7 @@ test("a list with ?watch=1 is a stream: the whole set, that it is whole, then wh
 });
 
 test("the list across clusters is watched as a whole, with clusters that come later; one that goes is told once", async () => {
-  const { server, agents } = await fleetOf("eu-1", "us-1");
+  const { server, agents, leave } = await fleetOf("eu-1", "us-1");
   const { heard, end } = await watch(server, "/workloads?watch=1");
   await until(heard, "synced");
   expect(heard.slice(0, 4).sort()).toEqual([
@@ -33,6 +36,11 @@ test("the list across clusters is watched as a whole, with clusters that come la
   await until(heard, "upsert late-1/new");
   await agents[1]!.stop();
   await until(heard, "lost us-1");
+  await leave["us-1"]!();
+  await eventually(
+    () => server.pool.directory.find("us-1"),
+    (entry) => entry === undefined,
+  );
   agents[0]!.put(row("eu-1", "after"));
   await until(heard, "upsert eu-1/after");
   expect(heard.filter((one) => one.startsWith("lost"))).toEqual(["lost us-1"]);
@@ -60,20 +68,66 @@ test("a cluster that nobody knows, and labels that are none, are answered as the
   expect((await server.client.get("/workloads?watch=1&colour=red")).body.code).toBe("request.invalid");
 });
 
+test("a cluster is told as lost once, though another agent of it lives, and again when it was lost anew", async () => {
+  const entries = ["shop", "pay"].map((namespace) => ({ key: `k.${namespace}.eu-1`, cluster: "eu-1", namespace }));
+  const says = new Map<string, (...changes: RowChange[]) => void>();
+  const deps = {
+    pool: { covering: () => entries, on: () => {}, directory: { entries: () => entries } },
+    summaries: { clusters: () => new Map([["eu-1", new Set()]]), onChange: () => () => {} },
+    watches: {
+      subscribe({ entry }: { entry: { namespace: string } }) {
+        const next = () =>
+          new Promise<RowChange[]>((resolve) => says.set(entry.namespace, (...changes) => resolve(changes)));
+        return { next, rows: () => [], synced: false, close() {} };
+      },
+    },
+  } as unknown as WorkloadWatchDeps;
+  const all = { cluster: [], namespace: [], resource: [], labelSelector: "", state: [], q: "" };
+  const end = new AbortController();
+  const heard: string[] = [];
+  void (async () => {
+    for await (const text of workloadWatch(deps, all, end.signal)) heard.push(Object.keys(JSON.parse(text))[0]!);
+  })();
+  await eventually(
+    () => says.size,
+    (size) => size === 2,
+  );
+  const broken = () =>
+    says.get("pay")!({ type: "broken", cluster: "eu-1", failed: new Failed("request.cancelled", {}) });
+  const settled = () => Bun.sleep(20);
+  says.get("shop")!({ type: "synced" });
+  for (let time = 0; time < 3; time++) {
+    broken();
+    await settled();
+    says.get("shop")!({ type: "beat", cluster: "eu-1", ageMs: 1 });
+    await settled();
+  }
+  expect(heard.filter((kind) => kind === "lost")).toEqual(["lost"]);
+  says.get("pay")!({ type: "synced" });
+  await settled();
+  broken();
+  await eventually(
+    () => heard.filter((kind) => kind === "lost").length,
+    (times) => times === 2,
+  );
+  end.abort();
+});
+
 async function fleetOf(...clusters: string[]) {
   const server = await startTestServer();
   const agents = [];
+  const leave: Record<string, () => Promise<void>> = {};
   for (const cluster of clusters) {
     const agent = await startStubAgent({ cluster, rows: [row(cluster, "web"), row(cluster, "cart")] });
     onEnd(agent.stop);
-    server.announce(cluster, agent.address);
+    leave[cluster] = server.announce(cluster, agent.address);
     agents.push(agent);
   }
   await eventually(
     () => server.client.get("/workloads"),
     ({ body }) => body.items?.length === 2 * clusters.length,
   );
-  return { server, agents };
+  return { server, agents, leave };
 }
 
 async function watch(server: TestServer, path: string) {

@@ -28,6 +28,7 @@ export interface Wanted {
 type Event = NonNullable<MessageInitShape<typeof WorkloadEventSchema>["event"]>;
 
 interface Followed {
+  key: string;
   question: Question;
   subscription: Subscription;
   end: AbortController;
@@ -56,7 +57,8 @@ async function* events(deps: WorkloadWatchDeps, wanted: Wanted, signal: AbortSig
   const matches = rowFilter(wanted);
   const followed = new Map<string, Followed>();
   const sent = new Set<string>();
-  const lost = new Set<string>();
+  /** By cluster, which of its agents do not answer; the cluster itself where it is not announced. */
+  const lost = new Map<string, Set<string>>();
   // One answer of each subscription at a time: what comes meanwhile waits there, as the last word on each row.
   const answers: { one: Followed; changes: RowChange[] }[] = [];
   let moved = true;
@@ -83,6 +85,7 @@ async function* events(deps: WorkloadWatchDeps, wanted: Wanted, signal: AbortSig
         yield* follow();
       }
       for (const { one, changes } of answers.splice(0)) {
+        if (one.end.signal.aborted) continue;
         for (const change of changes) yield* told(one, change);
         void listen(one);
       }
@@ -103,16 +106,16 @@ async function* events(deps: WorkloadWatchDeps, wanted: Wanted, signal: AbortSig
   /** Agents may have come or gone since the last time. */
   function* follow(): Generator<Event> {
     const questions = questionsFor(deps, wanted);
-    for (const [key, one] of followed) {
-      if (questions.has(key)) continue;
-      followed.delete(key);
+    const left = [...followed.values()].filter(({ key }) => !questions.has(key));
+    for (const one of left) {
+      followed.delete(one.key);
       close(one);
     }
     for (const [key, question] of questions) {
       if (followed.has(key)) continue;
       const { labelSelector } = wanted;
       const subscription = watches.subscribe({ ...question, labelSelector });
-      const one = { question, subscription, end: new AbortController(), told: subscription.synced };
+      const one = { key, question, subscription, end: new AbortController(), told: subscription.synced };
       followed.set(key, one);
       for (const { row } of subscription.rows()) yield* rowOf(row);
       void listen(one);
@@ -120,8 +123,11 @@ async function* events(deps: WorkloadWatchDeps, wanted: Wanted, signal: AbortSig
     const clusters = wanted.cluster.length > 0 ? wanted.cluster : summaries.clusters().keys();
     for (const cluster of clusters) {
       const problem = absence(pool, cluster);
-      if (problem) yield* away(cluster, problem);
+      if (problem) yield* away(cluster, cluster, problem);
+      else back(cluster, cluster);
     }
+    // After that: a cluster whose last agent is not announced any more was lost before, and still is.
+    for (const { key, question } of left) back(question.entry.cluster, key);
   }
 
   function* told(one: Followed, change: RowChange): Generator<Event> {
@@ -132,14 +138,14 @@ async function* events(deps: WorkloadWatchDeps, wanted: Wanted, signal: AbortSig
         return yield* gone(change.row);
       case "broken":
         one.told = true;
-        return yield* away(change.cluster, change.failed);
+        return yield* away(change.cluster, one.key, change.failed);
       case "synced":
         one.told = true;
-        lost.delete(one.question.entry.cluster);
+        back(one.question.entry.cluster, one.key);
         if (whole) yield synced(0);
         return;
       case "beat":
-        lost.delete(change.cluster);
+        back(change.cluster, one.key);
         if (whole && performance.now() >= beatAt) yield synced(change.ageMs);
     }
   }
@@ -157,11 +163,18 @@ async function* events(deps: WorkloadWatchDeps, wanted: Wanted, signal: AbortSig
     yield { case: "removed", value: { cluster, namespace, resource, name } };
   }
 
-  /** Said once: its rows stay, and get old. */
-  function* away(cluster: string, { code, message }: Failed): Generator<Event> {
-    if (lost.has(cluster)) return;
-    lost.add(cluster);
+  /** Said once, until all of it is back: its rows stay, and get old. */
+  function* away(cluster: string, who: string, { code, message }: Failed): Generator<Event> {
+    const before = lost.get(cluster);
+    lost.set(cluster, new Set(before).add(who));
+    if (before) return;
     yield { case: "lost", value: { cluster, code, message } };
+  }
+
+  function back(cluster: string, who: string): void {
+    const left = lost.get(cluster);
+    left?.delete(who);
+    if (left?.size === 0) lost.delete(cluster);
   }
 
   function synced(ageMs: number): Event {
