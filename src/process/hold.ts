@@ -57,6 +57,7 @@ export async function hold(folder: string, { program, file, patience = patienceM
 function holder(file: string): string {
   try {
     const [pid, host] = readFileSync(file, "utf8").trim().split(" ");
+    if (!pid || !host) return "";
     return `, process ${pid}${host === hostname() ? "" : ` on ${host}`}`;
   } catch (cause) {
     // It has the lock, and has not said yet who it is.

@@ -87,6 +87,9 @@ test("whoever lets go in time is waited for", async () => {
   const held = await hold(data, { program: "server", file: "server" });
   const next = hold(data, { program: "server", file: "server" });
   await expect(hold(data, { program: "server", file: "server", patience: 0 })).rejects.toThrow(String(process.pid));
+  // A full disk, or the moment before it is written.
+  await Bun.write(join(data, "server.pid"), "");
+  await expect(hold(data, { program: "server", file: "server", patience: 0 })).rejects.toThrow("another server: end");
   held.release();
   (await next).release();
 });
