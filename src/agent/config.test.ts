@@ -31,29 +31,55 @@ describe("the cluster's name", () => {
   });
 });
 
+async function written(folder: string, path: string, context: string): Promise<string> {
+  const file = join(folder, path);
+  const clusters = [{ name: "c", cluster: { server: "https://127.0.0.1:1" } }];
+  const contexts = [{ name: context, context: { cluster: "c", user: "u" } }];
+  const users = [{ name: "u", user: { token: "t" } }];
+  await Bun.write(file, JSON.stringify({ clusters, contexts, "current-context": context, users }));
+  return file;
+}
+
+const given = {
+  cluster: "eu-1",
+  server: "http://127.0.0.1:5117",
+  reach: "address",
+  servicePrefix: "",
+  grpcAddr: "127.0.0.1:0",
+  metricsAddr: "127.0.0.1:0",
+  namespaces: [],
+  allowNamespaces: [],
+} as unknown as AgentSettings;
+
+test("outside of a cluster the kubeconfig is the one given, else kubectl's", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lizardcd-config-"));
+  try {
+    const served = (env: Record<string, string>, kubeconfig?: string) =>
+      resolveConfig({ ...given, kubeconfig, token: "one-time" }, { HOME: folder, ...env }).then(
+        ({ access }) => access.context,
+        (cause: Error) => cause.message,
+      );
+    expect(await served({})).toContain("give a file with --kubeconfig");
+    await written(folder, ".kube/config", "at home");
+    expect(await served({})).toBe("at home");
+    const other = await written(folder, "other", "of the environment");
+    expect(await served({ KUBECONFIG: other })).toBe("of the environment");
+    expect(await served({ KUBECONFIG: other }, await written(folder, "third", "given"))).toBe("given");
+    expect(await served({ KUBECONFIG: `${other}:${other}` })).toContain("several files");
+    expect(await served({ KUBERNETES_SERVICE_HOST: "10.0.0.1", KUBERNETES_SERVICE_PORT: "443" })).toContain(
+      "the pod has",
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 test("an address is announced by a certificate, or else by the join token: one of them must be there", async () => {
   const folder = await mkdtemp(join(tmpdir(), "lizardcd-config-"));
   try {
-    const kubeconfig = join(folder, "kubeconfig");
-    const access = { clusters: [{ name: "c", cluster: { server: "https://127.0.0.1:1" } }] };
-    const context = { contexts: [{ name: "x", context: { cluster: "c", user: "u" } }], "current-context": "x" };
-    await Bun.write(
-      kubeconfig,
-      JSON.stringify({ ...access, ...context, users: [{ name: "u", user: { token: "t" } }] }),
-    );
-    const given = {
-      kubeconfig,
-      cluster: "eu-1",
-      server: "http://127.0.0.1:5117",
-      reach: "address",
-      servicePrefix: "",
-      grpcAddr: "127.0.0.1:0",
-      metricsAddr: "127.0.0.1:0",
-      namespaces: [],
-      allowNamespaces: [],
-    } as unknown as AgentSettings;
+    const kubeconfig = await written(folder, "kubeconfig", "x");
     const of = (more: Partial<AgentSettings>) =>
-      resolveConfig({ ...given, ...more }, { HOME: folder }).then(
+      resolveConfig({ ...given, kubeconfig, ...more }, { HOME: folder }).then(
         ({ via, trust }) => `${via}, certificate from ${trust.from}`,
         (cause: Error) => cause.message,
       );

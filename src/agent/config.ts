@@ -1,5 +1,7 @@
 // The agent's configuration: the only file here that reads flags, files and environment.
+import { existsSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { delimiter, join } from "node:path";
 import { formatKey, parseKey } from "../discovery/discovery.ts";
 import { hostPort, isLoopback, programSettings, refuseOpen, SettingInvalid } from "../process/settings.ts";
 import { build } from "../process/version.ts";
@@ -66,8 +68,9 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
     );
   }
   const key = values.serviceKey === undefined ? undefined : keyOf(values.serviceKey, values.servicePrefix);
-  const access = values.kubeconfig ? await accessFromKubeconfig(values.kubeconfig) : await accessInCluster(env);
-  const clusterName = clusterNameOf(values.cluster, key?.cluster, access, !values.kubeconfig);
+  const kubeconfig = values.kubeconfig ?? usualKubeconfig(env);
+  const access = kubeconfig ? await accessFromKubeconfig(kubeconfig) : await accessInCluster(env);
+  const clusterName = clusterNameOf(values.cluster, key?.cluster, access, !kubeconfig);
   const trust = trustOf(values, clusterName, env);
   if (!registry && values.reach === "address" && trust.from === "nowhere" && !values.joinToken) {
     throw new SettingInvalid(
@@ -76,6 +79,7 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
   }
   return {
     ...values,
+    kubeconfig,
     access,
     clusterName,
     trust,
@@ -87,6 +91,16 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
     advertise: advertised(values.grpcAddr, values.announceAddr, env),
     open: !isLoopback(values.grpcAddr),
   };
+}
+
+/** kubectl's, where the agent runs outside of a cluster. @throws SettingInvalid where those are several */
+function usualKubeconfig({ KUBERNETES_SERVICE_HOST, KUBECONFIG, HOME }: Env): string | undefined {
+  if (KUBERNETES_SERVICE_HOST) return undefined;
+  const files = (KUBECONFIG ?? "").split(delimiter).filter((file) => file !== "");
+  if (files.length > 1) throw new SettingInvalid("KUBECONFIG names several files: give one of them with --kubeconfig");
+  if (files[0]) return files[0];
+  const own = HOME ? join(HOME, ".kube", "config") : undefined;
+  return own && existsSync(own) ? own : undefined;
 }
 
 /** @throws SettingInvalid where nothing says how the server would trust this agent. */

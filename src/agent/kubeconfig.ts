@@ -102,7 +102,7 @@ export async function accessInCluster(
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
   if (!host || !port) {
     throw new KubeconfigInvalid(
-      "not in a cluster (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set): give a file with --kubeconfig",
+      "not in a cluster (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set), and no kubeconfig in ~/.kube/config: give a file with --kubeconfig",
     );
   }
   const token = new RotatingFile(`${folder}/token`);

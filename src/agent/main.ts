@@ -53,7 +53,9 @@ async function main(): Promise<void> {
     log: log("agent"),
   });
   keepMemorySmall();
-  log("agent").info("agent started", { version, apiServer: kube.server, metrics: scrape.url });
+  const { kubeconfig, access } = config;
+  const served = kubeconfig ? { kubeconfig, context: access.context } : {};
+  log("agent").info("agent started", { version, apiServer: kube.server, ...served, metrics: scrape.url });
   onHangup(log("agent"), async () => {
     const { logLevel, logEncoding } = await agentConfig();
     await startLog({ level: logLevel, encoding: logEncoding });

@@ -31,7 +31,7 @@ export const agentSettings = {
   kubeconfig: {
     flag: "kubeconfig",
     type: "text",
-    help: "the cluster to serve: this file's current-context; without it, the cluster the agent runs in",
+    help: "the cluster to serve: this file's current-context; without it the cluster the agent runs in, else the file that kubectl uses",
   },
   cluster: {
     flag: "cluster",

@@ -65,11 +65,17 @@ export async function printed(
   else if (operation.audited) await terminal.out(done(message, operation.verb, lang));
   else {
     await terminal.out(text(message, lang, { ...options, asRow }));
-    if (rowsOf(message)?.length === 0) await terminal.err(`${tell(lang, "list.none")}\n`);
+    if (rowsOf(message)?.length === 0) await terminal.err(`${tell(lang, emptyWord(operation, message))}\n`);
   }
   const left = nextOf({ message });
   if (limited && left) await terminal.err(`${tell(lang, "list.more", { token: left })}\n`);
   return tellUnanswered(message, { terminal }, lang);
+}
+
+/** An empty fleet is where everybody begins; a filter that finds nothing is another thing. */
+function emptyWord({ id }: Operation, message: Message): "list.none" | "list.noClusters" {
+  const fleet = id === "fleet.get" ? (message as unknown as { total?: number }) : undefined;
+  return fleet?.total === 0 ? "list.noClusters" : "list.none";
 }
 
 function sort({ json, message }: Answer, operation: Operation, field: string, lang: Lang): void {
