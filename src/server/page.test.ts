@@ -28,13 +28,26 @@ test("of what does not fit, those that need somebody come first, and its pages t
   const seen: string[] = [];
   let from = "";
   do {
-    const page = pageOf(rows, { limit: 10, continue: from }, nameOf);
+    const page = pageOf(rows, { limit: 10, continue: from, needFirst: true }, nameOf);
     expect(page.rows.length).toBeLessThanOrEqual(10);
     seen.push(...page.rows.map(({ state, name }) => `${state} ${name}`));
     from = page.continue;
   } while (from !== "");
   expect(new Set(seen).size).toBe(103);
   expect([...new Set(seen.map((one) => one.split(" ")[0]))]).toEqual(["lost", "degraded", "stale", "unknown", "ok"]);
+});
+
+test("a client meets each row, also those whose state moves while it reads", () => {
+  const rows = Array.from({ length: 30 }, (_, index) => row(`c-${10 + index}`, index < 15 ? "ok" : "lost"));
+  const seen: string[] = [];
+  let from = "";
+  do {
+    const page = pageOf(rows, { limit: 10, continue: from }, nameOf);
+    seen.push(...page.rows.map(nameOf));
+    for (const one of rows) one.state = one.state === "ok" ? "lost" : "ok";
+    from = page.continue;
+  } while (from !== "");
+  expect(seen).toEqual(rows.map(nameOf));
 });
 
 test("a page begins after the one before it, whatever has gone meanwhile", () => {

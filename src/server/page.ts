@@ -1,4 +1,5 @@
-// A long list page by page. What all fits is in its own order; of what does not, those that need somebody come first.
+// A long list page by page. What all fits is in its own order. Of what does not, people see those that need somebody
+// first; a client reads by name, so that what changes its state between two pages is not passed over.
 import { Failed } from "../contract/errors.ts";
 
 export interface PageAsked {
@@ -6,6 +7,8 @@ export interface PageAsked {
   limit: number;
   /** From the page before; empty for the first. */
   continue: string;
+  /** Those that need somebody first. */
+  needFirst?: boolean;
 }
 
 /** How many a page for people shows where nothing else is asked for. */
@@ -13,7 +16,7 @@ const mostShown = 200;
 
 /** Clients are given all unless they ask for less; people are given what one can look at. */
 export function shownTo<A extends PageAsked>(door: string, asked: A): A {
-  return door === "json" ? asked : { ...asked, limit: asked.limit || mostShown };
+  return door === "json" ? asked : { ...asked, limit: asked.limit || mostShown, needFirst: true };
 }
 
 /**
@@ -31,7 +34,7 @@ export function pageOf<R extends { state: string }>(
   if (!after && rows.length <= most) return { rows, continue: "" };
   const order = (a: Place, b: Place) => a.need - b.need || compare(a.name, b.name);
   const placed = rows
-    .map((row) => ({ row, need: needOf(row.state), name: nameOf(row) }))
+    .map((row) => ({ row, need: asked.needFirst ? needOf(row.state) : 0, name: nameOf(row) }))
     .filter((one) => !after || order(one, after) > 0)
     .sort(order);
   const shown = placed.slice(0, most);
