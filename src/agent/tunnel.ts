@@ -10,6 +10,7 @@ import {
   type Hello,
   isChallenge,
   leaving,
+  type Notice,
   type Streams,
   tunnelPath,
   type Welcome,
@@ -47,10 +48,13 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
       const wait = backoff({ first: 250, most: 10_000 });
       let told = "";
       while (!signal.aborted) {
-        const problem = await connect({ keys, instance }, signal, () => {
-          wait.reset();
-          told = "";
-          onState?.({ announced: true });
+        const problem = await connect({ keys, instance }, signal, {
+          onOpen() {
+            wait.reset();
+            told = "";
+            onState?.({ announced: true });
+          },
+          onNotice: (notice) => onState?.({ announced: false, problem: notice }),
         });
         if (signal.aborted) return;
         if (problem !== told) onState?.({ announced: false, problem });
@@ -67,7 +71,7 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
   function connect(
     who: { keys: string[]; instance: string },
     signal: AbortSignal,
-    onOpen: () => void,
+    { onOpen, onNotice }: { onOpen(): void; onNotice(notice: string): void },
   ): Promise<string> {
     return new Promise((resolve) => {
       const socket = new WebSocket(url, {
@@ -138,9 +142,10 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
         const told = beatIn(data);
         if (told !== undefined) return pace(told);
         if (data === leaving) return resolve("stopped");
-        const said = firstWords(data);
+        const said = wordsIn(data);
         if (!said) return end(`${server} says what is not of the tunnel's protocol: is it a Lizardcd server?`);
         if ("refused" in said) return end(said.refused);
+        if ("notice" in said) return onNotice(said.notice);
         if ("welcome" in said) {
           open = true;
           pace(said.beatMs);
@@ -159,8 +164,8 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
 }
 
 /** Undefined for what is none of them: whatever answers at that address may say anything. */
-function firstWords(text: string): Challenge | Welcome | undefined {
-  let said: Partial<Challenge & { welcome: true; refused: string }> | null;
+function wordsIn(text: string): Challenge | Welcome | Notice | undefined {
+  let said: Partial<Challenge & Notice & { welcome: true; refused: string }> | null;
   try {
     said = JSON.parse(text);
   } catch (cause) {
@@ -168,8 +173,9 @@ function firstWords(text: string): Challenge | Welcome | undefined {
     throw cause;
   }
   if (typeof said !== "object" || said === null) return undefined;
-  const known = isChallenge(said.challenge) || typeof said.refused === "string" || said.welcome === true;
-  return known ? (said as Challenge | Welcome) : undefined;
+  const texts = typeof said.refused === "string" || typeof said.notice === "string";
+  const known = isChallenge(said.challenge) || texts || said.welcome === true;
+  return known ? (said as Challenge | Welcome | Notice) : undefined;
 }
 
 interface Left {

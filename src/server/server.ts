@@ -125,6 +125,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const embedded = options.embedded && embeddedRegistry({ prefix, leaseMs: options.embedded.leaseMs, now });
     const admit = admission(trust, joinToken);
     const tunnels = options.embedded && (await createTunnels({ prefix, admit, data: data.path, log: log("tunnel") }));
+    trust?.onRevoked((_, serials) => tunnels?.revoked(serials));
     const app = () =>
       createApp({
         pool,

@@ -55,7 +55,7 @@ export interface Trust {
   revoke(cluster: string, serial: string): Promise<number>;
   /** @throws Failed "certificate.refused" where the certificate is not ours, has ended or is revoked, or the proof fails. */
   identify(certificate: string, text: string, proof: string): AgentIdentity;
-  onRevoked(tell: (cluster: string) => void): void;
+  onRevoked(tell: (cluster: string, serials: readonly string[]) => void): void;
   close(): void;
 }
 
@@ -99,7 +99,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
   // A clock that is a day ahead and set right later must not bring back what was revoked.
   const alive = () => clock() - backdateMs;
   const revoked = new Set(await store.trust.revoked(alive()));
-  const listeners: ((cluster: string) => void)[] = [];
+  const listeners: ((cluster: string, serials: readonly string[]) => void)[] = [];
   const renewal = setInterval(() => void renewOwn(), authority ? renewEveryMs : lookEveryMs);
   renewal.unref();
 
@@ -213,7 +213,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     async revoke(cluster, serial) {
       const serials = await store.trust.revoke(cluster, serialOf(serial), clock(), alive());
       for (const one of serials) revoked.add(one);
-      if (serials.length > 0) for (const tell of listeners) tell(cluster);
+      if (serials.length > 0) for (const tell of listeners) tell(cluster, serials);
       return serials.length;
     },
     identify,

@@ -9,8 +9,17 @@ import { Failed } from "../contract/errors.ts";
 import type { Source } from "../discovery/discovery.ts";
 import { createEntries } from "../discovery/entries.ts";
 import type { Log } from "../process/log.ts";
+import { readCertificate } from "../trust/identity.ts";
 import { beat, beatAnswer, beatMsFor, quickestMs, silenceMs } from "../tunnel/beat.ts";
-import { type Challenge, createStreams, type Hello, leaving, type Streams, type Welcome } from "../tunnel/frame.ts";
+import {
+  type Challenge,
+  createStreams,
+  type Hello,
+  leaving,
+  type Notice,
+  type Streams,
+  type Welcome,
+} from "../tunnel/frame.ts";
 import { type Admit, mayAnnounce } from "./admission.ts";
 
 /** A WebSocket as the HTTP server hands it over. */
@@ -26,6 +35,11 @@ export interface Tunnels {
   arrived(id: object, data: string | Uint8Array): void;
   drain(id: object): void;
   closed(id: object): void;
+  /**
+   * Tells the agents that showed these certificates. They stay connected: so the fleet says why they are not called,
+   * rather than that they are gone.
+   */
+  revoked(serials: readonly string[]): void;
   /** Agents that are connected. */
   readonly count: number;
   close(): Promise<void>;
@@ -48,6 +62,8 @@ interface Tunnel {
   server?: Server;
   keys: string[];
   instance: string;
+  /** Of the certificate it showed. */
+  serial?: string;
   /** It beats as often as it is told. */
   paced: boolean;
   /** What it was told last. */
@@ -117,6 +133,7 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
     tunnel.keys = hello.keys;
     tunnel.instance = hello.instance;
     tunnel.paced = hello.paced === true;
+    tunnel.serial = hello.certificate && readCertificate(hello.certificate).serial;
     server.listen(path, () => {
       for (const key of tunnel.keys) {
         holders.set(`${key}\0${hello.instance}`, tunnel);
@@ -179,6 +196,12 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
       for (const wake of tunnels.get(id)?.waiting.splice(0) ?? []) wake();
     },
     closed,
+    revoked(serials) {
+      const notice = "its certificate is revoked: enroll it again with a new token";
+      for (const { serial, socket } of tunnels.values()) {
+        if (serial && serials.includes(serial)) socket.send(JSON.stringify({ notice } satisfies Notice));
+      }
+    },
     get count() {
       return tunnels.size;
     },

@@ -143,6 +143,11 @@ export interface Hello {
 /** @param beatMs how often to beat: beat.ts. */
 export type Welcome = { welcome: true; beatMs?: number } | { refused: string };
 
+/** What the agent is to know while the tunnel stays open: nobody calls it any more, and why. */
+export interface Notice {
+  notice: string;
+}
+
 export const tunnelPath = "/tunnel";
 /** Said by an agent that will hang up once its calls have ended, and by the server when it sends no new ones. */
 export const leaving = "leaving";

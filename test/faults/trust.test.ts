@@ -13,6 +13,7 @@ import { startAgent } from "../../src/agent/server.ts";
 import { tunnelAnnouncer } from "../../src/agent/tunnel.ts";
 import { stub } from "../../src/contract/grpc.ts";
 import { overGrpc } from "../../src/contract/grpc-channel.ts";
+import type { AnnounceState } from "../../src/discovery/discovery.ts";
 import { announceToServer } from "../../src/discovery/server.ts";
 import { AgentService } from "../../src/gen/lizardcd/v1/agent_pb.ts";
 import { log } from "../../src/process/log.ts";
@@ -47,7 +48,13 @@ function enroll(server: TestServer, cluster: string, token: string, file?: strin
 
 type Reach = "address" | "tunnel";
 
-async function agentFor(server: TestServer, cluster: string, identity: Identity | undefined, reach: Reach = "tunnel") {
+async function agentFor(
+  server: TestServer,
+  cluster: string,
+  identity: Identity | undefined,
+  reach: Reach = "tunnel",
+  onState: (state: AnnounceState) => void = () => {},
+) {
   const sandbox = await startSandbox({ name: cluster, seed: calm });
   const folder = await temp();
   const kubeconfig = join(folder, "kubeconfig");
@@ -62,12 +69,14 @@ async function agentFor(server: TestServer, cluster: string, identity: Identity 
     announcer:
       reach === "address"
         ? server.registry.announcer()
-        : (inject) =>
-            tunnelAnnouncer({
+        : (inject) => {
+            const tunnel = tunnelAnnouncer({
               server: server.url,
               inject,
               prove: async (challenge) => (identity ? identity.proof(challenge) : { token: server.joinToken }),
-            }),
+            });
+            return { ...tunnel, announce: (what, signal) => tunnel.announce(what, signal, onState) };
+          },
     log: log("agent"),
   });
   onEnd(() => sandbox.stop());
@@ -132,7 +141,10 @@ describe("an enrolled agent", () => {
   test("that is revoked is refused within a second, and cannot come back with what it has", async () => {
     const server = await trusting();
     const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
-    await agentFor(server, "eu-1", identity, "tunnel");
+    const said: string[] = [];
+    await agentFor(server, "eu-1", identity, "tunnel", (state) =>
+      said.push(state.announced ? "announced" : state.problem),
+    );
     await eventually(
       () => clusterState(server, "eu-1"),
       (state) => state === "ok",
@@ -141,6 +153,10 @@ describe("an enrolled agent", () => {
     const answer = await server.client.get("/clusters/eu-1/agent");
     expect([answer.status, answer.body.code]).toEqual([503, "agent.untrusted"]);
     expect(answer.body.message).toContain("revoked");
+    await eventually(
+      () => said.at(-1) ?? "",
+      (last) => last.includes("its certificate is revoked"),
+    );
     await eventually(
       () => clusterState(server, "eu-1"),
       (state) => state === "lost",
