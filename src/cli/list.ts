@@ -113,7 +113,9 @@ export async function tellUnanswered(message: Message, { terminal }: Out, lang: 
   for (const { cluster, message: problem } of unanswered) {
     await terminal.err(`lizardcd: ${clean(tell(lang, "list.unanswered", { cluster, message: problem }))}\n`);
   }
-  return unanswered.length > 0 ? exit.unreachable : exit.done;
+  if (unanswered.length === 0) return exit.done;
+  // As a write to a cluster of that name ends: nobody has ever heard of it.
+  return unanswered.every(({ code }) => code === "agent.none") ? exit.notFound : exit.unreachable;
 }
 
 function nextOf({ message }: Pick<Answer, "message">): string {

@@ -188,6 +188,22 @@ test("clusters that did not answer are told, and the command does not count as d
   expect(err).toBe("lizardcd: edge-1 did not answer: agent x does not answer\n");
 });
 
+test("a list of a cluster that nobody has heard of ends as a write to it does", async () => {
+  answers["GET /workloads"] = () =>
+    Response.json({
+      items: [],
+      unanswered: [{ cluster: "zzz", code: "agent.none", message: "no agent for cluster zzz" }],
+    });
+  expect((await cli("get workloads -c zzz -o name")).code).toBe(5);
+});
+
+test("an empty fleet says what adds a cluster; a filter that finds nothing does not", async () => {
+  answers["GET /fleet"] = () => Response.json({ clusters: [], total: 0 });
+  expect((await cli("get clusters")).err).toContain("lizardcd agents enroll --cluster NAME");
+  answers["GET /fleet"] = () => Response.json({ clusters: [], total: 3 });
+  expect((await cli("get clusters --state lost")).err).toBe("Nothing found.\n");
+});
+
 test("a write sends its fields in the body and says what it did", async () => {
   answers["POST /clusters/eu-1/namespaces/shop/statefulsets/db/scale"] = () =>
     Response.json({
