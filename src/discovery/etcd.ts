@@ -211,7 +211,7 @@ function heard({ cluster_id, revision }: IResponseHeader, last: Heard): void {
   last.revision = BigInt(revision);
 }
 
-/** The whole set, then what changes after its revision: nothing between them is lost. */
+/** The whole set, then what changes from its revision on: nothing between them is lost. */
 async function session(
   client: Etcd3,
   { prefix, leaseSeconds, timeoutMs = standardTimeoutMs }: SourceOptions,
@@ -254,7 +254,9 @@ async function session(
           else put(prefix, kv, told, push);
         }
       });
-      stream.write({ create_request: { ...range, start_revision: String(BigInt(header.revision) + 1n) } });
+      // From the revision that was read, not the one after: etcd tells no progress of a watch that begins in its future,
+      // so one in which nothing changes would pass for silent. What comes twice for it is the same twice.
+      stream.write({ create_request: { ...range, start_revision: header.revision } });
       if (signal.aborted) resolve();
     });
   } finally {

@@ -19,6 +19,9 @@ export interface DiscoveryBed {
   stop?(): Promise<void>;
 }
 
+/** Longer than any bed's source waits for an answer. */
+const quietMs = 3_000;
+
 export function discoverySuite(name: string, start: () => Promise<DiscoveryBed>): void {
   describe(`${name} as a registry`, () => {
     let bed: DiscoveryBed;
@@ -153,6 +156,18 @@ export function discoverySuite(name: string, start: () => Promise<DiscoveryBed>)
       } finally {
         await watcher.stop();
         await good.withdraw();
+      }
+    });
+
+    test("a registry in which nothing changes is not silent, also for a server that came after the last change", async () => {
+      await bed.abandon(registrationOf(bed, ["*.quiet"]));
+      const watcher = watched(bed);
+      try {
+        await watcher.until("it", (keys) => keys.has(registrationOf(bed, ["*.quiet"]).keys[0]!));
+        await Bun.sleep(quietMs);
+        expect(watcher.changes.filter(({ type }) => type === "silent")).toEqual([]);
+      } finally {
+        await watcher.stop();
       }
     });
 
