@@ -234,10 +234,23 @@ async function session(
   try {
     await new Promise<void>((resolve, reject) => {
       let heardAt = performance.now();
-      // Asks how far the watch has come: an answer proves that this very stream still delivers.
+      let readAt = heardAt;
+      let reading = false;
+      // How far the watch has come proves that this very stream still delivers. A read proves that the member is not cut
+      // off from the others: a watch on one that is goes on as if nothing changed any more.
       const asking = setInterval(() => {
-        if (performance.now() - heardAt > timeoutMs) reject(new Error(`it has not answered for ${timeoutMs / 1000} s`));
-        else stream.write({ progress_request: {} });
+        if (performance.now() - Math.min(heardAt, readAt) > timeoutMs) {
+          reject(new Error(`it has not answered for ${timeoutMs / 1000} s`));
+          return;
+        }
+        stream.write({ progress_request: {} });
+        if (reading) return;
+        reading = true;
+        const read = () => {
+          readAt = performance.now();
+          reading = false;
+        };
+        client.kv.range({ key: range.key, count_only: true }).then(read, reject);
       }, timeoutMs / 3);
       over.signal.addEventListener("abort", () => clearInterval(asking));
       signal.addEventListener("abort", () => resolve(), { once: true, signal: over.signal });
