@@ -25,6 +25,8 @@ test("memory that has grown is collected when it rests, and again until nothing 
   expect(world.collected).toEqual([100]);
   world.looks(30);
   expect(world.collected).toEqual([100, 160, 130, 115]);
+  // Whoever is served waits for the large ones alone.
+  expect(world.how).toEqual(["beside", "at once", "beside", "beside"]);
 });
 
 test("memory that grows without rest is collected all the same once it is half as much again", () => {
@@ -46,9 +48,11 @@ function running(held: number) {
     frees: [] as number[],
     /** What was held at each collection, MB. */
     collected: [] as number[],
+    how: [] as string[],
     looks: (count: number) => jest.advanceTimersByTime(count * 1_000),
   };
-  const collect = () => {
+  const collect = (how: string) => {
+    world.how.push(how);
     world.collected.push(world.held / mb);
     world.held -= world.frees.shift() ?? 0;
   };

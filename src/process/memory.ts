@@ -5,8 +5,8 @@ import { fullGC } from "bun:jsc";
 export interface MemoryOptions {
   /** Bytes the process holds. */
   resident?: () => number;
-  /** Collects all there is, at once: 20 to 100 ms in which nothing else happens. */
-  collect?: () => void;
+  /** Collects all there is: at once, in 20 to 100 ms in which nothing else happens, or beside the work, which frees less. */
+  collect?: (how: "at once" | "beside") => void;
   /** Milliseconds between two looks. */
   everyMs?: number;
 }
@@ -19,13 +19,13 @@ const laterLooks = 5;
 
 /**
  * Looks at the process's memory until it ends. What has grown by an eighth is collected when it rests, by half at once;
- * and again a little later, until nothing more is freed. So it is after the start, too.
+ * and again a little later beside the work, until nothing more is freed. So it is after the start, too.
  * @returns how to stop looking.
  */
 export function keepMemorySmall({
   resident = () => process.memoryUsage.rss(),
   // Not Bun.gc(true): that throws compiled code away too.
-  collect = () => void fullGC(),
+  collect = (how) => void (how === "at once" ? fullGC() : Bun.gc(false)),
   everyMs = 1_000,
 }: MemoryOptions = {}): () => void {
   let before = resident();
@@ -50,7 +50,7 @@ export function keepMemorySmall({
     const much = growth >= Math.max(64 * mb, lowest / 2);
     if (!much && !(resting && (grown || due <= 0))) return;
     last = { held, grown };
-    collect();
+    collect(much || grown ? "at once" : "beside");
   }
 
   const timer = setInterval(look, everyMs);
