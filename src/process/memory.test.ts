@@ -23,10 +23,12 @@ test("memory that has grown is collected when it rests, and again until nothing 
   world.held = 160 * mb;
   world.looks(1);
   expect(world.collected).toEqual([100]);
-  world.looks(30);
+  world.looks(8);
+  world.busy = false;
+  world.looks(22);
   expect(world.collected).toEqual([100, 160, 130, 115]);
-  // Whoever is served waits for the large ones alone.
-  expect(world.how).toEqual(["beside", "at once", "beside", "beside"]);
+  // Whoever is served waits for the large one alone; nobody waits for the last.
+  expect(world.how).toEqual(["beside", "at once", "beside", "at once"]);
 });
 
 test("memory that grows without rest is collected all the same once it is half as much again", () => {
@@ -49,6 +51,7 @@ function running(held: number) {
     /** What was held at each collection, MB. */
     collected: [] as number[],
     how: [] as string[],
+    busy: true,
     looks: (count: number) => jest.advanceTimersByTime(count * 1_000),
   };
   const collect = (how: string) => {
@@ -56,7 +59,7 @@ function running(held: number) {
     world.collected.push(world.held / mb);
     world.held -= world.frees.shift() ?? 0;
   };
-  const stop = keepMemorySmall({ resident: () => world.held, collect });
+  const stop = keepMemorySmall({ resident: () => world.held, collect, busy: () => world.busy });
   stops.push(stop);
   return world;
 }

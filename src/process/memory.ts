@@ -7,6 +7,8 @@ export interface MemoryOptions {
   resident?: () => number;
   /** Collects all there is: at once, in 20 to 100 ms in which nothing else happens, or beside the work, which frees less. */
   collect?: (how: "at once" | "beside") => void;
+  /** Whether somebody may be waiting now. */
+  busy?: () => boolean;
   /** Milliseconds between two looks. */
   everyMs?: number;
 }
@@ -14,18 +16,21 @@ export interface MemoryOptions {
 const mb = 1024 * 1024;
 /** Memory that grows less than this between two looks rests; a collection that frees less was in vain. */
 const rest = 2 * mb;
+/** The part of a core that a process which serves nobody does not use. */
+const busyCore = 0.05;
 /** What was alive in a collection amid work may be dead so many looks later. */
 const laterLooks = 5;
 
 /**
  * Looks at the process's memory until it ends. What has grown by an eighth is collected when it rests, by half at once;
- * and again a little later beside the work, until nothing more is freed. So it is after the start, too.
+ * and again a little later, where it is busy beside the work, until nothing more is freed. So it is after the start, too.
  * @returns how to stop looking.
  */
 export function keepMemorySmall({
   resident = () => process.memoryUsage.rss(),
   // Not Bun.gc(true): that throws compiled code away too.
   collect = (how) => void (how === "at once" ? fullGC() : Bun.gc(false)),
+  busy = busySinceLast(),
   everyMs = 1_000,
 }: MemoryOptions = {}): () => void {
   let before = resident();
@@ -36,6 +41,7 @@ export function keepMemorySmall({
 
   function look(): void {
     const held = resident();
+    const working = busy();
     const resting = held - before < rest;
     before = held;
     due--;
@@ -50,10 +56,21 @@ export function keepMemorySmall({
     const much = growth >= Math.max(64 * mb, lowest / 2);
     if (!much && !(resting && (grown || due <= 0))) return;
     last = { held, grown };
-    collect(much || grown ? "at once" : "beside");
+    collect(much || grown || !working ? "at once" : "beside");
   }
 
   const timer = setInterval(look, everyMs);
   timer.unref();
   return () => clearInterval(timer);
+}
+
+/** Told each time of what has passed since the time before. */
+function busySinceLast(): () => boolean {
+  let [cpu, at] = [process.cpuUsage(), performance.now()];
+  return () => {
+    const { user, system } = process.cpuUsage(cpu);
+    const share = (user + system) / 1000 / (performance.now() - at);
+    [cpu, at] = [process.cpuUsage(), performance.now()];
+    return share > busyCore;
+  };
 }
