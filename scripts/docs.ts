@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { agentSettings } from "../src/agent/settings.ts";
 import { type Command, commands, everywhere, type Field } from "../src/cli/command.ts";
 import { exit } from "../src/cli/exit.ts";
-import { helpText } from "../src/cli/help.ts";
+import { helpText, usageOf } from "../src/cli/help.ts";
 import { type Key, type Table, variableOf } from "../src/process/settings.ts";
 import { serverSettings } from "../src/server/settings.ts";
 
@@ -105,7 +105,8 @@ function commandLine(): string {
 A workload is named as with kubectl: \`deploy/web\`, \`sts/queue\`, \`ds/logs\`; a bare name is a Deployment.
 \`get deployments\`, \`get statefulsets\`, \`get daemonsets\` and their short names are \`get workloads\` of one kind.
 
-\`-o json\` and \`-o yaml\` print what the server answers. What \`get workloads\` lists are rows with their age:
+\`-o json\` and \`-o yaml\` print what the server answers; of \`get clusters eu-1\`, that cluster alone.
+What \`get workloads\` lists are rows with their age:
 \`-o 'jsonpath={range .items[*]}{.row.cluster}/{.row.name} {.row.state}{"\\n"}{end}'\`; the names of clusters are
 \`.clusters[*].name\`.
 
@@ -143,7 +144,6 @@ function meaningOf(name: string): string {
 
 function section(command: Command): string {
   const { words, operation, positional } = command;
-  const usage = ["lizardcd", words, ...positional.map(({ name }) => name.toUpperCase())].join(" ");
   const own = command.flags.filter(({ name }) => !positional.some((one) => one.name === name));
   const http = operation?.http && `\`${operation.http.method} ${operation.http.path}\``;
   const said = [
@@ -157,7 +157,7 @@ function section(command: Command): string {
 ${said.filter(Boolean).join(" ")}
 
 \`\`\`
-${usage}${own.length > 0 ? " [flags]" : ""}
+lizardcd ${usageOf(command)}${own.length > 0 ? " [flags]" : ""}
 \`\`\`
 ${own.length > 0 ? `\n${flags(own)}\n` : ""}`.trim();
 }

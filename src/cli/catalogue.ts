@@ -37,7 +37,7 @@ const spelling: Record<string, { name?: string; short?: string }> = {
 };
 
 const aliases: Record<string, readonly string[]> = {
-  "get clusters": ["clusters"],
+  "get clusters": ["get cluster", "clusters"],
   "agents list": ["get agents"],
   registries: ["get registries"],
   restart: ["rollout restart"],
@@ -48,7 +48,14 @@ const aliases: Record<string, readonly string[]> = {
 const sortBy: Field = { name: "sort-by", help: asText("flag.sortBy") };
 const watch: Field = { name: "watch", short: "w", boolean: true, help: asText("flag.watch") };
 const allNamespaces: Field = { name: "all-namespaces", short: "A", boolean: true, help: asText("flag.all") };
-const named = { name: "name", help: asText("flag.contextName") } satisfies Field;
+const named: Field = { name: "name", required: true, help: asText("flag.contextName") };
+
+/** As the list of clusters takes it: as a text to find. */
+const oneCluster: Field = {
+  name: "cluster",
+  field: operation("fleet.get").method.input.fields.find(({ name }) => name === "q"),
+  help: asText("flag.oneCluster"),
+};
 
 const noBrowser: Field = { name: "no-browser", boolean: true, help: asText("flag.noBrowser") };
 
@@ -57,6 +64,16 @@ const called = operations.filter(({ command, http }) => command !== "" && http);
 export const commands: readonly Command[] = [
   ...called.map(ofOperation),
   likeGet({ words: "describe", says: "command.describe" }),
+  {
+    words: "describe cluster",
+    summary: "",
+    says: "command.describeCluster",
+    operation: operation("fleet.get"),
+    own: true,
+    positional: [oneCluster],
+    flags: [],
+    aliases: ["describe clusters"],
+  },
   likeGet({ words: "rollout status", says: "command.rolloutStatus", own: true }),
   likeGet({
     words: "open",
@@ -91,7 +108,7 @@ export const commands: readonly Command[] = [
     summary: "",
     says: "command.completion",
     own: true,
-    positional: [{ name: "shell", help: asText("flag.shell") }],
+    positional: [{ name: "shell", required: true, help: asText("flag.shell") }],
     flags: [],
   },
 ];
@@ -137,7 +154,7 @@ function likeGet({ flags = (all) => all, ...own }: Like): Command {
     summary: "",
     operation: get.operation,
     get positional() {
-      return get.positional;
+      return get.positional.map((one) => this.flags.find(({ name }) => name === one.name) ?? one);
     },
     get flags() {
       return flags(get.flags.filter(({ name }) => name !== watch.name));
@@ -159,6 +176,7 @@ function ofOperation(operation: Operation): Command {
     summary,
     operation,
     get positional() {
+      if (operation.id === "fleet.get") return [oneCluster];
       return operation.arguments.map((name) => of().find(({ field }) => field?.name === name)!);
     },
     get flags() {

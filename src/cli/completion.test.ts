@@ -36,6 +36,8 @@ test("words, flags, enumerations and what the server knows are proposed", async 
       ["edge-1", "eu-1"],
     ],
     [["get", "deploy", "-c", "eu-1,u"], ["eu-1,us-1"]],
+    [["get", "clusters", "u"], ["us-1"]],
+    [["describe", "cluster", "ed"], ["edge-1"]],
     [
       ["get", "deploy", "--cluster=e"],
       ["--cluster=edge-1", "--cluster=eu-1"],

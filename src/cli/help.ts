@@ -33,8 +33,10 @@ ${own.length > 0 ? `${tell(lang, "flags")}\n${flagLines(own, lang)}\n` : ""}${te
 ${flagLines(everywhere, lang)}`;
 }
 
-function usageOf({ words, positional }: Command): string {
-  return [words, ...positional.map(({ name }) => name.toUpperCase())].join(" ");
+/** What may be left out stands in brackets. */
+export function usageOf({ words, positional }: Command): string {
+  const places = positional.map(({ name, required }) => (required ? name.toUpperCase() : `[${name.toUpperCase()}]`));
+  return [words, ...places].join(" ");
 }
 
 function flagLines(flags: readonly Field[], lang: Lang): string {

@@ -5,6 +5,7 @@ import { ruleOf } from "../contract/rules.ts";
 import type { Lang } from "../words/words.ts";
 import { listOf } from "./catalogue.ts";
 import { type Answer, type CallOptions, call } from "./client.ts";
+import { keepOnly } from "./cluster.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, type Exit, exit } from "./exit.ts";
 import { type Format, parsed } from "./format.ts";
@@ -23,6 +24,8 @@ export interface Wanted {
   /** One page was asked for. */
   limited: boolean;
   asRow?: boolean;
+  /** The name of one cluster, alone of all. */
+  only?: string;
 }
 
 type Out = { terminal: Terminal };
@@ -31,7 +34,7 @@ type Out = { terminal: Terminal };
 export async function wholeAnswer(
   context: Context,
   input: Message,
-  { operation, limited, sortBy }: Wanted,
+  { operation, limited, sortBy, only }: Wanted,
   options: CallOptions,
 ): Promise<Answer> {
   const whole = wholeSets.has(operation.method.output.typeName) && !limited;
@@ -48,19 +51,21 @@ export async function wholeAnswer(
     token = nextOf(page);
   }
   if (whole) answer.json.continue = "";
+  if (only !== undefined) keepOnly(answer, only);
   if (sortBy) sort(answer, operation, sortBy, options.lang);
   return answer;
 }
 
 export async function printed(
   { json, message }: Answer,
-  { operation, words, format, headers, asRow, limited }: Wanted,
+  { operation, words, format, headers, asRow, limited, only }: Wanted,
   { terminal }: Out,
   lang: Lang,
 ): Promise<Exit> {
   const { columns, color } = terminal;
   const options = { columns, color, headers, wide: format.as === "wide" };
-  if (format.as === "value") await terminal.out(format.write(json));
+  const one = only === undefined ? json : (json[listOf(operation)!] as unknown[])[0];
+  if (format.as === "value") await terminal.out(format.write(one));
   else if (format.as === "name") await terminal.out(namesIn(message, words, lang));
   else if (operation.audited) await terminal.out(done(message, operation.verb, lang));
   else {

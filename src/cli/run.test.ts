@@ -409,7 +409,7 @@ test("nothing found is nothing on standard output", async () => {
 
 test("half a command is told what comes after it, a misspelt one what was meant", async () => {
   const next = async (words: string) => (await cli(words)).err;
-  expect(await next("get pods")).toContain("After get comes one of agent, agents, audit, clusters");
+  expect(await next("get pods")).toContain("After get comes one of agent, agents, audit, cluster, clusters");
   expect(await next("rollout undo")).toContain("After rollout comes one of pause, restart, resume, status");
   expect(await next("restat web")).toContain("Did you mean lizardcd restart?");
   expect(await next("zzz")).toContain("lizardcd --help");

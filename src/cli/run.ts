@@ -3,6 +3,7 @@ import { Failed, toFailure } from "../contract/errors.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import { type Lang, sentence, stopped } from "../words/words.ts";
 import type { CallOptions } from "./client.ts";
+import { clusterNamed, mustBeThere } from "./cluster.ts";
 import { type Asked, ask, type Command, type Defaults, inputFrom, spelled, timeoutOf } from "./command.ts";
 import { contextOf, namedIn, readContexts } from "./context.ts";
 import { CommandFailed, type Exit, exit, exitOf, Refused } from "./exit.ts";
@@ -42,6 +43,7 @@ const own: Record<string, () => Promise<Run>> = {
     const { context } = await import("./session.ts");
     return ({ asked, env, terminal, options }) => context(asked, env, terminal, options).then(() => undefined);
   },
+  describe: async () => (await import("./cluster.ts")).describeCluster,
   rollout: async () => (await import("./rollout.ts")).rolloutStatus,
   open: async () => (await import("./open.ts")).open,
   version: async () => (await import("./version.ts")).showVersion,
@@ -87,6 +89,7 @@ async function defaultsOf({ flags }: Asked, { env, terminal }: World, lang: Lang
 async function request(asked: Asked & { command: Command }, world: World, options: CallOptions): Promise<Exit> {
   const { env } = world;
   const { lang } = options;
+  const only = clusterNamed(asked, lang);
   const flag = (name: string) => asked.flags.get(name)?.at(-1);
   const wanted: Wanted = {
     operation: asked.command.operation!,
@@ -96,13 +99,16 @@ async function request(asked: Asked & { command: Command }, world: World, option
     sortBy: flag("sort-by"),
     limited: asked.flags.has("limit") || asked.flags.has("continue"),
     asRow: asked.asRow,
+    only,
   };
   const input = inputFrom(asked, lang, await defaultsOf(asked, world, lang));
   const context = contextOf(namedIn(asked.flags), env, lang);
   if (flag("watch") === "true") {
     return (await import("./watch.ts")).watched(context, input, wanted, world, options);
   }
-  return printed(await wholeAnswer(context, input, wanted, options), wanted, world, lang);
+  const answer = await wholeAnswer(context, input, wanted, options);
+  if (only !== undefined) await mustBeThere(answer.message, only, context, options);
+  return printed(answer, wanted, world, lang);
 }
 
 /** What happened, which object, and what to do next; on one line. */

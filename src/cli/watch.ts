@@ -5,6 +5,7 @@ import { type Operation, operation } from "../contract/operation.ts";
 import { type GetWorkloadRequest, WorkloadEventSchema } from "../gen/lizardcd/v1/workload_pb.ts";
 import { listOf } from "./catalogue.ts";
 import { type Answer, type CallOptions, requestOf } from "./client.ts";
+import { mustBeThere } from "./cluster.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, type Exit, exit, Refused } from "./exit.ts";
 import { tellUnanswered, type Wanted, wholeAnswer } from "./list.ts";
@@ -93,6 +94,7 @@ interface Begun {
 /** One workload is watched as a list of one. */
 async function begin(context: Context, asked: Message, wanted: Wanted, options: CallOptions): Promise<Begun> {
   const answer = await wholeAnswer(context, asked, wanted, options);
+  if (wanted.only !== undefined) await mustBeThere(answer.message, wanted.only, context, options);
   if (wanted.operation.id !== "workload.get") return { operation: wanted.operation, input: asked, answer };
   const { cluster, namespace, resource, name } = asked as GetWorkloadRequest;
   const list = operation("fleet.listWorkloads");
