@@ -95,6 +95,7 @@ export const commands: readonly Command[] = [
       { name: "namespace", short: "n", help: asText("flag.setNamespace") },
     ],
   },
+  { words: "context delete", summary: "", says: "command.contextDelete", own: true, positional: [named], flags: [] },
   {
     words: "version",
     summary: "",

@@ -25,7 +25,7 @@ test("words, flags, enumerations and what the server knows are proposed", async 
     [["rollout", "s"], ["status"]],
     [
       ["context", ""],
-      ["list", "set", "use"],
+      ["delete", "list", "set", "use"],
     ],
     [
       ["completion", ""],

@@ -111,3 +111,49 @@ test("a CA must be one", async () => {
     expect([code, err]).toEqual([2, expect.stringContaining("wrong.pem is no CA")]);
   }
 });
+
+test("a context that is deleted is gone with its token, and who had it as the current one is told", async () => {
+  const other = fake.url.replace("127.0.0.1", "localhost");
+  await fake.cli(`login ${fake.url} --token a --context one`, { env: bare });
+  await fake.cli(`login ${other} --token b --context two`, { env: bare });
+  await fake.cli(`context set three --server ${other} -n shop`, { env: bare });
+  expect(await fake.cli("context delete one", { env: bare })).toEqual({
+    code: 0,
+    out: `Forgot one (${fake.url}).\n`,
+    err: "",
+  });
+  expect(readFileSync(file, "utf8")).not.toContain("token: a");
+  const current = await fake.cli("context delete two", { env: bare });
+  expect([current.code, current.err]).toEqual([
+    0,
+    "No context is current: lizardcd context use NAME chooses one of three.\n",
+  ]);
+  const none = await fake.cli("get workloads", { env: bare });
+  expect([none.code, none.err]).toEqual([2, expect.stringContaining("context use NAME chooses one of three")]);
+  expect((await fake.cli("context delete two", { env: bare })).err).toContain("There are three");
+  await fake.cli("context delete three", { env: bare });
+  expect((await fake.cli("get workloads", { env: bare })).err).toContain("lizardcd login");
+  for (const words of ["context delete", "context delete a b", "context list x"]) {
+    expect([words, (await fake.cli(words, { env: bare })).code]).toEqual([words, 2]);
+  }
+});
+
+test("one server is kept once: again under its name it is changed, under a new one it is renamed", async () => {
+  const named = async () => {
+    const { current, contexts } = JSON.parse((await fake.cli("context list -o json", { env: bare })).out);
+    return [current, contexts.map(({ name }: { name: string }) => name)];
+  };
+  await fake.cli(`login ${fake.url} --token a`, { env: bare });
+  const host = new URL(fake.url).host;
+  await fake.cli(`context set ${host} --server ${fake.url.toUpperCase()}/ -c eu-1`, { env: bare });
+  await fake.cli(`context set ${host} --server ${host} --cluster=`, { env: bare });
+  expect(await named()).toEqual([host, [host]]);
+  const renamed = await fake.cli(`context set home --server ${fake.url}/`, { env: bare });
+  expect(renamed.out).toBe(`Kept home (${fake.url}), which was ${host} until now.\n`);
+  expect(await named()).toEqual(["home", ["home"]]);
+  // For another namespace it is another one, and nobody has to sign in again.
+  await fake.cli(`context set pay --server ${fake.url} -n pay`, { env: bare });
+  expect(await named()).toEqual(["home", ["home", "pay"]]);
+  await fake.cli("get workloads --context pay", { env: bare });
+  expect(fake.seen.at(-1)!.token).toBe("Bearer a");
+});

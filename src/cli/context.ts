@@ -68,7 +68,7 @@ export function contextOf(named: Named, env: Env, lang: Lang): Context {
   const address = named.server || (named.context ? undefined : env.LIZARDCD_SERVER);
   if (named.context && !contexts[named.context]) throw noContext(named.context, contexts, lang);
   const own = contexts[named.context ?? current];
-  if (!address && !own) throw new CommandFailed(exit.usage, tell(lang, "server.none"), tell(lang, "server.next"));
+  if (!address && !own) throw noServer(contexts, lang);
   const server = address ? serverOf(address, lang) : own!.server;
   const kept = own?.server === server ? own : Object.values(contexts).find((one) => one.server === server);
   const file = named.serverCa || env.LIZARDCD_SERVER_CA;
@@ -85,9 +85,15 @@ export function noContext(name: string, contexts: Contexts["contexts"], lang: La
   return new CommandFailed(exit.usage, tell(lang, "context.none", { name: JSON.stringify(name) }), next);
 }
 
+function noServer(contexts: Contexts["contexts"], lang: Lang): CommandFailed {
+  const names = Object.keys(contexts).join(", ");
+  if (!names) return new CommandFailed(exit.usage, tell(lang, "server.none"), tell(lang, "server.next"));
+  return new CommandFailed(exit.usage, tell(lang, "context.noneCurrent", { names }));
+}
+
 /** "127.0.0.1:5117" and "http://127.0.0.1:5117/" are one server. */
 export function serverOf(text: string, lang: Lang): string {
-  const url = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`);
+  const url = URL.parse(/^https?:\/\//i.test(text) ? text : `http://${text}`);
   if (!url?.hostname || url.username || url.search || url.hash) {
     const server = JSON.stringify(text);
     throw new CommandFailed(exit.usage, tell(lang, "server.invalid", { server }), tell(lang, "server.invalidNext"));

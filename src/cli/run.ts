@@ -40,7 +40,7 @@ const own: Record<string, () => Promise<Run>> = {
     return ({ asked, env, terminal, options }) => logout(asked, env, terminal, options).then(() => undefined);
   },
   context: async () => {
-    const { context } = await import("./session.ts");
+    const { context } = await import("./contexts.ts");
     return ({ asked, env, terminal, options }) => context(asked, env, terminal, options).then(() => undefined);
   },
   describe: async () => (await import("./cluster.ts")).describeCluster,

@@ -1,8 +1,8 @@
-// Signing in and out, and the contexts in which that is kept.
+// Signing in and out.
 import { operation } from "../contract/operation.ts";
 import { inputOf } from "../contract/request.ts";
 import type { Session as Answered, User } from "../gen/lizardcd/v1/user_pb.ts";
-import { duration, type Lang } from "../words/words.ts";
+import type { Lang } from "../words/words.ts";
 import { type CallOptions, call } from "./client.ts";
 import type { Asked } from "./command.ts";
 import {
@@ -10,15 +10,12 @@ import {
   contextOf,
   type Kept,
   namedIn,
-  noContext,
   readCa,
   readContexts,
   serverOf,
   writeContexts,
 } from "./context.ts";
 import { CommandFailed, exit, Refused } from "./exit.ts";
-import { formatOf } from "./format.ts";
-import { type Column, clean, table } from "./output.ts";
 import type { Env, Terminal } from "./terminal.ts";
 import { tell } from "./words.ts";
 
@@ -84,79 +81,6 @@ export async function logout({ flags }: Asked, env: Env, terminal: Terminal, opt
   ]);
   if (left.length > 0) writeContexts({ current, contexts: Object.fromEntries(left) }, env, lang);
   await terminal.out(`${tell(lang, "logout.done", { server: context.server })}\n`);
-}
-
-/** `context list`, `context use`, `context set`. */
-export async function context(
-  { command, flags, rest }: Asked,
-  env: Env,
-  terminal: Terminal,
-  { lang }: CallOptions,
-): Promise<void> {
-  const all = readContexts(env, lang);
-  if (command!.words === "context list") {
-    await terminal.out(listed(all, { flags, terminal, lang }));
-    return;
-  }
-  const [name] = rest;
-  if (!name) {
-    throw new CommandFailed(exit.usage, tell(lang, "command.needs", { command: command!.words, argument: "NAME" }));
-  }
-  if (command!.words === "context use") {
-    if (!all.contexts[name]) throw noContext(name, all.contexts, lang);
-    writeContexts({ ...all, current: name }, env, lang);
-    await terminal.out(`${tell(lang, "context.used", { name, server: all.contexts[name].server })}\n`);
-    return;
-  }
-  const said = (flag: string) => flags.get(flag)?.at(-1);
-  const before = all.contexts[name];
-  const address = said("server");
-  if (!before && !address) throw new CommandFailed(exit.usage, tell(lang, "context.needsServer", { name }));
-  const server = address ? serverOf(address, lang) : before!.server;
-  const ca = said("ca") ?? said("server-ca");
-  const kept: Kept = {
-    // A token is for the server that made it.
-    ...(before?.server === server ? before : { username: "", token: "", expires: 0 }),
-    server,
-    ...(ca === undefined ? {} : { ca: ca && readCa(ca, lang) }),
-    ...Object.fromEntries(["cluster", "namespace"].flatMap((one) => (flags.has(one) ? [[one, said(one)]] : []))),
-  };
-  const current = all.current || name;
-  writeContexts({ current, contexts: { ...all.contexts, [name]: kept } }, env, lang);
-  await terminal.out(`${tell(lang, "context.set", { name, server })}\n`);
-}
-
-/** Without the tokens, however it is written. */
-function listed(all: Contexts, { flags, terminal, lang }: Pick<Asked, "flags"> & { terminal: Terminal; lang: Lang }) {
-  const format = formatOf(flags.get("output")?.at(-1) ?? "table", lang);
-  const rows = Object.entries(all.contexts);
-  if (format.as === "name") return rows.map(([name]) => `${clean(name)}\n`).join("");
-  if (format.as === "value") {
-    const contexts = rows.map(([name, { token, ca, ...kept }]) => ({ name, ...kept, signedIn: token !== "" }));
-    return format.write({ current: all.current, contexts });
-  }
-  const headers = flags.get("no-headers")?.at(-1) !== "true";
-  return table(rows, columns(all, lang), { headers, columns: terminal.columns, wide: format.as === "wide" });
-}
-
-function columns({ current }: Contexts, lang: Lang): Column<[string, Kept]>[] {
-  return [
-    { head: tell(lang, "context.current"), value: ([name]) => (name === current ? "*" : "") },
-    { head: tell(lang, "context.name"), value: ([name]) => name, flexible: true },
-    { head: tell(lang, "context.server"), value: ([, { server }]) => server, flexible: true },
-    { head: tell(lang, "context.user"), value: ([, { username, token }]) => (token ? username : "") },
-    {
-      head: tell(lang, "context.ends"),
-      value: ([, { token, expires }]) => {
-        if (!token || !expires) return "";
-        const left = expires - Date.now();
-        return left > 0 ? duration(lang, left) : tell(lang, "context.ended");
-      },
-      right: true,
-    },
-    { head: tell(lang, "context.cluster"), value: ([, { cluster }]) => cluster ?? "" },
-    { head: tell(lang, "context.namespace"), value: ([, { namespace }]) => namespace ?? "" },
-  ];
 }
 
 /** The name it has already, else its host. */

@@ -44,8 +44,13 @@ beforeAll(async () => {
     INPUTRC: "/dev/null",
     ZDOTDIR: home,
   };
-  for (const name of [odd, "local:5117"]) {
-    const kept = Bun.spawnSync(["sh", "-c", `${cli} context set "$1" --server "$2"`, "sh", name, server.url], { env });
+  // One server that is kept for the same twice is kept once: the one that is not current has a namespace.
+  for (const [name, namespace] of [
+    [odd, ""],
+    ["local:5117", "shop"],
+  ]) {
+    const set = `${cli} context set "$1" --server "$2" --namespace "$3"`;
+    const kept = Bun.spawnSync(["sh", "-c", set, "sh", name!, server.url, namespace!], { env });
     expect([kept.exitCode, kept.stderr.toString()]).toEqual([0, ""]);
   }
 });
