@@ -27,13 +27,14 @@ export interface Command {
   own?: boolean;
 }
 
-/** Names and letters of flags, where the field's own name is not what one would type. */
-const spelling: Record<string, { name?: string; short?: string }> = {
+/** Names, letters and units of flags, where the field's own are not what one would type. */
+const spelling: Record<string, { name?: string; short?: string; seconds?: boolean }> = {
   cluster: { short: "c" },
   namespace: { short: "n" },
   label_selector: { short: "l" },
   username: { short: "u" },
   q: { name: "find", short: "q" },
+  lifetime: { seconds: true },
 };
 
 const aliases: Record<string, readonly string[]> = {
@@ -216,6 +217,7 @@ function login(operation: Operation): Command {
 
 function flagOf(field: DescField): Field {
   const { name, short, boolean } = shapeOf(field);
+  const seconds = spelling[field.name]?.seconds;
   const rule = ruleOf(field);
   return {
     name,
@@ -223,8 +225,13 @@ function flagOf(field: DescField): Field {
     boolean,
     field,
     required: rule?.required && field.name !== "resource",
+    seconds,
     help: (lang) =>
-      [inWords(lang, rule?.help ?? ""), rule?.in.length ? tell(lang, "oneOf", { values: rule.in.join(", ") }) : ""]
+      [
+        inWords(lang, rule?.help ?? ""),
+        rule?.in.length ? tell(lang, "oneOf", { values: rule.in.join(", ") }) : "",
+        seconds ? tell(lang, "flag.seconds") : "",
+      ]
         .filter(Boolean)
         .join(lang === "en" ? "; " : "；"),
   };

@@ -1,11 +1,13 @@
 // What was written, as a command with its flags and as its operation's input.
 import type { Operation } from "../contract/operation.ts";
 import { type Given, inputOf } from "../contract/request.ts";
+import { ruleOf } from "../contract/rules.ts";
 import { type FlagShape, type Parsed, parseFlags, UsageInvalid } from "../process/flags.ts";
 import { nearest } from "../process/nearest.ts";
 import type { Lang } from "../words/words.ts";
-import { allShapes, type Command, commandOf, commands, everywhere, resources } from "./catalogue.ts";
+import { allShapes, type Command, commandOf, commands, everywhere, type Field, resources } from "./catalogue.ts";
 import { CommandFailed, exit } from "./exit.ts";
+import { lengthOfTime } from "./length-of-time.ts";
 import { tell } from "./words.ts";
 
 export { type Command, commands, everywhere, type Field } from "./catalogue.ts";
@@ -50,10 +52,12 @@ export function inputFrom({ command, flags, rest }: Asked & { command: Command }
   const { operation, positional } = command;
   if (!operation) throw new Error(`${command.words} has no operation`);
   const given: Given = {};
-  for (const { name, field } of command.flags) {
+  for (const flag of command.flags) {
+    const { name, field } = flag;
     const values = flags.get(name);
     if (!values || !field) continue;
     if (name === "dry-run") given[field.name] = dryRunOf(values.at(-1)!, lang);
+    else if (flag.seconds) given[field.name] = secondsOf(values.at(-1)!, flag, command, lang);
     else given[field.name] = field.fieldKind === "list" ? values.flatMap((value) => value.split(",")) : values.at(-1);
   }
   const words = takesResource(operation) ? joined(rest) : rest;
@@ -84,10 +88,14 @@ export function spelled(command: Command | undefined, jsonName: string): string 
 /** A length of time in milliseconds. @throws CommandFailed (usage) */
 export function timeoutOf({ flags }: Pick<Asked, "flags">, lang: Lang, standard = "30s"): number {
   const value = flags.get("timeout")?.at(-1) ?? standard;
-  const [, number, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value) ?? [];
-  const ms = Number(number) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit as "s"];
-  if (ms > 0 && ms <= 86_400_000) return ms;
-  throw new CommandFailed(exit.usage, tell(lang, "timeout.wrong", { value: JSON.stringify(value) }));
+  return lengthOfTime(value, { flag: "--timeout", some: true, mostMs: 86_400_000 }, lang);
+}
+
+/** Begun seconds count. @throws CommandFailed (usage) */
+function secondsOf(value: string, { name, field }: Field, command: Command, lang: Lang): number {
+  const mostMs = Number(ruleOf(field!)?.max ?? 2 ** 31 - 1) * 1000;
+  const next = tell(lang, "command.see", { command: command.words });
+  return Math.ceil(lengthOfTime(value, { flag: `--${name}`, mostMs, next }, lang) / 1000);
 }
 
 /** Also as kubectl has it: "--dry-run=server", "--dry-run=none". */

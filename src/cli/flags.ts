@@ -8,6 +8,8 @@ export interface Field extends FlagShape {
   /** The input's field; undefined for flags that only the command line has. */
   field?: DescField;
   required?: boolean;
+  /** Seconds on the wire, a length of time on the command line. */
+  seconds?: boolean;
   help: (lang: Lang) => string;
 }
 

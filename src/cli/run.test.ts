@@ -247,7 +247,7 @@ test("usage errors name the flag, send nothing and exit with 2", async () => {
     ["get", "after get comes one of agent, "],
     ["get workloads -o xml", '--output must be table, wide, json, yaml, name or jsonpath=TEMPLATE, not "xml".'],
     ["get workloads -o jsonpath={.items", "is no JSONPath template"],
-    ["get workloads --timeout soon", '--timeout must be a length of time such as 30s or 5m, not "soon".'],
+    ["get workloads --timeout soon", '--timeout must be a length of time such as 30s, 10m or 24h, not "soon".'],
     ["get pod/web", "is not a command"],
   ];
   for (const [line, said] of cases) {
