@@ -4,9 +4,9 @@ import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { agentSettings } from "../src/agent/settings.ts";
-import { type Command, commands, everywhere, type Field } from "../src/cli/command.ts";
+import { type Command, commands, everywhere, type Field, summaryOf } from "../src/cli/catalogue.ts";
 import { exit } from "../src/cli/exit.ts";
-import { helpText, usageOf } from "../src/cli/help.ts";
+import { usageOf } from "../src/cli/help.ts";
 import { type Key, type Table, variableOf } from "../src/process/settings.ts";
 import { serverSettings } from "../src/server/settings.ts";
 
@@ -116,7 +116,7 @@ ${rows(
   ["Command", "What it does"],
   commands.map((command) => [
     `[\`lizardcd ${command.words}\`](#lizardcd-${command.words.replaceAll(" ", "-")})`,
-    summaryOf(command),
+    summaryOf(command, "en"),
   ]),
 )}
 
@@ -147,7 +147,7 @@ function section(command: Command): string {
   const own = command.flags.filter(({ name }) => !positional.some((one) => one.name === name));
   const http = operation?.http && `\`${operation.http.method} ${operation.http.path}\``;
   const said = [
-    `${summaryOf(command)}.`,
+    `${summaryOf(command, "en")}.`,
     http ? `Over HTTP: ${http}.` : "",
     operation?.permission ? `Permission: \`${operation.permission}\`.` : "",
     operation?.audited ? "Audited." : "",
@@ -160,11 +160,6 @@ ${said.filter(Boolean).join(" ")}
 lizardcd ${usageOf(command)}${own.length > 0 ? " [flags]" : ""}
 \`\`\`
 ${own.length > 0 ? `\n${flags(own)}\n` : ""}`.trim();
-}
-
-/** The first line of its help. */
-function summaryOf(command: Command): string {
-  return helpText(command, "en").split("\n", 1)[0]!;
 }
 
 function flags(all: readonly Field[]): string {

@@ -62,7 +62,7 @@ const noBrowser: Field = { name: "no-browser", boolean: true, help: asText("flag
 
 const called = operations.filter(({ command, http }) => command !== "" && http);
 
-export const commands: readonly Command[] = [
+const all: readonly Command[] = [
   ...called.map(ofOperation),
   likeGet({ words: "describe", says: "command.describe" }),
   {
@@ -114,6 +114,39 @@ export const commands: readonly Command[] = [
     flags: [],
   },
 ];
+
+/** By what people do: first words, or whole ones before them; what is not named stands where "…" does. */
+const order = [
+  "login",
+  "logout",
+  "whoami",
+  "get clusters",
+  "get workloads",
+  "get workload",
+  "get",
+  "describe",
+  "restart",
+  "scale",
+  "set",
+  "rollout",
+  "pause",
+  "resume",
+  "…",
+  "open",
+  "agents",
+  "registries",
+  "get audit",
+  "context",
+  "completion",
+  "version",
+];
+
+export const commands: readonly Command[] = [...all].sort((a, b) => placeOf(a) - placeOf(b));
+
+function placeOf({ words }: Command): number {
+  const places = [words, words.split(" ")[0]!, "…"].map((one) => order.indexOf(one));
+  return places.find((place) => place >= 0)!;
+}
 
 /** Resources as a person may write them. */
 export const resources: Record<string, string> = {

@@ -1,36 +1,42 @@
 // Help, made from the commands: nothing of it is written twice.
 import type { Lang } from "../words/words.ts";
 import { type Command, commands, everywhere, type Field, summaryOf } from "./catalogue.ts";
+import { pairs, wrap } from "./output.ts";
 import { tell } from "./words.ts";
 
-export function helpText(command: Command | undefined, lang: Lang): string {
-  return command ? ofCommand(command, lang) : ofAll(lang);
+/** @param width of the terminal; where there is none no line is broken: whoever searches finds all of it in one. */
+export function helpText(command: Command | undefined, lang: Lang, width?: number): string {
+  const parts = command ? ofCommand(command, lang, width) : ofAll(lang, width);
+  return parts.filter(Boolean).join("\n");
 }
 
-function ofAll(lang: Lang): string {
+function ofAll(lang: Lang, width: number | undefined): string[] {
   const lines = commands.map((command) => [`  ${usageOf(command)}`, summaryOf(command, lang)] as const);
-  return `${tell(lang, "summary")}
-
-${tell(lang, "usage")} lizardcd COMMAND [flags]
-
-${tell(lang, "commands")}
-${columns(lines)}
-${tell(lang, "everywhere")}
-${flagLines(everywhere, lang)}
-${tell(lang, "more")}
-`;
+  return [
+    plain(tell(lang, "summary"), width),
+    plain(`${tell(lang, "usage")} lizardcd COMMAND [flags]`, width),
+    plain(tell(lang, "commands"), width) + pairs(lines, width),
+    plain(tell(lang, "everywhere"), width) + flagLines(everywhere, lang, width),
+    plain(tell(lang, "more"), width),
+  ];
 }
 
-function ofCommand(command: Command, lang: Lang): string {
+function ofCommand(command: Command, lang: Lang, width: number | undefined): string[] {
   const positional = new Set(command.positional.map(({ name }) => name));
   const own = command.flags.filter(({ name }) => !positional.has(name));
   const also = command.aliases?.map((words) => `lizardcd ${words}`).join(", ");
-  return `${summaryOf(command, lang)}
+  return [
+    plain(summaryOf(command, lang), width),
+    plain(`${tell(lang, "usage")} lizardcd ${usageOf(command)} [flags]`, width) +
+      (also ? plain(tell(lang, "also", { words: also }), width) : ""),
+    own.length > 0 ? plain(tell(lang, "flags"), width) + flagLines(own, lang, width) : "",
+    plain(tell(lang, "everywhere"), width) + flagLines(everywhere, lang, width),
+  ];
+}
 
-${tell(lang, "usage")} lizardcd ${usageOf(command)} [flags]
-${also ? `${tell(lang, "also", { words: also })}\n` : ""}
-${own.length > 0 ? `${tell(lang, "flags")}\n${flagLines(own, lang)}\n` : ""}${tell(lang, "everywhere")}
-${flagLines(everywhere, lang)}`;
+function plain(text: string, width: number | undefined): string {
+  const lines = width === undefined ? [text] : wrap(text, width);
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** What may be left out stands in brackets. */
@@ -39,20 +45,17 @@ export function usageOf({ words, positional }: Command): string {
   return [words, ...places].join(" ");
 }
 
-function flagLines(flags: readonly Field[], lang: Lang): string {
-  return columns(
-    flags.map(({ name, short, boolean, required, help }) => {
-      const left = `  ${short ? `-${short}, ` : "    "}--${name}${boolean ? "" : ` ${placeOf(name)}`}`;
-      return [left, [required ? tell(lang, "required") : "", help(lang)].filter(Boolean).join("; ")] as const;
-    }),
-  );
+function flagLines(flags: readonly Field[], lang: Lang, width: number | undefined): string {
+  const lines = flags.map(({ name, short, boolean, required, help }) => {
+    const left = `  ${short ? `-${short}, ` : "    "}--${name}${boolean ? "" : ` ${placeOf(name)}`}`;
+    return [
+      left,
+      [required ? tell(lang, "required") : "", help(lang)].filter(Boolean).join(lang === "en" ? "; " : "；"),
+    ] as const;
+  });
+  return pairs(lines, width);
 }
 
 function placeOf(name: string): string {
   return name.split("-").at(-1)!.toUpperCase();
-}
-
-function columns(lines: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...lines.map(([left]) => left.length)) + 2;
-  return lines.map(([left, right]) => `${right ? left.padEnd(width) : left}${right}\n`).join("");
 }

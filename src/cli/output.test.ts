@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { clean, cut, table } from "./output.ts";
+import { clean, cut, table, wrap } from "./output.ts";
 
 // Every UTF-16 unit, halves of pairs too.
 const anyText = fc.array(fc.nat(0xffff)).map((units) => String.fromCharCode(...units));
@@ -53,4 +53,18 @@ test("cleaning leaves one line without anything a terminal obeys", () => {
     }),
     { numRuns: 300 },
   );
+});
+
+test("wrapped lines are no wider than asked for, lose nothing, and begin with no mark that ends something", () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom("部署", "，", "（", "）", "web", " ", "x".repeat(30), "a-b ")), (parts) => {
+      const text = parts.join("");
+      const lines = wrap(text, 12);
+      for (const line of lines) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(12);
+      expect(lines.join("").replaceAll(" ", "")).toBe(text.replaceAll(" ", ""));
+    }),
+    { numRuns: 300 },
+  );
+  expect(wrap("只取一页，最多这么多条", 8)).toEqual(["只取一", "页，最多", "这么多条"]);
+  expect(wrap("否则用 LIZARDCD_TOKEN，再否则", 20)).toEqual(["否则用", "LIZARDCD_TOKEN，再否", "则"]);
 });

@@ -90,19 +90,19 @@ export function pairs(all: readonly (readonly [name: string, value: string])[], 
     .join("");
 }
 
-/** Lines of at most this width, broken between words where there are some; at least one line. */
+/** Lines of at most this width, broken between words or Chinese characters where there are some; at least one line. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
-    const longer = line === "" ? word : `${line} ${word}`;
+  for (const { gap, atom } of atoms(text)) {
+    const longer = line === "" ? atom : `${line}${gap}${atom}`;
     if (Bun.stringWidth(longer) <= width) {
       line = longer;
       continue;
     }
     if (line !== "") lines.push(line);
     line = "";
-    for (const { segment } of graphemes(word)) {
+    for (const { segment } of graphemes(atom)) {
       if (line !== "" && Bun.stringWidth(line + segment) > width) {
         lines.push(line);
         line = "";
@@ -112,6 +112,17 @@ export function wrap(text: string, width: number): string[] {
   }
   return [...lines, line];
 }
+
+/** What is not broken: a word, a Chinese character, each with the marks that may not stand alone. */
+function* atoms(text: string): Generator<{ gap: string; atom: string }> {
+  for (const word of text.split(" ")) {
+    const [first = "", ...others] = word.match(unbroken)?.filter(Boolean) ?? [];
+    yield { gap: " ", atom: first };
+    for (const atom of others) yield { gap: "", atom };
+  }
+}
+
+const unbroken = /[（《“「]*(?:\p{sc=Han}|[^\p{sc=Han}（《“「、，。；：？！）》”」]+)?[、，。；：？！）》”」]*/gu;
 
 /** JSON without anything that a terminal would obey: what JSON itself leaves unescaped is escaped too. */
 export function json(value: unknown, indent = 2): string {
