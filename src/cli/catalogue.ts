@@ -39,6 +39,7 @@ const spelling: Record<string, { name?: string; short?: string; seconds?: boolea
 
 const aliases: Record<string, readonly string[]> = {
   "get clusters": ["get cluster", "clusters"],
+  "get namespaces": ["get namespace", "get ns"],
   "agents list": ["get agents"],
   registries: ["get registries"],
   restart: ["rollout restart"],

@@ -42,10 +42,8 @@ export async function mustBeThere(message: Message, name: string, context: Conte
   const { lang } = options;
   const all = operation("fleet.get");
   const { clusters } = (await call(context, all, inputOf(all, {}), options)).message as Fleet;
-  const near = nearest(
-    name,
-    clusters.map((row) => row.name),
-  );
+  const names = clusters.map((row) => row.name);
+  const near = nearest(name, names) ?? names.find((one) => one.startsWith(name.toLowerCase()));
   const next = near ? tell(lang, "cluster.near", { near }) : tell(lang, "agent.next");
   throw new CommandFailed(exit.notFound, tell(lang, "cluster.none", { name: JSON.stringify(name) }), next);
 }
@@ -57,8 +55,8 @@ export async function describeCluster({ asked, env, terminal, options, defaults 
   const format = formatOf(flags.get("output")?.at(-1) ?? "table", lang);
   const name = asked.rest[0] ?? defaults.cluster;
   if (!name) {
-    const params = { command: command.words, argument: "CLUSTER" };
-    throw new CommandFailed(exit.usage, tell(lang, "command.needs", params));
+    const said = tell(lang, "command.needs", { command: command.words, argument: "CLUSTER" });
+    throw new CommandFailed(exit.usage, said, tell(lang, "command.place", { argument: "--cluster" }));
   }
   const input = inputFrom({ ...asked, rest: [name, ...asked.rest.slice(1)] }, lang);
   const context = contextOf(namedIn(flags), env, lang);

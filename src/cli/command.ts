@@ -3,11 +3,11 @@ import type { Operation } from "../contract/operation.ts";
 import { type Given, inputOf } from "../contract/request.ts";
 import { ruleOf } from "../contract/rules.ts";
 import { type FlagShape, type Parsed, parseFlags, UsageInvalid } from "../process/flags.ts";
-import { nearest } from "../process/nearest.ts";
 import type { Lang } from "../words/words.ts";
 import { allShapes, type Command, commandOf, commands, everywhere, type Field, resources } from "./catalogue.ts";
 import { CommandFailed, exit } from "./exit.ts";
 import { lengthOfTime } from "./length-of-time.ts";
+import { flagMeant, noCommand } from "./meant.ts";
 import { tell } from "./words.ts";
 
 export { type Command, commands, everywhere, type Field } from "./catalogue.ts";
@@ -157,23 +157,9 @@ function resolve(words: readonly string[], lang: Lang, help: boolean): Resolved 
     const command = commandOf(words.slice(0, length).join(" "));
     if (command) return { command, rest: words.slice(length), given: {} };
   }
-  if (help) return { rest: [], given: {} };
-  const written = words.slice(0, 2).join(" ");
-  const known = commands.flatMap((command) => [command.words, ...(command.aliases ?? [])]);
-  throw new CommandFailed(exit.usage, tell(lang, "command.none", { words: JSON.stringify(written) }), next());
-
-  function next(): string {
-    const first = `${words[0]} `;
-    const after = known.filter((one) => one.startsWith(first)).map((one) => one.slice(first.length));
-    // The first word of several commands is half of one, not one that is misspelt.
-    const half = words.length === 1 && after.length > 0;
-    const near = half
-      ? undefined
-      : (nearest(written, known) ?? (after.length > 0 ? undefined : nearest(words[0]!, known)));
-    if (near) return tell(lang, "command.near", { near });
-    if (after.length === 0) return tell(lang, "command.help");
-    return tell(lang, "command.after", { first: words[0]!, words: after.sort().join(", ") });
-  }
+  const begun = commands.some((command) => command.words.startsWith(`${words.join(" ")} `));
+  if (help && begun) return { rest: [...words], given: {} };
+  throw noCommand(words, lang);
 }
 
 /** "get deploy" lists the workloads of that kind, "get deploy web" and "get deploy/web" show one as a row of that list. */
@@ -195,9 +181,38 @@ function parse(argv: readonly string[], shapes: readonly FlagShape[], lang: Lang
   try {
     return parseFlags(argv, shapes);
   } catch (cause) {
-    if (cause instanceof UsageInvalid) {
-      throw new CommandFailed(exit.usage, cause.message, tell(lang, "command.help"), { cause });
-    }
+    if (!(cause instanceof UsageInvalid)) throw cause;
+    const { flag, is, near: ofAny } = cause.wrong;
+    const command = commandIn(argv, flag, shapes, lang);
+    const near = command && is === "unknown" ? flagMeant(flag.replace(/^-+/, ""), command) : ofAny;
+    const see = command ? tell(lang, "command.see", { command: command.words }) : tell(lang, "command.help");
+    throw flagFailed(cause, lang, near ? tell(lang, "flag.near", { near: `--${near}` }) : see);
+  }
+}
+
+/** What is wrong with a flag, in the reader's language. */
+export function flagFailed(cause: UsageInvalid, lang: Lang, next: string): CommandFailed {
+  const { flag, is } = cause.wrong;
+  const said = tell(lang, is === "unknown" ? "flag.unknown" : "flag.noValue", { flag });
+  return new CommandFailed(exit.usage, said, next, { cause });
+}
+
+/**
+ * The command of a line before a flag that cannot be read; undefined where it names none.
+ * @throws CommandFailed (usage) where there is no such command: that says more than the flag does.
+ */
+function commandIn(argv: readonly string[], flag: string, shapes: readonly FlagShape[], lang: Lang) {
+  const at = argv.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
+  // What follows it may be its value.
+  const words = wordsIn(argv.slice(0, at), shapes);
+  return words.length > 0 && words[0] !== "help" ? resolve(words, lang, false).command : undefined;
+}
+
+function wordsIn(argv: readonly string[], shapes: readonly FlagShape[]): readonly string[] {
+  try {
+    return parseFlags(argv, shapes).rest;
+  } catch (cause) {
+    if (cause instanceof UsageInvalid) return [];
     throw cause;
   }
 }

@@ -126,10 +126,13 @@ test("a context that is deleted is gone with its token, and who had it as the cu
   const current = await fake.cli("context delete two", { env: bare });
   expect([current.code, current.err]).toEqual([
     0,
-    "No context is current: lizardcd context use NAME chooses one of three.\n",
+    "No context is current: lizardcd context use chooses one of those there are, three.\n",
   ]);
   const none = await fake.cli("get workloads", { env: bare });
-  expect([none.code, none.err]).toEqual([2, expect.stringContaining("context use NAME chooses one of three")]);
+  expect([none.code, none.err]).toEqual([
+    2,
+    expect.stringContaining("context use chooses one of those there are, three"),
+  ]);
   expect((await fake.cli("context delete two", { env: bare })).err).toContain("There are three");
   await fake.cli("context delete three", { env: bare });
   expect((await fake.cli("get workloads", { env: bare })).err).toContain("lizardcd login");

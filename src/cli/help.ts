@@ -4,17 +4,21 @@ import { type Command, commands, everywhere, type Field, summaryOf } from "./cat
 import { pairs, wrap } from "./output.ts";
 import { tell } from "./words.ts";
 
-/** @param width of the terminal; where there is none no line is broken: whoever searches finds all of it in one. */
-export function helpText(command: Command | undefined, lang: Lang, width?: number): string {
-  const parts = command ? ofCommand(command, lang, width) : ofAll(lang, width);
+/**
+ * Of one command, or of all that begin with these words.
+ * @param width of the terminal; where there is none no line is broken: whoever searches finds all of it in one.
+ */
+export function helpText(command: Command | undefined, lang: Lang, width?: number, begun = ""): string {
+  const parts = command ? ofCommand(command, lang, width) : ofAll(lang, width, begun);
   return parts.filter(Boolean).join("\n");
 }
 
-function ofAll(lang: Lang, width: number | undefined): string[] {
-  const lines = commands.map((command) => [`  ${usageOf(command)}`, summaryOf(command, lang)] as const);
+function ofAll(lang: Lang, width: number | undefined, begun: string): string[] {
+  const shown = begun ? commands.filter(({ words }) => words.startsWith(`${begun} `)) : commands;
+  const lines = shown.map((command) => [`  ${usageOf(command)}`, summaryOf(command, lang)] as const);
   return [
     plain(tell(lang, "summary"), width),
-    plain(`${tell(lang, "usage")} lizardcd COMMAND [flags]`, width),
+    plain(`${tell(lang, "usage")} lizardcd ${begun ? `${begun} ` : ""}COMMAND [flags]`, width),
     plain(tell(lang, "commands"), width) + pairs(lines, width),
     plain(tell(lang, "everywhere"), width) + flagLines(everywhere, lang, width),
     plain(tell(lang, "more"), width),

@@ -8,6 +8,7 @@ import { type FlagShape, type Parsed, parseFlags, UsageInvalid } from "../proces
 import { type Lang, sentence } from "../words/words.ts";
 import { bordered } from "./bordered.ts";
 import { type CallOptions, call } from "./client.ts";
+import { flagFailed } from "./command.ts";
 import { type Context, olderPath, readOlder, serverOf, writePrivate } from "./context.ts";
 import { CommandFailed, type Exit, exit, exitOf, Refused } from "./exit.ts";
 import { reasonOf } from "./picture.ts";
@@ -333,6 +334,11 @@ function parse(argv: readonly string[], lang: Lang): Parsed {
     const noun = argv.find((word) => !word.startsWith("-")) ?? "";
     // Of its flags nothing is known here: that the command is missing says more.
     if (missing.has(noun)) throw notHere(noun, lang);
-    throw new CommandFailed(exit.usage, cause.message, tell(lang, "old.missingNext"), { cause });
+    const { near } = cause.wrong;
+    throw flagFailed(
+      cause,
+      lang,
+      near ? tell(lang, "flag.near", { near: `--${near}` }) : tell(lang, "old.missingNext"),
+    );
   }
 }

@@ -60,7 +60,7 @@ export async function run(argv: readonly string[], world: World): Promise<Exit> 
     asked = ask(argv, lang);
     const { command, help } = asked;
     if (help || !command) {
-      await terminal.out(helpText(command, lang, terminal.columns));
+      await terminal.out(helpText(command, lang, terminal.columns, asked.rest.join(" ")));
       return exit.done;
     }
     const options: CallOptions = { lang, version, timeoutMs: timeoutOf(asked, lang), terminal };

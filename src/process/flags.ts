@@ -21,6 +21,13 @@ export interface Parsed {
 /** The command line cannot be read: one sentence, to be followed by how to ask for help. */
 export class UsageInvalid extends Error {
   override readonly name: string = "UsageInvalid";
+  constructor(
+    message: string,
+    /** The flag as written, and the nearest that is known, without dashes. */
+    readonly wrong: { flag: string; is: "unknown" | "without value"; near?: string },
+  ) {
+    super(message);
+  }
 }
 
 /** @throws UsageInvalid for an unknown flag, naming the nearest, or one without its value. */
@@ -44,7 +51,9 @@ export function parseFlags(argv: readonly string[], shapes: readonly FlagShape[]
       continue;
     }
     const next = argv[index + 1];
-    if (next === undefined || isKnown(next, long)) throw new UsageInvalid(`${written} needs a value`);
+    if (next === undefined || isKnown(next, long)) {
+      throw new UsageInvalid(`${written} needs a value`, { flag: written, is: "without value" });
+    }
     parsed.flags.push({ name: shape.name, value: next, written });
     index++;
   }
@@ -71,7 +80,8 @@ function resolve(word: string, long: Map<string, FlagShape>, short: Map<string, 
     return { shape: first, value: word.slice(2), written: word.slice(0, 2) };
   }
   const near = nearest(name, [...long.keys()]);
-  throw new UsageInvalid(`unknown flag ${written}${near ? `, did you mean --${near}?` : ""}`);
+  const message = `unknown flag ${written}${near ? `, did you mean --${near}?` : ""}`;
+  throw new UsageInvalid(message, { flag: written, is: "unknown", near });
 }
 
 function isKnown(word: string, long: Map<string, FlagShape>): boolean {
