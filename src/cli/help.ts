@@ -14,7 +14,7 @@ export function helpText(command: Command | undefined, lang: Lang, width?: numbe
 }
 
 function ofAll(lang: Lang, width: number | undefined, begun: string): string[] {
-  const shown = begun ? commands.filter(({ words }) => words.startsWith(`${begun} `)) : commands;
+  const shown = begun ? commands.flatMap((command) => beginningSo(command, `${begun} `)) : commands;
   const lines = shown.map((command) => [`  ${usageOf(command)}`, summaryOf(command, lang)] as const);
   return [
     plain(tell(lang, "summary"), width),
@@ -23,6 +23,12 @@ function ofAll(lang: Lang, width: number | undefined, begun: string): string[] {
     plain(tell(lang, "everywhere"), width) + flagLines(everywhere, lang, width),
     plain(tell(lang, "more"), width),
   ];
+}
+
+/** Under its own words, else under the other words that begin so. */
+function beginningSo(command: Command, begun: string): Command[] {
+  const words = [command.words, ...(command.aliases ?? [])].find((one) => one.startsWith(begun));
+  return words === undefined ? [] : [{ ...command, words }];
 }
 
 function ofCommand(command: Command, lang: Lang, width: number | undefined): string[] {
