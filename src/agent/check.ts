@@ -1,5 +1,5 @@
 // `lizardcd-agent --check`: everything that a start would need, without starting and without announcing anything.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { consulSource } from "../discovery/consul.ts";
 import type { Source } from "../discovery/discovery.ts";
@@ -20,7 +20,7 @@ import { registryOf } from "./registry.ts";
 import { type AgentSettings, agentSettings } from "./settings.ts";
 
 export function agentChecks(config: AgentConfig, kube: Kube): Check[] {
-  const { server, serverCa, trust } = config;
+  const { server, serverCaPem, trust } = config;
   const registry = registryOf(config);
   return [
     { what: "settings", look: async () => `cluster ${config.clusterName}` },
@@ -28,16 +28,7 @@ export function agentChecks(config: AgentConfig, kube: Kube): Check[] {
     freeAddress("grpc-addr", config.grpcAddr),
     freeAddress("metrics-addr", config.metricsAddr),
     ...trustChecks(trust),
-    ...(server
-      ? [
-          answering(
-            "the server",
-            `${server.replace(/\/$/, "")}/healthz`,
-            "server",
-            serverCa && readFileSync(serverCa, "utf8"),
-          ),
-        ]
-      : []),
+    ...(server ? [answering("the server", `${server.replace(/\/$/, "")}/healthz`, "server", serverCaPem)] : []),
     ...(registry ? [answeringRegistry(sources[registry](config), agentSettings[registry].flag)] : []),
   ];
 }

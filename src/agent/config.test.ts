@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createAuthority } from "../../test/testbed/certificates.ts";
 import { clusterNameOf, resolveConfig } from "./config.ts";
 import type { AgentSettings } from "./settings.ts";
 
@@ -90,4 +91,45 @@ test("an address is announced by a certificate, or else by the join token: one o
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+describe("the server's CA", () => {
+  const ca = createAuthority("company").cert;
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  const trusted = async (values: Partial<AgentSettings>) => {
+    const folder = await mkdtemp(join(tmpdir(), "lizardcd-config-"));
+    try {
+      const kubeconfig = await written(folder, "kubeconfig", "x");
+      await Bun.write(join(folder, "ca.pem"), ca);
+      await Bun.write(join(folder, "wrong.pem"), "nonsense");
+      const serverCa = values.serverCa && join(folder, values.serverCa);
+      const { serverCaPem } = await resolveConfig({ ...given, kubeconfig, token: "t", ...values, serverCa }, {});
+      return serverCaPem;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
+
+  test("comes from a file, or stands in the setting itself", async () => {
+    expect(await trusted({})).toBeUndefined();
+    expect(await trusted({ serverCa: "ca.pem" })).toBe(ca);
+    expect(await trusted({ serverCaData: base64(ca) })).toBe(ca);
+    // As `base64` writes it into a file.
+    expect(await trusted({ serverCaData: base64(ca).replace(/.{76}/g, "$&\n") })).toBe(ca);
+  });
+
+  test("is not said twice, and is a certificate", async () => {
+    const both = trusted({ serverCa: "ca.pem", serverCaData: base64(ca) });
+    await expect(both).rejects.toThrow("--server-ca and --server-ca-data both say which CA to trust");
+    for (const wrong of ["nonsense", base64("nonsense"), ca]) {
+      await expect(trusted({ serverCaData: wrong })).rejects.toThrow(
+        "--server-ca-data cannot be used: it holds no certificate in PEM: give base64 of the CA's PEM, as `lizardcd agents",
+      );
+    }
+    await expect(trusted({ serverCaData: base64(ca.replace(/\n.{30}/, "\n")) })).rejects.toThrow("cannot be read");
+    await expect(trusted({ serverCa: "wrong.pem" })).rejects.toThrow(
+      /--server-ca \S+ cannot be used: it holds no cert/,
+    );
+    await expect(trusted({ serverCa: "none.pem" })).rejects.toThrow(/none.pem cannot be used: there is no such file/);
+  });
 });

@@ -1,10 +1,12 @@
 // The agent's configuration: the only file here that reads flags, files and environment.
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { delimiter, join } from "node:path";
 import { formatKey, parseKey } from "../discovery/discovery.ts";
+import { reasonOf } from "../process/setting-file.ts";
 import { hostPort, isLoopback, programSettings, refuseOpen, SettingInvalid } from "../process/settings.ts";
 import { build } from "../process/version.ts";
+import { certificatesIn, pemOf } from "../trust/pem.ts";
 import { type Access, accessFromKubeconfig, accessInCluster } from "./kubeconfig.ts";
 import { registryOf } from "./registry.ts";
 import { type AgentSettings, agentSettings } from "./settings.ts";
@@ -13,6 +15,8 @@ export interface AgentConfig extends AgentSettings {
   access: Access;
   /** The cluster's name. */
   clusterName: string;
+  /** PEM of the CA to trust at the server's https address, instead of those of the system. */
+  serverCaPem?: string;
   /** Where the agent's certificate comes from. */
   trust: TrustSource;
   /** How the server comes to it: a registry says where it listens, the server is told, or it dials out. */
@@ -67,6 +71,7 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
       `--server must be a URL such as http://127.0.0.1:5117, not ${JSON.stringify(values.server)}`,
     );
   }
+  const serverCaPem = serverCaOf(values);
   const key = values.serviceKey === undefined ? undefined : keyOf(values.serviceKey, values.servicePrefix);
   const kubeconfig = values.kubeconfig ?? usualKubeconfig(env);
   const access = kubeconfig ? await accessFromKubeconfig(kubeconfig) : await accessInCluster(env);
@@ -82,6 +87,7 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
     kubeconfig,
     access,
     clusterName,
+    serverCaPem,
     trust,
     via: registry ? "registry" : values.reach,
     proxy: values.server ? proxyFor(values.server, env) : undefined,
@@ -91,6 +97,22 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
     advertise: advertised(values.grpcAddr, values.announceAddr, env),
     open: !isLoopback(values.grpcAddr),
   };
+}
+
+/** @throws SettingInvalid where it is said twice, or is no certificate. */
+function serverCaOf({ serverCa: file, serverCaData: data }: AgentSettings): string | undefined {
+  if (file && data) {
+    throw new SettingInvalid("--server-ca and --server-ca-data both say which CA to trust: give one of them");
+  }
+  if (!file && !data) return undefined;
+  try {
+    return pemOf(certificatesIn(file ? readFileSync(file, "utf8") : Buffer.from(data!, "base64").toString()));
+  } catch (cause) {
+    const [named, wanted] = file
+      ? [`--server-ca ${file}`, "a file with the CA in PEM"]
+      : ["--server-ca-data", "base64 of the CA's PEM, as `lizardcd agents enroll` prints it"];
+    throw new SettingInvalid(`${named} cannot be used: ${reasonOf(cause)}: give ${wanted}`, { cause });
+  }
 }
 
 /** kubectl's, where the agent runs outside of a cluster. @throws SettingInvalid where those are several */

@@ -28,7 +28,7 @@ export interface Identity {
 export interface EnrollOptions {
   /** "https://lizardcd.example.com". */
   server: string;
-  /** PEM of the CA to trust at that address beside the system's. */
+  /** PEM of the CA to trust at that address instead of the system's. */
   serverCa?: string;
   cluster: string;
   /** From an invitation, or the server's join token; needed where nothing is kept. */

@@ -74,17 +74,22 @@ async function identityOf(
   signal: AbortSignal,
 ): Promise<Identity | undefined> {
   if (trust.from === "nowhere") return undefined;
-  const serverCa = config.serverCa ? readFileSync(config.serverCa, "utf8") : undefined;
   if (trust.from === "files")
     return fileIdentity(trust.files, (file) => readFileSync(file, "utf8"), undefined, log("trust"));
   const store = trust.secret ? secretStore(kube, trust.secret, log("trust")) : undefined;
-  return enrolledIdentity({ ...trust, store, serverCa, cluster: clusterName, log: log("trust"), signal });
+  return enrolledIdentity({
+    ...trust,
+    store,
+    serverCa: config.serverCaPem,
+    cluster: clusterName,
+    log: log("trust"),
+    signal,
+  });
 }
 
 function announcerOf(config: AgentConfig, identity: Identity | undefined): AgentOptions["announcer"] {
-  const { via, server = "", joinToken = "", proxy } = config;
+  const { via, server = "", serverCaPem: serverCa, joinToken = "", proxy } = config;
   if (via === "registry") return registryAnnouncer(config);
-  const serverCa = config.serverCa ? readFileSync(config.serverCa, "utf8") : undefined;
   if (via === "address") return announceToServer({ server, serverCa, prove: identity?.proof, joinToken });
   const prove = async (challenge: string) => (identity ? identity.proof(challenge) : { token: joinToken });
   return (inject) => tunnelAnnouncer({ server, serverCa, proxy, prove, inject });

@@ -70,6 +70,11 @@ export const agentSettings = {
     type: "text",
     help: "file with the CA of the server's https address, where the system does not trust it",
   },
+  serverCaData: {
+    flag: "server-ca-data",
+    type: "text",
+    help: "or that CA itself, base64 of PEM, as `lizardcd agents enroll` prints it",
+  },
   token: {
     flag: "token",
     type: "secret",

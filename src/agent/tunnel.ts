@@ -19,7 +19,7 @@ import {
 export interface TunnelOptions {
   /** "https://lizardcd.example.com". */
   server: string;
-  /** PEM of the CA to trust at that address beside the system's. */
+  /** PEM of the CA to trust at that address instead of the system's. */
   serverCa?: string;
   /** "http://proxy:3128", reached by CONNECT. */
   proxy?: string;

@@ -15,7 +15,7 @@ import { createEntries } from "./entries.ts";
 export interface ToServer {
   /** "http://127.0.0.1:5117". */
   server: string;
-  /** PEM of the CA to trust at that address beside the system's. */
+  /** PEM of the CA to trust at that address instead of the system's. */
   serverCa?: string;
   /** The certificate, and a text signed with its key; an agent that has none shows the join token. */
   prove?(text: string): Promise<Proof>;

@@ -23,6 +23,7 @@ import { compressed } from "./compress.ts";
 import { discoveryAnswers } from "./discovery.ts";
 import { contextOf, doorOf, type PageSettings } from "./door.ts";
 import { fleetAnswers } from "./fleet.ts";
+import type { HttpCa } from "./http-ca.ts";
 import { fleetStream, type LiveDeps, workloadsStream } from "./live.ts";
 import { namespaceAnswers } from "./namespace.ts";
 import type { Pool } from "./pool.ts";
@@ -61,6 +62,7 @@ export interface AppDeps {
   embedded?: EmbeddedRegistry;
   admit: Admit;
   trust?: Trust;
+  httpCa: HttpCa;
   tunnels?: Tunnels;
   log: Log;
   pages: PageSettings;

@@ -5,10 +5,11 @@ import { dirname } from "node:path";
 import { answeringRegistry, type Check, certificatePair, freeAddress, writableFolder } from "../process/check.ts";
 import { reasonOf } from "../process/setting-file.ts";
 import type { ServerConfig } from "./config.ts";
+import { readHttpCa } from "./http-ca.ts";
 import { sourcesOf } from "./sources.ts";
 
 export function serverChecks(config: ServerConfig): Check[] {
-  const { httpTlsCert, httpTlsKey, tlsCa, tlsCert, tlsKey, db } = config;
+  const { httpTlsCert, httpTlsKey, httpTlsCa, tlsCa, tlsCert, tlsKey, db } = config;
   return [
     { what: "settings", look: async () => undefined },
     writableFolder("the data folder", config.data, "data"),
@@ -17,11 +18,24 @@ export function serverChecks(config: ServerConfig): Check[] {
     freeAddress("http-addr", config.httpAddr),
     freeAddress("metrics-addr", config.metricsAddr),
     ...(httpTlsCert && httpTlsKey ? [certificatePair("the certificate", { cert: httpTlsCert, key: httpTlsKey })] : []),
+    ...(httpTlsCa ? [carriedCa(httpTlsCa, httpTlsCert)] : []),
     ...(tlsCert && tlsKey
       ? [certificatePair("the certificate for agents", { cert: tlsCert, key: tlsKey, ca: tlsCa })]
       : []),
     ...sourcesOf(config).map((source) => answeringRegistry(source, `${source.name}-addr`)),
   ];
+}
+
+function carriedCa(ca: string, cert: string | undefined): Check {
+  return {
+    what: `the CA ${ca}`,
+    async look() {
+      const told = readHttpCa({ ca, cert });
+      if (!existsSync(ca))
+        return `there is no such file${told ? ", the certificate is its own" : ": agents are told none"}`;
+      return told ? "agents are told to trust it" : "agents need not be told of it";
+    },
+  };
 }
 
 /** One that is there already is read, and left as it is. */

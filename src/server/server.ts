@@ -12,6 +12,7 @@ import { connections } from "./connection.ts";
 import type { DataFolder } from "./data.ts";
 import { createDirectory, type Directory } from "./directory.ts";
 import { listen } from "./http.ts";
+import { createHttpCa } from "./http-ca.ts";
 import { createMetrics } from "./metrics.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { registriesOutside } from "./registered.ts";
@@ -23,7 +24,13 @@ import { createTunnels } from "./tunnel.ts";
 import { createWatches } from "./watches.ts";
 
 export interface ServerOptions {
-  http: { host: string; port: number; tls?: { cert: string; key: string } };
+  http: {
+    host: string;
+    port: number;
+    tls?: { cert: string; key: string };
+    /** File with the CA of that certificate, or of the proxy's before it. */
+    ca?: string;
+  };
   metrics?: { host: string; port: number };
   data: DataFolder;
   /** SQLite file, or ":memory:". */
@@ -125,6 +132,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const embedded = options.embedded && embeddedRegistry({ prefix, leaseMs: options.embedded.leaseMs, now });
     const admit = admission(trust, joinToken);
     const tunnels = options.embedded && (await createTunnels({ prefix, admit, data: data.path, log: log("tunnel") }));
+    const httpCa = createHttpCa({ cert: options.http.tls?.cert, ca: options.http.ca }, log("http"));
     trust?.onRevoked((_, serials) => tunnels?.revoked(serials));
     const app = () =>
       createApp({
@@ -137,6 +145,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         embedded,
         admit,
         trust,
+        httpCa,
         tunnels,
         log: log("http"),
         pages: {

@@ -24,6 +24,11 @@ export const serverSettings = {
     help: "serve pages and JSON over TLS with the certificate chain in this file; read again when it changes",
   },
   httpTlsKey: { flag: "http.tls.key", type: "text", help: "file with its private key" },
+  httpTlsCa: {
+    flag: "http.tls.ca",
+    type: "text",
+    help: "file with its CA, which the lines that enroll agents carry; a self-signed one is its own",
+  },
   httpPlain: {
     flag: "http.plain",
     type: "boolean",

@@ -33,6 +33,7 @@ import { revokeDone } from "../views/revoke.tsx";
 import { sameText } from "./auth.ts";
 import type { FleetDeps } from "./clusters.ts";
 import type { DataFolder } from "./data.ts";
+import type { HttpCa } from "./http-ca.ts";
 import { shownTo } from "./page.ts";
 import { agentsOf } from "./registered.ts";
 import { enrollsOf } from "./registered-live.ts";
@@ -222,8 +223,14 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
   };
 }
 
-export function trustAnswers(deps: FleetDeps & { trust?: Trust; publicUrl?: string }): AnyAnswer[] {
-  const { trust, publicUrl } = deps;
+interface TrustDeps extends FleetDeps {
+  trust?: Trust;
+  httpCa: HttpCa;
+  publicUrl?: string;
+}
+
+export function trustAnswers(deps: TrustDeps): AnyAnswer[] {
+  const { trust, httpCa, publicUrl } = deps;
   if (!trust) return (["trust.invite", "trust.enroll", "trust.renew", "trust.revoke"] as const).map(unavailable);
   return [
     answer("trust.invite", {
@@ -232,12 +239,13 @@ export function trustAnswers(deps: FleetDeps & { trust?: Trust; publicUrl?: stri
         const names = namespaces.length > 0 ? namespaces : ["*"];
         const token = await trust.invite({ cluster, namespaces: names }, seconds * 1000);
         const server = publicUrl ?? new URL(request.url).origin;
+        const ca = httpCa(server);
         return {
           token,
           cluster,
           expiresIn: seconds,
-          command: `lizardcd-agent --server ${server} --cluster ${cluster} --token ${token}`,
-          helm: `helm install lizardcd-agent helm/lizardcd-agent --set server=${server} --set cluster=${cluster} --set token=${token}`,
+          command: `lizardcd-agent --server ${server} --cluster ${cluster} --token ${token}${ca ? ` --server-ca-data ${ca}` : ""}`,
+          helm: `helm install lizardcd-agent helm/lizardcd-agent --set server=${server} --set cluster=${cluster} --set token=${token}${ca ? ` --set serverCa.data=${ca}` : ""}`,
         };
       },
       fragment: (invitation, _, { context }) => invitationMade(context, invitation),

@@ -119,6 +119,18 @@ describePart("helm", "the charts", ({ helm }) => {
     );
   });
 
+  test("an agent is told the server's CA in one way: by a Secret, or by the CA itself in base64", async () => {
+    const line = [...agent, "--set", "token=t", "--set", "serverCa.data=LS0tLS1CRUdJTi+/=="];
+    const manifest = await template("lizardcd-agent", ...line);
+    expect(manifest).toContain("server-ca-data: LS0tLS1CRUdJTi+/==");
+    expect(manifest).not.toContain("mountPath: /etc/lizardcd/server-ca");
+    expect(await refused("lizardcd-agent", ...line, "--set", "serverCa.existingSecret=own")).toContain(
+      "serverCa.existingSecret and serverCa.data both say which CA to trust: keep one of them",
+    );
+    const pem = ["--set", "serverCa.data=-----BEGIN CERTIFICATE-----"];
+    expect(await refused("lizardcd-agent", ...agent, "--set", "token=t", ...pem)).toContain("at '/serverCa/data'");
+  });
+
   test("whom an agent may stand for is not said where it stands for nobody", async () => {
     expect(await refused("lizardcd-agent", ...agent, "--set", "token=t,impersonateUsers={ada}")).toContain(
       "set impersonate=true",

@@ -5,6 +5,7 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Client, login } from "../harness.ts";
+import { createAuthority, createServerCertificate } from "../testbed/certificates.ts";
 import type { RealCluster } from "../testbed/cluster.ts";
 import { startConsul } from "../testbed/consul.ts";
 import { startEtcd } from "../testbed/etcd.ts";
@@ -266,8 +267,9 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
       const { helm: line } = (await client.post("/agents/invitations", { cluster: "moved" })).body;
       const words = (line as string).split(" ");
       expect(words.slice(0, 4)).toEqual(["helm", "install", "lizardcd-agent", "helm/lizardcd-agent"]);
+      expect(words.at(-1)).toBe(`serverCa.data=${Buffer.from(caOf(server)).toString("base64")}`);
       const moved = release(helm, cluster, "lizardcd-agent", namespace, "moved");
-      await moved.install(...words.slice(4), "--set", serverCa);
+      await moved.install(...words.slice(4));
       const pod = await run("deployments/moved-lizardcd-agent");
       expect(await keysOf("moved")).toEqual(["lizardcd-agent.*.moved"]);
       await pod.process.stop("SIGKILL");
@@ -282,6 +284,49 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
       expect(await may(account, "get", "secrets", namespace, "whole-server")).toBe(false);
       await next.process.stop();
     });
+  });
+
+  /** A server of its own, and the line by which it enrolls an agent. */
+  const invitedBy = async (name: string, trust: (pod: Pod) => string, ...values: string[]) => {
+    const one = release(helm, cluster, "lizardcd-server", namespace, name);
+    await one.install("--set", [`fullnameOverride=${name}`, "persistence.enabled=false", ...values].join(","));
+    const pod = await runPod({ cluster, group, namespace, controller: `statefulsets/${name}` });
+    const admin = await signIn(pod, `https://127.0.0.1:${pod.ports.http}`, trust(pod));
+    const { command } = (await admin.post("/agents/invitations", { cluster: "eu-1" })).body;
+    return { pod, command: command as string };
+  };
+  const carried = (ca: string) => ` --server-ca-data ${Buffer.from(ca).toString("base64")}`;
+
+  test.concurrent("the chart's own certificate is for further names where agents of other clusters dial them", async () => {
+    const names = "tls.selfSigned=true,tls.names={cd.example.com,192.0.2.7},publicUrl=https://cd.example.com:5117";
+    const { pod, command } = await invitedBy("named", caOf, names);
+    const { subjectAltName } = new X509Certificate(readFileSync(join(pod.folder("/etc/lizardcd/tls"), "tls.crt")));
+    for (const name of ["DNS:cd.example.com", "IP Address:192.0.2.7", "DNS:named", "IP Address:127.0.0.1"])
+      expect(subjectAltName).toContain(name);
+    expect(command).toStartWith("lizardcd-agent --server https://cd.example.com:5117 ");
+    expect(command).toEndWith(carried(caOf(pod)));
+    await pod.process.stop();
+  });
+
+  test.concurrent("a Secret that holds its CA has it carried by the lines, one that does not serves as well", async () => {
+    const authority = createAuthority("company");
+    const { cert, key } = createServerCertificate(authority, ["127.0.0.1"]);
+    const data = { "tls.crt": cert, "tls.key": key };
+    for (const [name, stringData, end] of [
+      ["with-ca", { ...data, "ca.crt": authority.cert }, carried(authority.cert)],
+      // As cert-manager leaves it where the issuer tells none.
+      ["empty-ca", { ...data, "ca.crt": "" }, ""],
+      ["without-ca", data, ""],
+    ] as const) {
+      const metadata = { namespace, name: `${name}-tls` };
+      await cluster.apply([{ apiVersion: "v1", kind: "Secret", metadata, type: "kubernetes.io/tls", stringData }]);
+      const { pod, command } = await invitedBy(name, () => authority.cert, `tls.existingSecret=${name}-tls`);
+      expect(await pod.probe("readinessProbe")).toBe(200);
+      expect(command).toMatch(/ --token lz1\.[\w.-]+( --server-ca-data \S+)?$/);
+      expect(command.includes("--server-ca-data")).toBe(end !== "");
+      expect(command).toEndWith(end);
+      await pod.process.stop();
+    }
   });
 
   for (const kind of ["etcd", "consul"] as const) {
@@ -332,9 +377,9 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
   }
 });
 
-function signIn(server: Pod, url: string): Promise<Client> {
+function signIn(server: Pod, url: string, ca = caOf(server)): Promise<Client> {
   const password = readFileSync(join(server.folder("/data"), "first-password"), "utf8").trim();
-  return login(url, "admin", password, { ca: caOf(server) });
+  return login(url, "admin", password, { ca });
 }
 
 /** Of the certificate that the chart made for it. */

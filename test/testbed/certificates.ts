@@ -12,21 +12,23 @@ export interface Certificate {
 
 export function createAuthority(name: string): Certificate {
   const key = newKey();
-  return issue({ name }, { name, key }, key, [
-    extension(oids.basicConstraints, sequence(boolean(true)), true),
-    extension(oids.keyUsage, Buffer.from([0x03, 0x02, 0x01, 0x06]), true), // keyCertSign, cRLSign
-  ]);
+  return issue({ name }, { name, key }, key, authorityExtensions());
 }
 
 /** @param names DNS names and IPv4 addresses that the server answers under */
 export function createServerCertificate(authority: Certificate, names: string[]): Certificate {
-  const alternatives = names.map((name) =>
-    isIP(name) ? tag(0x87, Buffer.from(name.split(".").map(Number))) : tag(0x82, Buffer.from(name)),
-  );
-  return issue({ name: names[0]! }, authority, newKey(), [
-    extension(oids.extendedKeyUsage, sequence(oid(oids.serverAuth))),
-    extension(oids.subjectAlternativeName, sequence(...alternatives)),
-  ]);
+  return issue({ name: names[0]! }, authority, newKey(), serverExtensions(names));
+}
+
+/** A server certificate that no authority signed. */
+export function createSelfSigned(names: string[]): Certificate {
+  const key = newKey();
+  return issue({ name: names[0]! }, { name: names[0]!, key }, key, serverExtensions(names));
+}
+
+/** An authority below another. */
+export function createIntermediate(authority: Certificate, name: string): Certificate {
+  return issue({ name }, authority, newKey(), authorityExtensions());
 }
 
 /** A client certificate; Kubernetes reads the common name as the user and each organisation as a group. */
@@ -76,6 +78,23 @@ function issue(
   const lines = der.toString("base64").match(/.{1,64}/g)!;
   const cert = ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n");
   return { cert, key, name: subject.name };
+}
+
+function authorityExtensions(): Buffer[] {
+  return [
+    extension(oids.basicConstraints, sequence(boolean(true)), true),
+    extension(oids.keyUsage, Buffer.from([0x03, 0x02, 0x01, 0x06]), true), // keyCertSign, cRLSign
+  ];
+}
+
+function serverExtensions(names: string[]): Buffer[] {
+  const alternatives = names.map((name) =>
+    isIP(name) ? tag(0x87, Buffer.from(name.split(".").map(Number))) : tag(0x82, Buffer.from(name)),
+  );
+  return [
+    extension(oids.extendedKeyUsage, sequence(oid(oids.serverAuth))),
+    extension(oids.subjectAlternativeName, sequence(...alternatives)),
+  ];
 }
 
 function distinguishedName({ name, groups = [] }: { name: string; groups?: string[] }): Buffer {

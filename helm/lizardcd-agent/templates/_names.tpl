@@ -92,6 +92,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- fail "server or a registry is needed: the agent has to announce itself somewhere: --set server=https://lizardcd.example.com" -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.serverCa.data (tpl .Values.serverCa.existingSecret .) -}}
+{{- fail "serverCa.existingSecret and serverCa.data both say which CA to trust: keep one of them" -}}
+{{- end -}}
 {{- $ways := list -}}
 {{- if .Values.token }}{{- $ways = append $ways "token" }}{{- end -}}
 {{- if .Values.joinToken }}{{- $ways = append $ways "joinToken" }}{{- end -}}
@@ -129,6 +132,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.namespaces }}{{- $_ := set $all "namespaces" . }}{{- end }}
 {{- with tpl .Values.server . }}{{- $_ := set $all "server" . }}{{- end }}
 {{- if tpl .Values.serverCa.existingSecret . }}{{- $_ := set $all "server-ca" (printf "/etc/lizardcd/server-ca/%s" .Values.serverCa.key) }}{{- end }}
+{{- with .Values.serverCa.data }}{{- $_ := set $all "server-ca-data" . }}{{- end }}
 {{- with $token.key }}{{- $_ := set $all (printf "%s-file" .) (printf "/etc/lizardcd/token/%s" .) }}{{- end }}
 {{- if include "lizardcd-agent.keeps" . }}{{- $_ := set $all "identity-secret" (include "lizardcd-agent.identity" .) }}{{- end }}
 {{- if .Values.tls.existingSecret }}

@@ -78,6 +78,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if include "lizardcd-server.tls" . }}
 {{- $_ := set $all "http.tls.cert" "/etc/lizardcd/tls/tls.crt" }}
 {{- $_ := set $all "http.tls.key" "/etc/lizardcd/tls/tls.key" }}
+{{- /* Not every issuer tells its CA: the server goes on where the file is missing or empty. */}}
+{{- $_ := set $all "http.tls.ca" "/etc/lizardcd/tls/ca.crt" }}
 {{- end }}
 {{- if .Values.agentTls.existingSecret }}
 {{- $_ := set $all "tls.ca" "/etc/lizardcd/agent-tls/ca.crt" }}
