@@ -106,9 +106,10 @@ A workload is named as with kubectl: \`deploy/web\`, \`sts/queue\`, \`ds/logs\`;
 \`get deployments\`, \`get statefulsets\`, \`get daemonsets\` and their short names are \`get workloads\` of one kind.
 
 \`-o json\` and \`-o yaml\` print what the server answers; of \`get clusters eu-1\`, that cluster alone.
-What \`get workloads\` lists are rows with their age:
-\`-o 'jsonpath={range .items[*]}{.row.cluster}/{.row.name} {.row.state}{"\\n"}{end}'\`; the names of clusters are
-\`.clusters[*].name\`.
+\`-o jsonpath=…\` takes kubectl's templates:
+\`-o 'jsonpath={range .items[*]}{.cluster}/{.name} {.state}{"\\n"}{end}'\`. In a template each list is \`.items\`, also that of
+clusters, which JSON calls \`clusters\`; and what JSON has in an item's \`row\` is found without it. A field that there is not
+prints nothing, as with kubectl, and standard error says which there are.
 
 ## Commands
 

@@ -2,7 +2,12 @@
 import type { Message } from "@bufbuild/protobuf";
 import { operation } from "../contract/operation.ts";
 import { inputOf } from "../contract/request.ts";
-import type { ClusterRow, Fleet, ListFleetWorkloadsResponse } from "../gen/lizardcd/v1/fleet_pb.ts";
+import {
+  type ClusterRow,
+  ClusterRowSchema,
+  type Fleet,
+  type ListFleetWorkloadsResponse,
+} from "../gen/lizardcd/v1/fleet_pb.ts";
 import { nearest } from "../process/nearest.ts";
 import { age, type Lang, say, sentence } from "../words/words.ts";
 import { type Answer, type CallOptions, call } from "./client.ts";
@@ -14,6 +19,7 @@ import { clean, paint, pairs } from "./output.ts";
 import { labelText, state, toneOf } from "./picture.ts";
 import type { OwnCommand } from "./run.ts";
 import { text } from "./show.ts";
+import { tellUnknown } from "./unknown-field.ts";
 import { tell } from "./words.ts";
 
 /** At most so many workloads that need somebody are shown of one cluster. */
@@ -63,6 +69,7 @@ export async function describeCluster({ asked, env, terminal, options, defaults 
   const answer = await call(context, operation("fleet.get"), input, options);
   keepOnly(answer, name);
   await mustBeThere(answer.message, name, context, options);
+  await tellUnknown(format, ClusterRowSchema, terminal, lang);
   if (format.as === "value") {
     await terminal.out(format.write((answer.json.clusters as unknown[])[0]));
     return exit.done;

@@ -13,6 +13,8 @@ export type Format =
       write: (value: unknown) => string;
       /** One of many values that follow one another, where that is written otherwise. */
       line?: (value: unknown) => string;
+      /** Where a template looks. */
+      paths?: JsonPath["paths"];
     };
 
 export const formats = ["table", "wide", "json", "yaml", "name", "jsonpath="] as const;
@@ -23,10 +25,9 @@ export function formatOf(text: string, lang: Lang): Format {
   if (text === "json") return { as: "value", write: (value) => json(value), line: (value) => json(value, 0) };
   if (text === "yaml") return { as: "value", write: yaml, line: (value) => `---\n${yaml(value)}` };
   const [, expression] = /^jsonpath=(.*)$/s.exec(text) ?? [];
-  if (expression === undefined)
-    throw new CommandFailed(exit.usage, tell(lang, "output.wrong", { value: quoted(text) }));
+  if (!expression) throw new CommandFailed(exit.usage, tell(lang, "output.wrong", { value: quoted(text) }));
   const path = parsed(expression, lang);
-  return { as: "value", write: (value) => ended(path(value, clean)) };
+  return { as: "value", write: (value) => ended(path.write(value, clean)), paths: path.paths };
 }
 
 export function parsed(expression: string, lang: Lang): JsonPath {

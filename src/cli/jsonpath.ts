@@ -1,14 +1,24 @@
 // The JSONPath templates of kubectl: {.items[*].row.name}, {range .items[*]}…{"\n"}{end}, {.items[?(@.state=="ok")]}.
 
-/** Writes what the template says of a value; `show` makes its text safe. */
-export type JsonPath = (value: unknown, show: (text: string) => string) => string;
+export interface JsonPath {
+  /** What the template says of a value; `show` makes its text safe. */
+  write: (value: unknown, show: (text: string) => string) => string;
+  /** Where it looks, from the value on. */
+  paths: readonly (readonly Step[])[];
+}
 
 /** One sentence, without the template. */
 export class JsonPathInvalid extends Error {
   override readonly name = "JsonPathInvalid";
 }
 
-type Step = (values: unknown[], root: unknown) => unknown[];
+export interface Step {
+  take: (values: unknown[], root: unknown) => unknown[];
+  /** Of the field that it takes. */
+  name?: string;
+  /** What it takes is not known from the template alone. */
+  open?: boolean;
+}
 type Part =
   | { type: "text"; text: string }
   | { type: "path"; steps: Step[] }
@@ -18,7 +28,15 @@ type Part =
 export function parseJsonPath(template: string): JsonPath {
   const tokens = tokenize(/^\s*[.[$@]/.test(template) && !template.includes("{") ? `{${template}}` : template);
   const parts = partsOf(tokens, false);
-  return (value, show) => render(parts, value, value, show);
+  return { write: (value, show) => render(parts, value, value, show), paths: pathsIn(parts, []) };
+}
+
+function pathsIn(parts: readonly Part[], before: readonly Step[]): (readonly Step[])[] {
+  return parts.flatMap((part) => {
+    if (part.type === "text") return [];
+    const path = [...before, ...part.steps];
+    return part.type === "range" ? [path, ...pathsIn(part.parts, path)] : [path];
+  });
 }
 
 /** What one path, ".row.name", finds. @throws JsonPathInvalid */
@@ -90,16 +108,18 @@ function textOf(value: unknown): string {
 }
 
 function walk(steps: readonly Step[], value: unknown, root: unknown): unknown[] {
-  return steps.reduce<unknown[]>((values, step) => step(values, root), [value]);
+  return steps.reduce<unknown[]>((values, step) => step.take(values, root), [value]);
 }
 
+const oneText = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/;
+const texts = new RegExp(`(${oneText.source})(?:\\s*,\\s*(?:${oneText.source}))*`);
 const patterns = {
   recursive: /^\.\.(\*|[\w$-]+)/,
   field: /^\.(\*|(?:[\w$/-]|\\.)+)/,
-  quoted: /^\[\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")\s*\]/,
+  quoted: new RegExp(`^\\[\\s*(${texts.source})\\s*\\]`),
   every: /^\[\s*\*\s*\]/,
   filter: /^\[\s*\?\(\s*(.*?)\s*\)\s*\]/,
-  slice: /^\[\s*(-?\d*)\s*:\s*(-?\d*)\s*\]/,
+  slice: /^\[\s*(-?\d*)\s*:\s*(-?\d*)\s*(?::\s*([1-9]\d*)?\s*)?\]/,
   index: /^\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]/,
 };
 
@@ -126,26 +146,58 @@ function stepAt(rest: string): { step: Step; length: number } {
 }
 
 const steps: Record<keyof typeof patterns, (match: RegExpExecArray) => Step> = {
-  recursive: ([, name]) => each((value) => below(value).flatMap((one) => (name === "*" ? [one] : field(one, name!)))),
-  field: ([, name]) => each((value) => (name === "*" ? inside(value) : field(value, name!.replace(/\\(.)/g, "$1")))),
-  quoted: ([, single, double]) => each((value) => field(value, (single ?? double)!.replace(/\\(.)/g, "$1"))),
-  every: () => each(inside),
+  recursive: ([, name]) => ({
+    take: each((value) => below(value).flatMap((one) => (name === "*" ? [one] : own(one, name!)))),
+    open: true,
+  }),
+  field: ([, written]) => {
+    if (written === "*") return { take: each(inside), open: true };
+    const name = written!.replace(/\\(.)/g, "$1");
+    return { take: each((value) => field(value, name)), name };
+  },
+  quoted: ([, written]) => {
+    const names = written!.match(new RegExp(oneText, "g"))!.map((one) => one.slice(1, -1));
+    const takes = names.map(keyOrPath);
+    return { take: (values, root) => takes.flatMap((take) => take(values, root)), open: true };
+  },
+  every: () => ({ take: each(inside) }),
   filter: ([, condition]) => {
     const holds = conditionOf(condition!);
-    return (values, root) => values.flatMap(inside).filter((value) => holds(value, root));
+    return { take: (values, root) => values.flatMap(inside).filter((value) => holds(value, root)) };
   },
-  slice: ([, from, to]) =>
-    each((value) => (Array.isArray(value) ? value.slice(from ? Number(from) : 0, to ? Number(to) : undefined) : [])),
+  slice: ([, from, to, step = 1]) => {
+    const part = (all: unknown[]) => all.slice(from ? Number(from) : 0, to ? Number(to) : undefined);
+    return {
+      take: each((value) => (Array.isArray(value) ? part(value).filter((_, at) => at % Number(step) === 0) : [])),
+    };
+  },
   index: ([, all]) => {
     const wanted = all!.split(",").map(Number);
-    return each((value) =>
-      Array.isArray(value) ? wanted.map((index) => value.at(index)).filter((one) => one !== undefined) : [],
-    );
+    return {
+      take: each((value) =>
+        Array.isArray(value) ? wanted.map((index) => value.at(index)).filter((one) => one !== undefined) : [],
+      ),
+    };
   },
 };
 
+/** ['app.kubernetes.io/name'] is one key; where there is none of that name it is a path, as with kubectl. */
+function keyOrPath(written: string): Step["take"] {
+  const name = written.replace(/\\(.)/g, "$1");
+  let path: Step[] | undefined;
+  try {
+    path = stepsOf(`.${written}`);
+  } catch (error) {
+    if (!(error instanceof JsonPathInvalid)) throw error;
+  }
+  return each((value) => {
+    const found = field(value, name);
+    return found.length > 0 || !path ? found : walk(path, value, value);
+  });
+}
+
 const each =
-  (of: (value: unknown) => unknown[]): Step =>
+  (of: (value: unknown) => unknown[]): Step["take"] =>
   (values) =>
     values.flatMap(of);
 
@@ -154,8 +206,19 @@ function inside(value: unknown): unknown[] {
 }
 
 function field(value: unknown, name: string): unknown[] {
+  const found = own(value, name);
+  return found.length > 0 ? found : habitual(value, name);
+}
+
+function own(value: unknown, name: string): unknown[] {
   if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) return [];
   return [(value as Record<string, unknown>)[name]];
+}
+
+/** Where kubectl's habits look: every list is `items`, and what an item lacks is looked for in its `row`. */
+function habitual(value: unknown, name: string): unknown[] {
+  if (name === "items") return own(value, "clusters").filter(Array.isArray);
+  return own(value, "row").flatMap((row) => own(row, name));
 }
 
 function below(value: unknown): unknown[] {
@@ -165,6 +228,9 @@ function below(value: unknown): unknown[] {
 type Condition = (value: unknown, root: unknown) => boolean;
 
 function conditionOf(text: string): Condition {
+  if (/&&|\|\|/.test(text.replaceAll(/'[^']*'|"[^"]*"/g, ""))) {
+    throw new JsonPathInvalid("a filter has one condition, without && and ||");
+  }
   const [, left = "", operator, right = ""] = /^(.*?)\s*(==|!=|<=|>=|<|>)\s*(.*)$/.exec(text) ?? [undefined, text];
   const read = operand(left.trim());
   if (!operator) return (value, root) => read(value, root) !== undefined;
@@ -196,5 +262,7 @@ const escapes: Record<string, string> = { n: "\n", t: "\t", r: "\r" };
 function literal(text: string): string {
   const quote = text[0]!;
   if (text.length < 2 || !text.endsWith(quote)) throw new JsonPathInvalid(`a ${quote} is not closed`);
-  return text.slice(1, -1).replace(/\\(.)/g, (_, character: string) => escapes[character] ?? character);
+  const meant = (_: string, code: string | undefined, character: string) =>
+    code ? String.fromCharCode(Number.parseInt(code, 16)) : (escapes[character] ?? character);
+  return text.slice(1, -1).replace(/\\(?:u([0-9a-fA-F]{4})|(.))/g, meant);
 }

@@ -13,6 +13,7 @@ import { find } from "./jsonpath.ts";
 import { clean } from "./output.ts";
 import { done, names, rowsOf, text, unansweredIn, wholeSets } from "./show.ts";
 import type { Terminal } from "./terminal.ts";
+import { rowSchema, tellUnknown } from "./unknown-field.ts";
 import { tell } from "./words.ts";
 
 export interface Wanted {
@@ -65,6 +66,7 @@ export async function printed(
   const { columns, color } = terminal;
   const options = { columns, color, headers, wide: format.as === "wide" };
   const one = only === undefined ? json : (json[listOf(operation)!] as unknown[])[0];
+  await tellUnknown(format, only === undefined ? operation.method.output : rowSchema(operation), terminal, lang);
   if (format.as === "value") await terminal.out(format.write(one));
   else if (format.as === "name") await terminal.out(namesIn(message, words, lang));
   else if (operation.audited) await terminal.out(done(message, operation.verb, lang));
@@ -88,10 +90,9 @@ function sort({ json, message }: Answer, operation: Operation, field: string, la
   const path = field.replace(/^\{|\}$/g, "");
   // A template that cannot be read is refused as such.
   parsed(`{${path.startsWith(".") ? path : `.${path}`}}`, lang);
-  const own = find(path);
-  const wrapped = find(`.row.${path.replace(/^\./, "")}`);
+  const value = find(path);
   const rows = json[key] as unknown[];
-  const values = rows.map((row) => own(row)[0] ?? wrapped(row)[0]);
+  const values = rows.map((row) => value(row)[0]);
   if (rows.length > 0 && values.every((value) => value === undefined)) {
     throw new CommandFailed(exit.usage, tell(lang, "sort.none", { field: JSON.stringify(field) }));
   }

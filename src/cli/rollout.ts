@@ -12,6 +12,7 @@ import { clean, cut, paint } from "./output.ts";
 import { podState, reasonOf, state, toneOf } from "./picture.ts";
 import { describe, type OwnCommand } from "./run.ts";
 import { hideCursor, showCursor, type Terminal } from "./terminal.ts";
+import { tellUnknown } from "./unknown-field.ts";
 import { tell } from "./words.ts";
 
 const everyMs = 1_000;
@@ -26,6 +27,7 @@ export async function rolloutStatus({ asked, env, terminal, options, defaults }:
   const format = formatOf(asked.flags.get("output")?.at(-1) ?? "table", lang);
   const timeoutMs = timeoutOf(asked, lang, standardTimeout);
   const get = operation("workload.get");
+  await tellUnknown(format, get.method.output, terminal, lang);
   const input = inputFrom(asked, lang, defaults);
   const context = contextOf(namedIn(asked.flags), env, lang);
   const end = performance.now() + timeoutMs;

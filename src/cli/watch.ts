@@ -13,6 +13,7 @@ import { clean } from "./output.ts";
 import { names, rowsOf, text, unansweredIn } from "./show.ts";
 import { openStream, StreamOver } from "./stream.ts";
 import type { Terminal } from "./terminal.ts";
+import { rowSchema, tellUnknown } from "./unknown-field.ts";
 import { tell } from "./words.ts";
 
 /** Between two questions, where there is no stream. */
@@ -48,6 +49,7 @@ export async function watched(
   const shown = new Map<string, string>();
   const layout: number[] = [];
   let first = true;
+  await tellUnknown(wanted.format, rowSchema(op), terminal, options.lang);
   const one: Watching = { context, operation: op, input, wanted, terminal, options, shown, show };
   await show(answer.json[key] as Json[]);
   if (shown.size === 0) await terminal.err(`${tell(options.lang, "list.none")}\n`);
