@@ -370,10 +370,15 @@ export function Panel({
   );
 }
 
+/** Characters that a narrow screen shows at a glance: a certificate in a line has a multiple of them. */
+const longCommand = 320;
+
 export function Cmd({ ctx, text, label }: { ctx: PageContext; text: string; label: string }) {
+  // It scrolls in itself, which a keyboard must be able to do too.
+  const long = { class: "long", tabIndex: 0, role: "region", "aria-label": label } as const;
   return (
     <div class="cmd">
-      <pre>
+      <pre {...(text.length > longCommand ? long : {})}>
         <code>{text}</code>
       </pre>
       <button type="button" class="btn btn-xs js" data-copy={text} aria-label={`${say(ctx.lang, "copy")}: ${label}`}>

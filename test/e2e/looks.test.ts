@@ -1,14 +1,16 @@
 // Every page in both themes, both languages, wide and narrow: nothing for axe to complain of, nothing wider than the
 // screen, and a picture of each to look at.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { endAll, startTestServer, type TestServer } from "../harness.ts";
 import type { OpenPage } from "../testbed/browser.ts";
+import { createSelfSigned } from "../testbed/certificates.ts";
 import { describePart } from "../testbed/part.ts";
 import { type BrowserWorld, expectQuiet, startBrowserWorld } from "./browser-world.ts";
+import { temporaryFolder } from "./world.ts";
 
 const shop = "/namespaces/shop/deployments";
 
@@ -19,6 +21,8 @@ interface Shown {
   anonymous?: boolean;
   /** On a server without clusters. */
   bare?: boolean;
+  /** On a server with HTTPS and a certificate of its own, which enrolls agents. */
+  secure?: boolean;
   /** Brings the page where it is to be seen. */
   ready?: (page: Page) => Promise<void>;
   /** The status that is expected. */
@@ -53,6 +57,18 @@ const shown: Shown[] = [
   { name: "audit", path: "/audit" },
   { name: "account", path: "/account" },
   { name: "agents", path: "/agents" },
+  {
+    name: "agents-enrolled",
+    variant: true,
+    secure: true,
+    path: "/agents",
+    async ready(page) {
+      const form = page.locator("#enroll form");
+      await form.locator("input[name=cluster]").fill("eu-2");
+      await form.locator("button").click();
+      await page.locator("#invitation pre.long").last().scrollIntoViewIfNeeded();
+    },
+  },
   { name: "registries", path: "/registries" },
   { name: "namespaces", variant: true, path: "/clusters/eu-1/namespaces" },
   { name: "agent", variant: true, path: "/clusters/eu-1/agent" },
@@ -77,6 +93,7 @@ const shown: Shown[] = [
 describePart("chromium", "every page", () => {
   let world: BrowserWorld;
   let empty: TestServer;
+  let secured: TestServer;
   let axe: string;
   // The next run overwrites them: nobody has to clean up.
   const pictures = join(tmpdir(), "lizardcd-pictures");
@@ -84,6 +101,7 @@ describePart("chromium", "every page", () => {
   beforeAll(async () => {
     world = await startBrowserWorld();
     empty = await startTestServer();
+    secured = await startSecured();
     axe = await Bun.file(join(import.meta.dirname, "../../node_modules/axe-core/axe.min.js")).text();
     await mkdir(pictures, { recursive: true });
     console.log(`pictures of every page: ${pictures}`);
@@ -102,18 +120,20 @@ describePart("chromium", "every page", () => {
       let mine: OpenPage;
       let stranger: OpenPage;
       let bare: OpenPage;
+      let safe: OpenPage;
       beforeAll(async () => {
         mine = await world.open({ lang });
         stranger = await world.open({ lang, anonymous: true });
         bare = await world.open({ lang, of: empty });
+        safe = await world.open({ lang, of: secured, anyCertificate: true });
       });
       afterAll(async () => {
-        for (const one of [mine, stranger, bare]) await one.close();
+        for (const one of [mine, stranger, bare, safe]) await one.close();
       });
 
-      for (const { name, path, anonymous, bare: onEmpty, ready, status = 200, variant } of shown) {
+      for (const { name, path, anonymous, bare: onEmpty, secure, ready, status = 200, variant } of shown) {
         test(name, async () => {
-          const { page } = onEmpty ? bare : anonymous ? stranger : mine;
+          const { page } = onEmpty ? bare : secure ? safe : anonymous ? stranger : mine;
           const wrong: string[] = [];
           await page.goto("about:blank");
           expect((await page.goto(path))?.status()).toBe(status);
@@ -143,6 +163,7 @@ describePart("chromium", "every page", () => {
         expectQuiet(mine, world.server, /status of 404/);
         expectQuiet(stranger, world.server);
         expectQuiet(bare, empty);
+        expectQuiet(safe, secured);
       });
     });
   }
@@ -158,6 +179,16 @@ describePart("chromium", "every page", () => {
     await close();
   });
 });
+
+/** One whose lines for agents carry its certificate. */
+async function startSecured(): Promise<TestServer> {
+  const folder = await temporaryFolder();
+  const { cert, key } = createSelfSigned(["127.0.0.1"]);
+  const tls = { cert: join(folder, "tls.crt"), key: join(folder, "tls.key") };
+  await writeFile(tls.cert, cert);
+  await writeFile(tls.key, key, { mode: 0o600 });
+  return startTestServer({ http: { host: "127.0.0.1", port: 0, tls }, trust: { lifeMs: 86_400_000 } }, { ca: cert });
+}
 
 async function violations(page: Page, axe: string): Promise<string[]> {
   // Put in from outside of the page: its policy allows no script of others.

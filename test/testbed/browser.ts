@@ -16,6 +16,8 @@ export interface PageOptions {
   javaScript?: boolean;
   /** Origin for relative addresses: `page.goto("/workloads")`. */
   baseUrl?: string;
+  /** Nobody says whom to trust: the address may show any certificate. */
+  anyCertificate?: boolean;
 }
 
 /** One page in a context (cookies, cache) of its own. */
@@ -93,6 +95,7 @@ async function newPage(browser: Browser, options: PageOptions = {}): Promise<Ope
     javaScriptEnabled: options.javaScript ?? true,
     baseURL: options.baseUrl,
     reducedMotion: "reduce",
+    ignoreHTTPSErrors: options.anyCertificate ?? false,
   });
   const page = await context.newPage();
   const problems: string[] = [];
