@@ -28,6 +28,13 @@ async function main(): Promise<void> {
   const config = await agentConfig();
   if (config.check) return checkAll(agentChecks(config, createKube(config.access)));
   const signal = lifetime({ endWithStdin: config.endWithStdin });
+  let identity: Identity | undefined;
+  // Before anything waits: SIGHUP ends whoever does not listen to it.
+  onHangup(log("agent"), async () => {
+    const { logLevel, logEncoding } = await agentConfig();
+    await startLog({ level: logLevel, encoding: logEncoding });
+    identity?.lookAgain?.();
+  });
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
   const metrics = createMetrics();
   const scrape = serveMetrics(config.metrics, metrics);
@@ -36,7 +43,7 @@ async function main(): Promise<void> {
     timeoutMs: Math.min(config.timeout, 10_000),
     impersonate: config.impersonate,
   });
-  const identity = await identityOf(config, kube, signal);
+  identity = await identityOf(config, kube, signal);
   const agent = await startAgent({
     kube,
     cluster: config.clusterName,
@@ -56,11 +63,6 @@ async function main(): Promise<void> {
   const { kubeconfig, access } = config;
   const served = kubeconfig ? { kubeconfig, context: access.context } : {};
   log("agent").info("agent started", { version, apiServer: kube.server, ...served, metrics: scrape.url });
-  onHangup(log("agent"), async () => {
-    const { logLevel, logEncoding } = await agentConfig();
-    await startLog({ level: logLevel, encoding: logEncoding });
-    identity?.lookAgain?.();
-  });
   await stopped(signal);
   log("agent").info("agent stops", { reason: String(signal.reason?.message ?? signal.reason) });
   await agent.stop();

@@ -11,7 +11,7 @@ import { version } from "../process/version.ts";
 import { serverChecks } from "./check.ts";
 import { type ServerConfig, serverConfig } from "./config.ts";
 import { openDataFolder } from "./data.ts";
-import { startServer } from "./server.ts";
+import { type RunningServer, startServer } from "./server.ts";
 import { sourcesOf } from "./sources.ts";
 
 try {
@@ -27,10 +27,17 @@ async function main(): Promise<void> {
   // Secrets and the store are for their owner alone.
   process.umask(0o077);
   const signal = lifetime({ endWithStdin: config.endWithStdin });
+  let server: RunningServer | undefined;
+  // Before anything waits: SIGHUP ends whoever does not listen to it.
+  onHangup(log("server"), async () => {
+    const { logLevel, logEncoding } = serverConfig();
+    await startLog({ level: logLevel, encoding: logEncoding });
+    server?.lookAgain();
+  });
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
   const data = await openDataFolder(config.data);
   const held = await hold(data.path, { program: "server", file: "server" });
-  const server = await startServer({
+  server = await startServer({
     http: config.http,
     metrics: config.metrics,
     data,
@@ -55,11 +62,6 @@ async function main(): Promise<void> {
   if (server.firstPassword) {
     log("server").info("the first password of admin still holds", { file: join(data.path, "first-password") });
   }
-  onHangup(log("server"), async () => {
-    const { logLevel, logEncoding } = serverConfig();
-    await startLog({ level: logLevel, encoding: logEncoding });
-    server.lookAgain();
-  });
   await stopped(signal);
   log("server").info("server stops", { reason: String(signal.reason?.message ?? signal.reason) });
   await server.stop();
