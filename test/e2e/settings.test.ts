@@ -93,6 +93,41 @@ test("--check of the server says whether agents are told of its CA; a CA of noth
   expect(proxied).toMatchObject({ code: 0, said: expect.stringContaining("agents are told to trust it") });
 }, 60_000);
 
+test("--check of the server says whether agents are told of its CA; a CA of nothing is refused", async () => {
+  const folder = await temporaryFolder();
+  const write = async (name: string, text: string) => {
+    await writeFile(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  const authority = createAuthority("settings CA");
+  const { cert, key } = createServerCertificate(authority, ["127.0.0.1"]);
+  const tls = ["--http.tls.cert", await write("tls.crt", cert), "--http.tls.key", await write("tls.key", key)];
+  const anywhere = ["--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--data", join(folder, "data")];
+  const checked = async (...flags: string[]) => {
+    const { code, out, err } = await ran("server", ["--check", ...anywhere, ...flags]);
+    return { code, said: out.split("\n").find((line) => line.includes("the CA ")) ?? err };
+  };
+  const own = await write("ca.crt", authority.cert);
+  expect(await checked(...tls, "--http.tls.ca", own)).toEqual({
+    code: 0,
+    said: `ok      the CA ${own}: agents are told to trust it`,
+  });
+  const none = join(folder, "none.crt");
+  expect(await checked(...tls, "--http.tls.ca", none)).toEqual({
+    code: 0,
+    said: `ok      the CA ${none}: there is no such file: agents are told none`,
+  });
+  const other = await checked(...tls, "--http.tls.ca", await write("other.crt", createAuthority("another").cert));
+  expect(other).toEqual({ code: 1, said: expect.stringContaining("other.crt did not sign --http.tls.cert") });
+  const alone = await checked("--http.tls.ca", own);
+  expect(alone).toEqual({
+    code: 1,
+    said: expect.stringContaining("or of the proxy at --public-url https://…: give one"),
+  });
+  const proxied = await checked("--http.tls.ca", own, "--public-url", "https://lizardcd.example.com");
+  expect(proxied).toMatchObject({ code: 0, said: expect.stringContaining("agents are told to trust it") });
+}, 60_000);
+
 test("a first start says where the first password lies, and not the password", async () => {
   const data = join(await temporaryFolder(), "data");
   const anywhere = ["--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0"];
