@@ -68,12 +68,12 @@ export function inputFrom({ command, flags, rest }: Asked & { command: Command }
     if (words[index] !== undefined && field) given[field.name] = words[index];
   fromContext(given, operation, defaults, flags.get("all-namespaces")?.at(-1) === "true");
   shortForms(given, operation);
-  for (const { name, field, required } of command.flags) {
+  for (const { name, field, required } of [...positional, ...command.flags]) {
     if (!required || given[field!.name] !== undefined) continue;
     const argument = positional.some((one) => one.name === name) ? name.toUpperCase() : `--${name}`;
     const problem = tell(lang, "command.needs", { command: command.words, argument });
     if (name !== "cluster" && name !== "namespace") throw usage(command, problem, lang);
-    throw new CommandFailed(exit.usage, problem, tell(lang, "command.place", { argument }));
+    throw new CommandFailed(exit.usage, problem, tell(lang, "command.place", { argument: `--${name}` }));
   }
   return inputOf(operation, given);
 }

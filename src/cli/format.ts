@@ -1,5 +1,5 @@
 // How an answer is written: `-o table`, wide, json, yaml, name or jsonpath=…
-import type { Lang } from "../words/words.ts";
+import { type Lang, problemIn } from "../words/words.ts";
 import { CommandFailed, exit } from "./exit.ts";
 import { type JsonPath, JsonPathInvalid, parseJsonPath } from "./jsonpath.ts";
 import { clean, json, quoted } from "./output.ts";
@@ -35,7 +35,7 @@ export function parsed(expression: string, lang: Lang): JsonPath {
     return parseJsonPath(expression);
   } catch (cause) {
     if (!(cause instanceof JsonPathInvalid)) throw cause;
-    const params = { expression: quoted(expression), problem: cause.message };
+    const params = { expression: quoted(expression), problem: problemIn(lang, cause.message) };
     throw new CommandFailed(exit.usage, tell(lang, "jsonpath.wrong", params), "", { cause });
   }
 }

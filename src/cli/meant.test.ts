@@ -21,6 +21,10 @@ test("half a command is told what comes after it, a misspelt one what was meant"
   expect(await told("get deplyo")).toContain("Did you mean lizardcd get deploy?");
   expect(await told("sts")).toContain("Did you mean lizardcd get sts?");
   expect(await told("get deploy web -c eu-1")).toContain("lizardcd context set NAME --namespace");
+  expect(await told("get namespaces")).toContain(
+    "needs CLUSTER. Give it, or let the context say it: lizardcd context set NAME --cluster",
+  );
+  expect(await told("restart")).toContain("restart needs NAME.");
 });
 
 test("a word of kubectl's that is none here leads to the nearest command, by what it does", async () => {
@@ -79,6 +83,14 @@ test("an unknown flag leads to the nearest of its command, or to the command's h
 
 test("what is wrong with a flag is said in Chinese where the locale is, also by lzcli", async () => {
   const env = { LANG: "zh_CN.UTF-8" };
+  const cases: [words: string, said: string][] = [
+    ["agents revoke eu-1 --serial zz", '--serial 无效：应为十六进制的序列号，而不是 "zz"。'],
+    ["get deploy --limit 99999999999", '--limit 无效：应为不超过 32 位的数，而不是 "99999999999"。'],
+    ["get deploy -o jsonpath={.a", '"{.a" 不是 JSONPath 模板：{ 没有闭合。'],
+    ["get deploy -o jsonpath={end}", '"{end}" 不是 JSONPath 模板：{end} 没有对应的 {range}。'],
+    ["get deploy -o jsonpath={.a[b]}", '"[b]" 不是 .name、[0]、[*] 或 [?(@.name=="x")] 这样的步骤。'],
+  ];
+  for (const [words, said] of cases) expect(await told(words, env)).toContain(said);
   expect(await told("scale web --replica 3", env)).toBe("lizardcd: 没有参数 --replica。是不是 --replicas？\n");
   expect(await told("scale web --replicas", env)).toStartWith("lizardcd: --replicas 需要一个值。");
   const older = await fake.lzcli("agent list --serverr x", { env });

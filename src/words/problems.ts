@@ -68,6 +68,7 @@ const phrases: readonly [RegExp, string][] = [
   [/must be at most (\S+), not (.+)/, "不得大于 $1，而给出的是 $2"],
   [/must be one of (.+), not (".*")/, "应为 $1 之一，而不是 $2"],
   [/must be a whole number, not (.+)/, "应为整数，而不是 $1"],
+  [/must be a number of at most 32 bits, not (.+)/, "应为不超过 32 位的数，而不是 $1"],
   [/must be text, not (.+)/, "应为文本，而不是 $1"],
   [/must be true or false, not (.+)/, "应为 true 或 false，而不是 $1"],
   [
@@ -87,7 +88,17 @@ const phrases: readonly [RegExp, string][] = [
     `应为容器名称（${names}和连字符），而不是 $1`,
   ],
   [/must be an image reference such as (\S+), not (.+)/, "应为镜像引用，例如 $1，而不是 $2"],
+  [/must be a serial number in hexadecimal, not (.+)/, "应为十六进制的序列号，而不是 $1"],
+  [/must be a password of at least (\d+) characters, not .+/, "应为至少 $1 个字符的密码"],
+  [/must be a path of this server, not (.+)/, "应为本服务器的路径，而不是 $1"],
+  [/must be an instance id, not (.+)/, "应为实例 ID，而不是 $1"],
+  [/must be host:port, not (.+)/, "应为“主机:端口”，而不是 $1"],
   [/is not known, did you mean (.+)\?/, "没有这个字段，是否指 $1？"],
+
+  [/a (\S) is not closed/, "$1 没有闭合"],
+  [/(\{\w+\}) has no (\{\w+\})/, "$1 没有对应的 $2"],
+  [/(".*") is not a step such as (.+), (.+), (.+) or (.+)/, "$1 不是 $2、$3、$4 或 $5 这样的步骤"],
+  [/a filter has one condition, without && and \|\|/, "筛选只能有一个条件，不支持 && 和 ||"],
 ];
 
 const zh = phrases.map(([phrase, reads]) => ({ whole: new RegExp(`^(?:${phrase.source})$`), reads }));

@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
-import { failures } from "../contract/errors.ts";
+import { type DescField, ScalarType } from "@bufbuild/protobuf";
+import { Failed, failures } from "../contract/errors.ts";
+import { type Operation, operations } from "../contract/operation.ts";
 import { reasons } from "../contract/reasons.ts";
+import { inputOf } from "../contract/request.ts";
+import { problemOf, ruleOf } from "../contract/rules.ts";
 import { en } from "./en.ts";
 import { age, duration, languageOf, problemIn, say, sentence, sentencePieces, textOf } from "./words.ts";
 import { sentences, zh } from "./zh.ts";
@@ -72,6 +76,41 @@ test("details in our own words are Chinese on a Chinese page, those of others st
   const none = { code: "agent.none", params: { where: "cluster eu-1, namespace shop", key: "a" }, message: "" };
   expect(sentence("zh", none)).toBe("集群 eu-1 的命名空间 shop 没有 Agent。是否有 Agent 以 a 登记？");
 });
+
+test("whatever the contract may find wrong with a field is said in Chinese, too", () => {
+  const wrong = ["x y", "", "-5", "99999999999", "x".repeat(70_000), [1], true];
+  const problems = new Set<string>();
+  for (const operation of operations) {
+    for (const field of operation.method.input.fields) {
+      const rule = ruleOf(field);
+      for (const value of wrong) {
+        // What is of the wrong type, and what its rule does not allow.
+        for (const found of [
+          typeProblem(operation, field.name, value),
+          rule && problemOf(rule, valueFor(field, value)),
+        ]) {
+          if (found) problems.add(found);
+        }
+      }
+    }
+  }
+  expect(problems.size).toBeGreaterThan(30);
+  expect([...problems].filter((problem) => !/\p{sc=Han}/u.test(problemIn("zh", problem)))).toEqual([]);
+});
+
+function typeProblem(operation: Operation, field: string, value: unknown): string | undefined {
+  try {
+    inputOf(operation, { [field]: value });
+    return undefined;
+  } catch (error) {
+    if (error instanceof Failed) return String(error.params.problem);
+    throw error;
+  }
+}
+
+function valueFor({ scalar }: DescField, value: unknown): unknown {
+  return scalar === ScalarType.STRING ? String(value) : Number(value);
+}
 
 test("an unknown code and a missing value fall back to the sentence that came along", () => {
   expect(sentence("zh", { code: "of.tomorrow", params: {}, message: "the moon is full" })).toBe("the moon is full");
