@@ -85,3 +85,16 @@ test("describe cluster is about the context's where none is named, and a workloa
   await fake.cli("describe deploy/cluster -n shop", { env });
   expect(fake.seen.at(-1)!.path).toBe("/clusters/us-1/namespaces/shop/deployments/cluster");
 });
+
+test("a cluster that does not answer is described as it was last known, and does not count as done", async () => {
+  const [lost] = clusters.filter(({ name }) => name === "us-1").map((row) => ({ ...row, state: "lost" }));
+  fake.answers["GET /fleet"] = () => Response.json({ clusters: [lost], total: 3 });
+  fake.answers["GET /workloads"] = () =>
+    Response.json({ items: [], unanswered: [{ cluster: "us-1", code: "agent.unavailable", message: "it is gone" }] });
+  const { code, out, err } = await fake.cli("describe cluster us-1");
+  expect([code, err]).toEqual([6, "lizardcd: us-1 did not answer: it is gone\n"]);
+  expect(out).toMatch(/^Health +Lost$/m);
+  expect(out).toContain("This is what was last known");
+  const narrow = await fake.cli("describe cluster us-1", { terminal: { columns: 20 } });
+  expect(narrow.out).not.toMatch(/^.{21}/m);
+});

@@ -10,11 +10,12 @@ import {
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { nearest } from "../process/nearest.ts";
 import { age, type Lang, say, sentence } from "../words/words.ts";
-import { type Answer, type CallOptions, call } from "./client.ts";
+import { type CallOptions, call } from "./client.ts";
 import { type Asked, type Command, inputFrom } from "./command.ts";
 import { type Context, contextOf, namedIn } from "./context.ts";
 import { CommandFailed, type Exit, exit } from "./exit.ts";
 import { formatOf } from "./format.ts";
+import { keepOnly, tellUnanswered } from "./list.ts";
 import { clean, paint, pairs } from "./output.ts";
 import { labelText, state, toneOf } from "./picture.ts";
 import type { OwnCommand } from "./run.ts";
@@ -33,13 +34,6 @@ export function clusterNamed({ command, rest, flags }: Asked & { command: Comman
   const params = { command: `${command.words} ${rest[0]}`, flag: `--${narrowing.name}` };
   const next = tell(lang, "command.see", { command: command.words });
   throw new CommandFailed(exit.usage, tell(lang, "command.foreign", params), next);
-}
-
-/** The server finds parts of names, and labels: only the cluster of this name is left. */
-export function keepOnly({ json, message }: Answer, name: string): void {
-  const fleet = message as Fleet;
-  json.clusters = (json.clusters as { name: string }[]).filter((row) => row.name === name);
-  fleet.clusters = fleet.clusters.filter((row) => row.name === name);
 }
 
 /** @throws CommandFailed (not found) with the name that is nearest. */
@@ -84,10 +78,11 @@ export async function describeCluster({ asked, env, terminal, options, defaults 
   const needy = (await call(context, list, bad, options)).message as ListFleetWorkloadsResponse;
   const { columns, color } = terminal;
   const rows = text(needy, lang, { columns, color, wide: format.as === "wide" });
-  await terminal.out([factsOf(row, lang, { columns, color }), rows].filter(Boolean).join("\n"));
+  const stale = ["lost", "stale"].includes(row.state) ? pairs([["", say(lang, "stale.rest")]], columns) : "";
+  await terminal.out([factsOf(row, lang, { columns, color }), stale, rows].filter(Boolean).join("\n"));
   const more = needy.total - needy.items.length;
   if (rows && more > 0) await terminal.out(`${say(lang, "attention.more", { n: more })}\n`);
-  return exit.done;
+  return tellUnanswered(needy, { terminal }, lang);
 }
 
 function factsOf(row: ClusterRow, lang: Lang, { columns, color }: { columns?: number; color?: boolean }): string {

@@ -2,10 +2,10 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { Operation } from "../contract/operation.ts";
 import { ruleOf } from "../contract/rules.ts";
+import type { Fleet } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { Lang } from "../words/words.ts";
 import { listOf } from "./catalogue.ts";
 import { type Answer, type CallOptions, call } from "./client.ts";
-import { keepOnly } from "./cluster.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, type Exit, exit } from "./exit.ts";
 import { type Format, parsed } from "./format.ts";
@@ -55,6 +55,13 @@ export async function wholeAnswer(
   if (only !== undefined) keepOnly(answer, only);
   if (sortBy) sort(answer, operation, sortBy, options.lang);
   return answer;
+}
+
+/** The server finds parts of names, and labels: only the cluster of this name is left. */
+export function keepOnly({ json, message }: Answer, name: string): void {
+  const fleet = message as Fleet;
+  json.clusters = (json.clusters as { name: string }[]).filter((row) => row.name === name);
+  fleet.clusters = fleet.clusters.filter((row) => row.name === name);
 }
 
 export async function printed(
