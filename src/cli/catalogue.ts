@@ -170,7 +170,7 @@ export function commandOf(words: string): Command | undefined {
 }
 
 export function summaryOf({ summary, says }: Command, lang: Lang): string {
-  return says ? tell(lang, says as "required") : summary;
+  return says ? tell(lang, says as "required") : inWords(lang, summary);
 }
 
 /** The answer's list, if it is one: "items" or "clusters". */

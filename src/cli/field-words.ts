@@ -1,7 +1,28 @@
-// What the contract says of its fields, in Chinese; the English stands in proto/ and contract/rules.ts.
+// What the contract says of its operations and their fields, in Chinese; the English stands in proto/ and contract/rules.ts.
 import type { Lang } from "../words/words.ts";
 
 const zh: Record<string, string> = {
+  "Show the agent of a cluster": "显示一个集群的 Agent",
+  "List the namespaces of a cluster that its agents may read": "列出一个集群中其 Agent 可读的命名空间",
+  "Show one workload with its pods and conditions": "显示一个工作负载及其 Pod 和状况",
+  "Restart a workload": "重启一个工作负载",
+  "Set the number of replicas of a workload": "设置一个工作负载的副本数",
+  "Set the image of one container of a workload": "设置一个工作负载中某个容器的镜像",
+  "Pause the rollouts of a Deployment": "暂停一个 Deployment 的发布",
+  "Resume the rollouts of a Deployment": "恢复一个 Deployment 的发布",
+  "Show every cluster: what answers, what needs attention": "显示所有集群：哪些有应答，哪些需要关注",
+  "List workloads across clusters": "列出各集群的工作负载",
+  "List the agents: where they are announced, whether they answer, until when they are trusted":
+    "列出 Agent：登记在何处、是否应答、证书何时到期",
+  "List the registries and how they are": "列出注册中心及其状态",
+  "Log in": "登录",
+  "End this session": "结束本次会话",
+  "Show who is logged in": "显示当前登录的用户",
+  "List who did what, where, and how it ended": "列出谁在何处做了什么、结果如何",
+  "Make a one-time token with which an agent enrolls, and the line to run":
+    "生成一次性令牌，供 Agent 注册使用，并给出要运行的命令",
+  "Revoke the certificates of a cluster's agents, or one of them": "吊销一个集群的 Agent 证书，全部或其中之一",
+
   "the cluster": "集群",
   "the namespace": "命名空间",
   "the kind of workload": "工作负载的类型",
@@ -28,15 +49,16 @@ const zh: Record<string, string> = {
   "workloads with these labels, as in Kubernetes: app=web,tier in (a,b),!legacy":
     "具有这些标签的工作负载，写法与 Kubernetes 相同：app=web,tier in (a,b),!legacy",
   "the order; what needs somebody comes first where it is left out": "排序方式；省略则最需要处理的排在最前",
-  "agents of this cluster": "此集群的代理",
-  "agents whose key, or the address of one of whose instances, contains this text": "键或任一实例地址包含此文字的代理",
+  "agents of this cluster": "此集群的 Agent",
+  "agents whose key, or the address of one of whose instances, contains this text":
+    "键或任一实例地址包含此文字的 Agent",
   "what this user did": "此用户的操作",
   "this operation, such as workload.restart": "此操作，例如 workload.restart",
   "what was done in this cluster": "在此集群中的操作",
   "what ended so": "以此结果结束的操作",
   "what was done to objects whose name contains this text": "对名称包含此文字的对象的操作",
   "the namespaces that the agent may announce; the whole cluster where none is named":
-    "代理可以公告的命名空间；不指定则为整个集群",
+    "Agent 可以登记的命名空间；不指定则为整个集群",
   "how many seconds the token can be used; 3600 where it is left out": "令牌在多少秒内可用；省略则为 3600",
   "one certificate's serial number; all of the cluster's where it is left out":
     "单个证书的序列号；省略则为该集群的全部证书",

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { operations } from "../contract/operation.ts";
 import { ruleOf } from "../contract/rules.ts";
+import { summaryOf } from "./catalogue.ts";
 import { commands, everywhere } from "./command.ts";
 import type { Exit } from "./exit.ts";
 import { translated } from "./field-words.ts";
@@ -415,8 +416,13 @@ test("a field that the server does not know is a server of another version", asy
   expect([code, err]).toEqual([2, expect.stringMatching(/--dry-run is not known.*another version/)]);
 });
 
-test("every flag and argument of every command says what it is for, in both languages", () => {
+test("every command, and each of its flags and arguments, says what it is for, in both languages", () => {
   const said = new Set<string>();
+  for (const command of commands) {
+    expect([command.words, summaryOf(command, "en")]).toEqual([command.words, expect.stringMatching(/^[A-Z]\w+ \S/)]);
+    expect([command.words, summaryOf(command, "zh")]).toEqual([command.words, expect.stringMatching(/\p{sc=Han}/u)]);
+    said.add(command.summary);
+  }
   for (const { words, flags, positional } of [...commands, { words: "all", flags: everywhere, positional: [] }]) {
     for (const { name, help, field } of [...flags, ...positional]) {
       expect([words, name, help("en")]).toEqual([words, name, expect.stringMatching(/^[a-z]\S* \S/)]);
