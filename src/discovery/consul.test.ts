@@ -32,6 +32,7 @@ describePart("consul", "Consul", () => {
         const Name = path.slice(0, path.lastIndexOf("/"));
         const ID = `${Name}-${value.replace(/:(?=\d+$)/, "-")}`;
         await register({ Name, ID, Check: { CheckID: ID, TTL: "60s", Status: "passing" } });
+        return async () => void (await consul.request("PUT", `/v1/agent/service/deregister/${encodeURIComponent(ID)}`));
       },
       outage: {
         begin: async () => consul.pause(),

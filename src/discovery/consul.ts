@@ -84,7 +84,7 @@ export function consulSource({ hosts, prefix, ...options }: ConsulSourceOptions)
     kind: "consul",
     async *watch(signal) {
       const changes = createChanges(signal);
-      const told = createTold({ prefix, push: changes.push });
+      const told = createTold({ push: changes.push });
       const following = follow(hosts, prefix, options, told, signal);
       yield* changes;
       await following;

@@ -18,9 +18,11 @@ export interface Entry {
   /** Unique within its source and key: lease id, service id, ip:port, or the agent's own UUID. */
   instance: string;
   via: Via;
+  /** What the source itself sees wrong with it; what else may be, `wrongWith` says. */
+  problem?: string;
 }
 
-/** What a source tells. After any gap it yields a whole `set` again; what is absent from a set is gone. */
+/** What a source tells, also of values that are not ours: whoever follows it asks `wrongWith`, counts and ignores them. After any gap it yields a whole `set` again; what is absent from a set is gone. */
 export type Change =
   | { type: "set"; entries: Entry[] }
   | { type: "put"; entry: Entry }
@@ -28,9 +30,7 @@ export type Change =
   /** The registry does not answer: its entries are kept, and are stale from here until the next other change. */
   | { type: "silent"; problem: string }
   /** Nothing changed, and the registry has just said so. */
-  | { type: "alive" }
-  /** A value that is not ours; counted, logged once, otherwise ignored. */
-  | { type: "ignored"; key: string; problem: string };
+  | { type: "alive" };
 
 /** An agent's side of a registry. */
 export interface Announcer {
@@ -90,6 +90,15 @@ export function parseKey(prefix: string, key: string): AgentKey | { problem: str
   if (!namespacePattern.test(namespace)) return { problem: `${JSON.stringify(namespace)} is not a namespace name` };
   if (!clusterPattern.test(cluster)) return { problem: `${JSON.stringify(cluster)} is not a cluster name` };
   return { namespace, cluster };
+}
+
+/** In words why an entry is not one of ours, or nothing where it is. */
+export function wrongWith(prefix: string, { key, via, problem }: Entry): string | undefined {
+  const parsed = parseKey(prefix, key);
+  if ("problem" in parsed) return parsed.problem;
+  if (problem !== undefined) return problem;
+  if ("tunnel" in via || isAddress(via.address)) return undefined;
+  return `its address ${JSON.stringify(via.address.slice(0, 80))} is not host:port`;
 }
 
 /** "host:port" with a port that exists; IPv6 in brackets. */

@@ -33,6 +33,7 @@ discoverySuite("etcd", async () => {
     },
     async plant(path, value) {
       await client.put(path).value(value);
+      return async () => void (await client.delete().key(path));
     },
     outage: {
       begin: async () => etcd.pause(),

@@ -6,11 +6,8 @@ import { backoff, sleep } from "../process/backoff.ts";
 import {
   type Announcer,
   type AnnounceState,
-  type Change,
   type Entry,
-  isAddress,
   keyPrefix,
-  parseKey,
   type Registration,
   type Source,
 } from "./discovery.ts";
@@ -67,8 +64,8 @@ export function etcdSource({ leaseSeconds = standardLeaseSeconds, ...options }: 
     kind: "etcd",
     async *watch(signal) {
       const changes = createChanges(signal);
-      const told = createTold({ prefix: options.prefix, push: changes.push });
-      const following = follow({ leaseSeconds, ...options }, told, changes.push, signal);
+      const told = createTold({ push: changes.push });
+      const following = follow({ leaseSeconds, ...options }, told, signal);
       yield* changes;
       await following;
       told.close();
@@ -165,16 +162,15 @@ function isLeaseUnknown(cause: unknown): boolean {
 // -- the server's side --
 
 type SourceOptions = EtcdSourceOptions & { leaseSeconds: number };
-type Push = (change: Change) => void;
 
-async function follow(options: SourceOptions, told: Told, push: Push, signal: AbortSignal): Promise<void> {
+async function follow(options: SourceOptions, told: Told, signal: AbortSignal): Promise<void> {
   const waits = backoff({ first: 200, most: 2_000 });
   const last: Heard = { at: performance.now(), revision: 0n };
   for (let turn = 0; !signal.aborted; turn++) {
     const host = options.hosts[turn % options.hosts.length]!;
     try {
       const client = await connectEtcd(host, options);
-      await session(client, options, last, told, push, waits.reset, signal).finally(() => client.close());
+      await session(client, options, last, told, waits.reset, signal).finally(() => client.close());
     } catch (cause) {
       if (signal.aborted) return;
       if (cause instanceof Compacted) {
@@ -217,7 +213,6 @@ async function session(
   { prefix, leaseSeconds, timeoutMs = standardTimeoutMs }: SourceOptions,
   last: Heard,
   told: Told,
-  push: Push,
   answered: () => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -225,7 +220,7 @@ async function session(
   const { header, kvs } = await client.kv.range(range);
   if (signal.aborted) return;
   answered();
-  const entries = entriesOf(prefix, kvs, push);
+  const entries = kvs.map(entryOf);
   if (mayHaveForgotten(header, last, leaseSeconds)) told.all(entries);
   else told.allCertainly(entries);
   heard(header, last);
@@ -264,7 +259,7 @@ async function session(
         if (response.events.length === 0) return told.alive();
         for (const { type, kv } of response.events) {
           if (type === "Delete") removed(kv, told);
-          else put(prefix, kv, told, push);
+          else told.put(entryOf(kv));
         }
       });
       // From the revision that was read, not the one after: etcd tells no progress of a watch that begins in its future,
@@ -286,39 +281,20 @@ function endOfWatch({ canceled, compact_revision, cancel_reason }: IWatchRespons
   return canceled ? new Error(cancel_reason || "it cancelled the watch") : undefined;
 }
 
-function entriesOf(prefix: string, kvs: readonly IKeyValue[], push: Push): Entry[] {
-  return kvs.flatMap((kv) => {
-    const entry = entryOf(prefix, kv);
-    if (!("problem" in entry)) return [entry];
-    push({ type: "ignored", key: kv.key.toString(), problem: entry.problem });
-    return [];
-  });
-}
-
-function put(prefix: string, kv: IKeyValue, told: Told, push: Push): void {
-  const entry = entryOf(prefix, kv);
-  if (!("problem" in entry)) {
-    told.put(entry);
-    return;
-  }
-  push({ type: "ignored", key: kv.key.toString(), problem: entry.problem });
-  // It may have been good before.
-  removed(kv, told);
-}
-
 function removed(kv: IKeyValue, told: Told): void {
   const { key, instance } = split(kv.key.toString());
   told.removed(key, instance);
 }
 
-function entryOf(prefix: string, kv: IKeyValue): Entry | { problem: string } {
+/** No host and port are longer; a value that is not ours may have any length. */
+const mostValue = 300;
+
+function entryOf(kv: IKeyValue): Entry {
   const { key, instance } = split(kv.key.toString());
-  const parsed = parseKey(prefix, key);
-  if ("problem" in parsed) return parsed;
-  if (!/^\d+$/.test(instance)) return { problem: "it does not end in /<lease id>" };
-  const address = kv.value.toString();
-  if (!isAddress(address)) return { problem: `its value ${JSON.stringify(address.slice(0, 80))} is not host:port` };
-  return { key, instance, via: { address } };
+  const via = { address: kv.value.toString().slice(0, mostValue) };
+  return /^\d+$/.test(instance)
+    ? { key, instance, via }
+    : { key, instance, via, problem: "it does not end in /<lease id>" };
 }
 
 function split(path: string): { key: string; instance: string } {

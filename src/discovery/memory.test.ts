@@ -3,7 +3,7 @@ import { memoryRegistry } from "./memory.ts";
 
 discoverySuite("memory", async () => {
   const prefix = "t.";
-  const registry = memoryRegistry({ prefix });
+  const registry = memoryRegistry();
   return {
     prefix,
     announcer: registry.announcer,
@@ -17,6 +17,7 @@ discoverySuite("memory", async () => {
     async plant(path, value) {
       const slash = path.lastIndexOf("/");
       registry.put(path.slice(0, slash), path.slice(slash + 1), value);
+      return async () => registry.remove(path.slice(0, slash), path.slice(slash + 1));
     },
     outage: {
       begin: async () => registry.silence("switched off"),

@@ -1,5 +1,5 @@
 // A registry inside one process, for tests: it can fall silent and be given anything.
-import { type Announcer, type Entry, isAddress, parseKey, type Source } from "./discovery.ts";
+import type { Announcer, Entry, Source } from "./discovery.ts";
 import { createEntries } from "./entries.ts";
 
 export interface MemoryRegistry {
@@ -14,7 +14,7 @@ export interface MemoryRegistry {
   restore(): void;
 }
 
-export function memoryRegistry({ prefix = "", name = "memory" } = {}): MemoryRegistry {
+export function memoryRegistry({ name = "memory" } = {}): MemoryRegistry {
   const entries = createEntries();
   const held = new Map<string, Entry>();
   let silent: string | undefined;
@@ -50,17 +50,6 @@ export function memoryRegistry({ prefix = "", name = "memory" } = {}): MemoryReg
   };
 
   function put(entry: Entry): void {
-    const parsed = parseKey(prefix, entry.key);
-    const problem =
-      "problem" in parsed
-        ? parsed.problem
-        : "address" in entry.via && !isAddress(entry.via.address)
-          ? `${JSON.stringify(entry.via.address)} is not host:port`
-          : undefined;
-    if (problem !== undefined) {
-      entries.tell({ type: "ignored", key: entry.key, problem });
-      return;
-    }
     held.set(idOf(entry.key, entry.instance), entry);
     if (silent === undefined) entries.put(entry);
   }

@@ -19,7 +19,7 @@ for (const part of ["nacos2", "nacos3"] satisfies NacosPart[]) {
     discoverySuite(part, async () => {
       const prefix = "suite.";
       const hosts = [nacos.endpoint];
-      const register = (serviceName: string, ip: string, port: string) =>
+      const register = (serviceName: string, ip: string, port: string, livesMs = 2_000) =>
         nacos.request("POST", "/nacos/v1/ns/instance", {
           serviceName,
           ip,
@@ -27,8 +27,8 @@ for (const part of ["nacos2", "nacos3"] satisfies NacosPart[]) {
           ephemeral: "true",
           metadata: JSON.stringify({
             "preserved.heart.beat.interval": "500",
-            "preserved.heart.beat.timeout": "1000",
-            "preserved.ip.delete.timeout": "2000",
+            "preserved.heart.beat.timeout": String(livesMs / 2),
+            "preserved.ip.delete.timeout": String(livesMs),
           }),
         });
       return {
@@ -41,7 +41,15 @@ for (const part of ["nacos2", "nacos3"] satisfies NacosPart[]) {
         },
         async plant(path, value) {
           // Nacos itself takes no spaces.
-          await register(path.slice(0, path.lastIndexOf("/")), value.replaceAll(" ", "/"), "1");
+          const [serviceName, ip] = [path.slice(0, path.lastIndexOf("/")), value.replaceAll(" ", "/")];
+          await register(serviceName, ip, "1", 120_000);
+          return async () =>
+            void (await nacos.request("DELETE", "/nacos/v1/ns/instance", {
+              serviceName,
+              ip,
+              port: "1",
+              ephemeral: "true",
+            }));
         },
         outage: {
           begin: async () => nacos.pause(),

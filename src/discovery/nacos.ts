@@ -64,7 +64,7 @@ export function nacosSource({ pollMs = 400, ...options }: NacosSourceOptions): S
     kind: "nacos",
     async *watch(signal) {
       const changes = createChanges(signal);
-      const told = createTold({ prefix: options.prefix, push: changes.push });
+      const told = createTold({ push: changes.push });
       const run = (host: string, answered: () => void) => session(host, { ...options, pollMs }, told, answered, signal);
       const following = sessions(options.hosts, run, 2_000, signal, told.silent);
       yield* changes;

@@ -7,7 +7,7 @@ const joinToken = "join-secret";
 
 discoverySuite("the embedded registry", async () => {
   const prefix = "t.";
-  const registry = embeddedRegistry({ prefix, leaseMs: 900 });
+  const registry = embeddedRegistry({ leaseMs: 900 });
   const server = serve(registry);
   return {
     prefix,
@@ -17,6 +17,7 @@ discoverySuite("the embedded registry", async () => {
     async plant(path, value) {
       const slash = path.lastIndexOf("/");
       registry.put(path.slice(slash + 1), [path.slice(0, slash)], value);
+      return async () => registry.remove(path.slice(slash + 1));
     },
     async stop() {
       registry.close();
@@ -26,7 +27,7 @@ discoverySuite("the embedded registry", async () => {
 });
 
 test("agents announce themselves again to a server that was restarted", async () => {
-  const first = embeddedRegistry({ prefix: "", leaseMs: 600 });
+  const first = embeddedRegistry({ leaseMs: 600 });
   let server = serve(first);
   const port = server.port;
   const registration = registrationOf({ prefix: "" }, ["*.again"]);
@@ -42,7 +43,7 @@ test("agents announce themselves again to a server that was restarted", async ()
   await before.stop();
   await server.stop(true);
   first.close();
-  const second = embeddedRegistry({ prefix: "", leaseMs: 600 });
+  const second = embeddedRegistry({ leaseMs: 600 });
   const after = watched({ source: () => second });
   // It must have noticed before the server is back.
   await after.until("the agent noticing", () => states.at(-1)?.announced === false);
@@ -59,7 +60,7 @@ test("agents announce themselves again to a server that was restarted", async ()
 });
 
 test("a wrong join token is told in the server's words, and tried again without hurry", async () => {
-  const registry = embeddedRegistry({ prefix: "", leaseMs: 600 });
+  const registry = embeddedRegistry({ leaseMs: 600 });
   const server = serve(registry);
   const stop = new AbortController();
   const state = await new Promise<AnnounceState>((resolve) => {
@@ -76,7 +77,7 @@ test("a wrong join token is told in the server's words, and tried again without 
 });
 
 test("an agent that announces fewer keys than before loses the others at once", async () => {
-  const registry = embeddedRegistry({ prefix: "", leaseMs: 60_000 });
+  const registry = embeddedRegistry({ leaseMs: 60_000 });
   const watcher = watched({ source: () => registry });
   registry.put("0000-1", ["lizardcd-agent.a.c", "lizardcd-agent.b.c"], "127.0.0.1:1");
   await watcher.until("both", (keys) => keys.size === 2);
@@ -87,7 +88,7 @@ test("an agent that announces fewer keys than before loses the others at once", 
 });
 
 test("ten thousand agents are given longer leases, so that renewing them costs no core", () => {
-  const registry = embeddedRegistry({ prefix: "", leaseMs: 10_000 });
+  const registry = embeddedRegistry({ leaseMs: 10_000 });
   let given = 0;
   for (let agent = 0; agent < 10_000; agent++) {
     given = registry.put(`i-${agent}`, [`lizardcd-agent.*.c${agent}`], "127.0.0.1:1").leaseMs;
@@ -101,7 +102,7 @@ test("ten thousand agents are given longer leases, so that renewing them costs n
 
 test("a server that stood still does not count its own pause against the agents", async () => {
   let now = 0;
-  const registry = embeddedRegistry({ prefix: "", leaseMs: 40, now: () => now });
+  const registry = embeddedRegistry({ leaseMs: 40, now: () => now });
   const watcher = watched({ source: () => registry });
   registry.put("0000-1", ["lizardcd-agent.*.c"], "127.0.0.1:1");
   await watcher.until("it", (keys) => keys.size === 1);

@@ -2,14 +2,7 @@
 // token, and renew a lease.
 import { backoff, sleep } from "../process/backoff.ts";
 import { unreachable } from "../process/unreachable.ts";
-import {
-  type Announcer,
-  type AnnounceState,
-  isAddress,
-  parseKey,
-  type Registration,
-  type Source,
-} from "./discovery.ts";
+import type { Announcer, AnnounceState, Registration, Source } from "./discovery.ts";
 import { createEntries } from "./entries.ts";
 
 export interface ToServer {
@@ -147,8 +140,6 @@ export function announceToServer({ server, serverCa, prove, joinToken, timeoutMs
 }
 
 export interface EmbeddedOptions {
-  /** Begins every key. */
-  prefix: string;
   /** Milliseconds an instance counts after its last word; longer where more would renew than is good for a server. */
   leaseMs: number;
   /** Monotonic milliseconds. */
@@ -157,7 +148,7 @@ export interface EmbeddedOptions {
 
 /** The server's side: what the announcing requests call, and what the pool follows. */
 export interface EmbeddedRegistry extends Source {
-  /** Announces or renews, with all the keys it now has. Keys that are not ours are told as ignored. */
+  /** Announces or renews, with all the keys it now has. */
   put(instance: string, keys: readonly string[], address: string): { leaseMs: number };
   remove(instance: string): void;
   close(): void;
@@ -166,11 +157,7 @@ export interface EmbeddedRegistry extends Source {
 /** Ten thousand agents with leases of 10 s would be three thousand requests a second, which is a core of its own. */
 const renewalsPerSecond = 500;
 
-export function embeddedRegistry({
-  prefix,
-  leaseMs,
-  now = () => performance.now(),
-}: EmbeddedOptions): EmbeddedRegistry {
+export function embeddedRegistry({ leaseMs, now = () => performance.now() }: EmbeddedOptions): EmbeddedRegistry {
   const entries = createEntries();
   const leases = new Map<string, { keys: readonly string[]; ends: number }>();
   let sweeping: ReturnType<typeof setTimeout> | undefined;
@@ -204,21 +191,10 @@ export function embeddedRegistry({
     name: "embedded",
     kind: "embedded",
     put(instance, keys, address) {
-      const good = keys.filter((key) => {
-        const parsed = parseKey(prefix, key);
-        const problem =
-          "problem" in parsed
-            ? parsed.problem
-            : isAddress(address)
-              ? undefined
-              : `${JSON.stringify(address)} is not host:port`;
-        if (problem !== undefined) entries.tell({ type: "ignored", key, problem });
-        return problem === undefined;
-      });
-      for (const key of leases.get(instance)?.keys ?? []) if (!good.includes(key)) entries.remove(key, instance);
-      for (const key of good) entries.put({ key, instance, via: { address } });
+      for (const key of leases.get(instance)?.keys ?? []) if (!keys.includes(key)) entries.remove(key, instance);
+      for (const key of keys) entries.put({ key, instance, via: { address } });
       const given = lease();
-      leases.set(instance, { keys: good, ends: now() + given });
+      leases.set(instance, { keys, ends: now() + given });
       if (!sweeping) sweepAt(now() + given);
       return { leaseMs: given };
     },

@@ -8,7 +8,7 @@ const entry = (cluster: string, port = 1): Entry => {
 
 function toldBy(graceMs = 40) {
   const changes: Change[] = [];
-  const told = createTold({ prefix: "", graceMs, push: (change) => changes.push(change) });
+  const told = createTold({ graceMs, push: (change) => changes.push(change) });
   const since = (from: number) => changes.slice(from).filter(({ type }) => type !== "alive");
   const keys = (change: Change | undefined) =>
     change?.type === "set" ? change.entries.map(({ key }) => key.split(".").at(-1)) : undefined;
@@ -116,12 +116,4 @@ test("after something was missed, the whole is told as a set", () => {
   told.missed();
   told.allCertainly([entry("b")]);
   expect(changes.slice(1)).toEqual([{ type: "set", entries: [entry("b")] }]);
-});
-
-test("what is not ours is told once for as long as it stays", () => {
-  const { told, changes } = toldBy();
-  const wrong = { ...entry("a"), via: { address: "nowhere" } };
-  for (const view of [[wrong], [wrong, entry("b")], [], [wrong]]) told.all(view);
-  expect(changes.filter(({ type }) => type === "ignored")).toHaveLength(2);
-  expect(changes.some((change) => change.type === "put" && change.entry.key === wrong.key)).toBe(false);
 });

@@ -1,5 +1,5 @@
 // What a source has told so far: turns the whole views that a registry answers with into the least there is to tell.
-import { type Change, type Entry, isAddress, parseKey } from "./discovery.ts";
+import type { Change, Entry } from "./discovery.ts";
 
 export interface Told {
   /**
@@ -29,7 +29,6 @@ export const longestWaitMs = 4_000;
 const longestTryMs = 3_000;
 
 export interface ToldOptions {
-  prefix: string;
   push(change: Change): void;
   /**
    * Milliseconds after a silence in which what is missing or doubted is kept: a registry that has restarted may have
@@ -42,11 +41,9 @@ export interface ToldOptions {
 /** No agent needs longer to be announced again than its longest wait, a try that fails, and one that does not. */
 const standardGraceMs = longestWaitMs + longestTryMs + 1_000;
 
-export function createTold({ prefix, push, graceMs = standardGraceMs }: ToldOptions): Told {
+export function createTold({ push, graceMs = standardGraceMs }: ToldOptions): Told {
   /** By key, then by instance. */
   const known = new Map<string, Map<string, Entry>>();
-  /** By key: instances with what is wrong with them. */
-  const ignored = new Map<string, Set<string>>();
   const missing = new Map<Entry, ReturnType<typeof setTimeout>>();
   let gap = true;
   /** When the grace after the last silence ends, on the monotonic clock, and what was named in it. */
@@ -93,24 +90,6 @@ export function createTold({ prefix, push, graceMs = standardGraceMs }: ToldOpti
     missing.set(entry, setTimeout(late, left));
   }
 
-  /** What is not ours is told once for as long as it stays. */
-  function ours(entries: readonly Entry[], of?: string): Entry[] {
-    const seen = new Map<string, Set<string>>();
-    const good = entries.filter((entry) => {
-      const problem = problemOf(prefix, entry);
-      if (problem === undefined) return true;
-      const id = `${entry.instance}\0${problem}`;
-      const ids = seen.get(entry.key) ?? new Set();
-      seen.set(entry.key, ids.add(id));
-      if (!ignored.get(entry.key)?.has(id)) push({ type: "ignored", key: entry.key, problem });
-      return false;
-    });
-    if (of === undefined) ignored.clear();
-    else ignored.delete(of);
-    for (const [key, ids] of seen) ignored.set(key, ids);
-    return good;
-  }
-
   /** @param before what was known of the same part */
   function replace(before: readonly Entry[], entries: readonly Entry[], doubted: readonly Entry[] = []): void {
     const [now, doubts] = [new Set(entries.map(idOf)), new Set(doubted.map(idOf))];
@@ -121,7 +100,7 @@ export function createTold({ prefix, push, graceMs = standardGraceMs }: ToldOpti
   const everything = () => [...known.values()].flatMap((instances) => [...instances.values()]);
 
   function all(entries: readonly Entry[], doubted?: readonly Entry[]): void {
-    replace(everything(), ours(entries), doubted);
+    replace(everything(), entries, doubted);
     if (gap) push({ type: "set", entries: everything() });
     else push({ type: "alive" });
     gap = false;
@@ -134,7 +113,7 @@ export function createTold({ prefix, push, graceMs = standardGraceMs }: ToldOpti
     },
     allCertainly: (entries) => all(entries),
     of(key, entries) {
-      if (!gap) replace([...(known.get(key)?.values() ?? [])], ours(entries, key));
+      if (!gap) replace([...(known.get(key)?.values() ?? [])], entries);
     },
     put,
     removed(key, instance) {
@@ -159,17 +138,11 @@ export function createTold({ prefix, push, graceMs = standardGraceMs }: ToldOpti
   };
 }
 
-function problemOf(prefix: string, { key, via }: Entry): string | undefined {
-  const parsed = parseKey(prefix, key);
-  if ("problem" in parsed) return parsed.problem;
-  const address = "address" in via ? via.address : "";
-  return isAddress(address) ? undefined : `its address ${JSON.stringify(address.slice(0, 80))} is not host:port`;
-}
-
 function idOf({ key, instance }: Entry): string {
   return `${key}\0${instance}`;
 }
 
 function isSame(a: Entry, b: Entry): boolean {
+  if (a.problem !== b.problem) return false;
   return "address" in a.via && "address" in b.via && a.via.address === b.via.address;
 }

@@ -1,6 +1,6 @@
 // What the registries say, merged by reference: the same key in two sources is one entry, and one source's silence or
 // loss removes nothing that another still says.
-import { type Change, isAddress, parseKey, type Source, type Via } from "../discovery/discovery.ts";
+import { type AgentKey, type Change, type Entry, parseKey, type Source, wrongWith } from "../discovery/discovery.ts";
 import type { Log } from "../process/log.ts";
 
 /** One address at which an agent serves, as pages show it. */
@@ -47,7 +47,7 @@ export interface SourceState {
   problem?: string;
   /** What it was silent with before it answered again, and when that was. */
   lastProblem?: { problem: string; at: number };
-  /** Values it holds that are not ours, and the last of them. */
+  /** Values it holds now that are not ours, and the last of them. */
   ignored: number;
   lastIgnored?: { key: string; problem: string };
 }
@@ -81,6 +81,14 @@ export interface DirectoryOptions {
   log: Log;
 }
 
+/** What one source has said and not unsaid, each by `<key>\0<instance>`. */
+interface Said {
+  /** The addresses of what is ours. */
+  known: Map<string, string>;
+  /** Of what is not, why. */
+  wrong: Map<string, string>;
+}
+
 const mostGone = 2_000;
 const mostWarned = 1_000;
 
@@ -90,20 +98,19 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
   const endpoints = new Map<string, Endpoint>();
   const gone = new Map<string, GoneEntry>();
   const states = new Map<string, SourceState>();
-  /** By source, `<key>\0<instance>` -> address: what it has said, so that it can be unsaid. */
-  const said = new Map<string, Map<string, string>>();
+  const said = new Map<string, Said>();
   const listeners = new Set<(told: Told) => void>();
   const warned = new Set<string>();
 
   async function follow(source: Source, signal: AbortSignal): Promise<void> {
     const state: SourceState = { name: source.name, kind: source.kind, entries: 0, ignored: 0 };
     states.set(source.name, state);
-    said.set(source.name, new Map());
+    said.set(source.name, { known: new Map(), wrong: new Map() });
     for await (const change of source.watch(signal)) hear(state, change);
   }
 
   function hear(state: SourceState, change: Change): void {
-    const known = said.get(state.name)!;
+    const { known, wrong } = said.get(state.name)!;
     if (change.type === "silent") {
       if (!state.problem) log.warn("registry is silent", { registry: state.name, problem: change.problem });
       state.problem = change.problem;
@@ -117,47 +124,46 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     state.heardAt = now();
     switch (change.type) {
       case "set": {
-        const left = new Set(known.keys());
+        const left = new Set([...known.keys(), ...wrong.keys()]);
         for (const entry of change.entries) {
-          left.delete(`${entry.key}\0${entry.instance}`);
-          put(state, entry.key, entry.instance, entry.via);
+          left.delete(idOf(entry));
+          put(state, entry);
         }
         for (const id of left) unsay(state, id);
         break;
       }
       case "put":
-        put(state, change.entry.key, change.entry.instance, change.entry.via);
+        put(state, change.entry);
         break;
       case "removed":
-        unsay(state, `${change.key}\0${change.instance}`);
-        break;
-      case "ignored":
-        ignore(state, change.key, change.problem);
+        unsay(state, idOf(change));
         break;
       case "alive":
         for (const id of known.keys()) {
-          const entry = byKey.get(id.slice(0, id.indexOf("\0")));
+          const entry = byKey.get(keyOf(id));
           if (entry) entry.announcedAt = now();
         }
     }
     state.entries = known.size;
+    state.ignored = wrong.size;
   }
 
-  function put(state: SourceState, key: string, instance: string, via: Via): void {
-    const parsed = parseKey(prefix, key);
-    if ("problem" in parsed) {
-      ignore(state, key, parsed.problem);
+  function put(state: SourceState, told: Entry): void {
+    const { key, via } = told;
+    const id = idOf(told);
+    const problem = wrongWith(prefix, told);
+    if (problem !== undefined) {
+      // It may have been good before.
+      unsayKnown(state, id);
+      ignore(state, id, problem);
       return;
     }
+    const parsed = parseKey(prefix, key) as AgentKey;
     const address = "address" in via ? via.address : `unix:${via.tunnel}`;
-    if ("address" in via && !isAddress(address)) {
-      ignore(state, key, `${JSON.stringify(address)} is not host:port`);
-      return;
-    }
-    const id = `${key}\0${instance}`;
-    const known = said.get(state.name)!;
+    const { known, wrong } = said.get(state.name)!;
+    wrong.delete(id);
     const before = known.get(id);
-    if (before !== undefined && before !== address) unsay(state, id);
+    if (before !== undefined && before !== address) unsayKnown(state, id);
     known.set(id, address);
     const entry = entryOf(key, parsed.namespace, parsed.cluster);
     entry.announcedAt = now();
@@ -194,12 +200,17 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
   }
 
   function unsay(state: SourceState, id: string): void {
-    const known = said.get(state.name)!;
+    said.get(state.name)!.wrong.delete(id);
+    unsayKnown(state, id);
+  }
+
+  function unsayKnown(state: SourceState, id: string): void {
+    const { known } = said.get(state.name)!;
     const address = known.get(id);
     if (address === undefined) return;
     known.delete(id);
     const endpoint = endpoints.get(address);
-    const entry = byKey.get(id.slice(0, id.indexOf("\0")));
+    const entry = byKey.get(keyOf(id));
     const instances = endpoint?.sources.get(state.name);
     instances?.delete(id);
     if (instances?.size === 0) endpoint!.sources.delete(state.name);
@@ -234,13 +245,18 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     tell({ gone: left });
   }
 
-  function ignore(state: SourceState, key: string, problem: string): void {
-    const shown = key.slice(0, 200);
-    state.ignored++;
-    state.lastIgnored = { key: shown, problem };
-    if (warned.size > mostWarned || warned.has(shown)) return;
-    warned.add(shown);
-    log.warn("registry holds a value that is not ours", { registry: state.name, key: shown, problem });
+  function ignore(state: SourceState, id: string, problem: string): void {
+    said.get(state.name)!.wrong.set(id, problem);
+    const warning = `${state.name}\0${shown(id)}\0${problem}`;
+    if (warned.size >= mostWarned || warned.has(warning)) return;
+    warned.add(warning);
+    log.warn("registry holds a value that is not ours", { registry: state.name, key: shown(keyOf(id)), problem });
+  }
+
+  function lastIgnored({ name }: SourceState): SourceState["lastIgnored"] {
+    let last: [string, string] | undefined;
+    for (const each of said.get(name)!.wrong) last = each;
+    return last && { key: shown(keyOf(last[0])), problem: last[1] };
   }
 
   function tell(told: Told): void {
@@ -264,11 +280,24 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
       const limit = now() - forgetMs;
       for (const entry of gone.values()) if (entry.goneAt > limit) yield entry;
     },
-    sources: () => [...states.values()],
+    sources: () => [...states.values()].map((state) => ({ ...state, lastIgnored: lastIgnored(state) })),
     follow,
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
   };
+}
+
+function idOf({ key, instance }: Pick<Entry, "key" | "instance">): string {
+  return `${key}\0${instance}`;
+}
+
+function keyOf(id: string): string {
+  return id.slice(0, id.indexOf("\0"));
+}
+
+/** A key that is not ours may have any length. */
+function shown(key: string): string {
+  return key.slice(0, 200);
 }

@@ -129,7 +129,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     });
     const watches = createWatches({ pool, lingerMs: 5_000, now, log: log("watches") });
     const metrics = createMetrics({ pool, summaries, watches });
-    const embedded = options.embedded && embeddedRegistry({ prefix, leaseMs: options.embedded.leaseMs, now });
+    const embedded = options.embedded && embeddedRegistry({ leaseMs: options.embedded.leaseMs, now });
     const admit = admission(trust, joinToken);
     const tunnels = options.embedded && (await createTunnels({ prefix, admit, data: data.path, log: log("tunnel") }));
     const httpCa = createHttpCa({ cert: options.http.tls?.cert, ca: options.http.ca }, log("http"));

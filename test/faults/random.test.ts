@@ -67,9 +67,9 @@ test("a million random keys and values crash nothing, and only what is ours is k
     now: () => performance.now(),
     log: { ...log("test"), warn: () => {} },
   });
-  const embedded = embeddedRegistry({ prefix: "", leaseMs: 60_000 });
+  const embedded = embeddedRegistry({ leaseMs: 60_000 });
   const told: Change[] = [];
-  const backend = createTold({ prefix: "", push: (change) => told.push(change), graceMs: 1 });
+  const backend = createTold({ push: (change) => told.push(change), graceMs: 1 });
   backend.all([]);
   const queue: Change[] = [{ type: "set", entries: [] }];
   let wake = () => {};

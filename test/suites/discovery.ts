@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { randomUUID } from "node:crypto";
 import type { Announcer, Change, Entry, Registration, Source } from "../../src/discovery/discovery.ts";
+import { log } from "../../src/process/log.ts";
+import { createDirectory } from "../../src/server/directory.ts";
 
 export interface DiscoveryBed {
   /** Begins every key; one of its own for each bed, so that a registry may be shared. */
@@ -10,8 +12,8 @@ export interface DiscoveryBed {
   source(): Source;
   /** Announces as an agent does that is then killed: nothing is renewed, nothing withdrawn. */
   abandon(registration: Registration): Promise<void>;
-  /** Writes what is not ours, or not any more; missing where nobody can. */
-  plant?(key: string, value: string): Promise<void>;
+  /** Writes what is not ours, and answers how it is taken away; missing where nobody can. */
+  plant?(key: string, value: string): Promise<() => Promise<void>>;
   /** Makes the registry unreachable, and brings it back as it was. Missing where the source cannot lose it. */
   outage?: { begin(): Promise<void>; end(): Promise<void> };
   /** Ends the registry as by a fault, and starts it again; it may have forgotten everything. */
@@ -38,7 +40,7 @@ export function discoverySuite(name: string, start: () => Promise<DiscoveryBed>)
       try {
         await watcher.until("the early one", (keys) => has(keys, early.registration, 0));
         // A registry that has just started may keep it waiting.
-        expect(watcher.changes.find(({ type }) => type !== "ignored" && type !== "silent")?.type).toBe("set");
+        expect(watcher.changes.find(({ type }) => type !== "silent")?.type).toBe("set");
         const late = announced(bed, "shop.second");
         await watcher.until("the late one", (keys) => has(keys, late.registration, 0));
         await late.withdraw();
@@ -133,29 +135,57 @@ export function discoverySuite(name: string, start: () => Promise<DiscoveryBed>)
       }
     });
 
-    test("what is not ours is told as ignored and harms nothing", async () => {
+    test("what is not ours is counted and harms nothing", async () => {
       if (!bed.plant) return;
       const good = announced(bed, "*.good");
-      const watcher = watched(bed);
+      const directory = directed(bed);
+      const undo: (() => Promise<void>)[] = [];
       try {
-        await watcher.until("the good one", (keys) => has(keys, good.registration, 0));
+        await directory.until("the good one", () => directory.keys().has(good.registration.keys[0]!));
         const planted: [string, string][] = [
           [`${bed.prefix}lizardcd-agent.shop.value/123`, "not an address"],
           [`${bed.prefix}lizardcd-agent.shop.port/124`, "127.0.0.1:99999"],
           [`${bed.prefix}lizardcd-agent.nocluster/125`, "127.0.0.1:5017"],
           [`${bed.prefix}lizardcd-agent.Shop.UPPER/126`, "127.0.0.1:5017"],
         ];
-        for (const [key, value] of planted) await bed.plant(key, value);
-        await watcher.until("four ignored", () => watcher.ignored().size >= planted.length);
+        for (const [key, value] of planted) undo.push(await bed.plant(key, value));
+        await directory.until("four ignored", () => directory.state().ignored >= planted.length);
         const keys = planted.map(([path]) => path.slice(0, path.lastIndexOf("/")));
-        expect(keys.filter((key) => watcher.addresses().has(key))).toEqual([]);
-        const late = watched(bed);
-        await late.until("the good one, late", (keys) => has(keys, good.registration, 0));
-        expect(keys.filter((key) => late.addresses().has(key))).toEqual([]);
+        expect(keys.filter((key) => directory.keys().has(key))).toEqual([]);
+        const late = directed(bed);
+        await late.until("the good one, late", () => late.keys().has(good.registration.keys[0]!));
+        expect(keys.filter((key) => late.keys().has(key))).toEqual([]);
         await late.stop();
       } finally {
-        await watcher.stop();
+        await directory.stop();
         await good.withdraw();
+        for (const each of undo) await each();
+      }
+    });
+
+    test("a wrong value is counted once, also after a silence, logged once, and counted no more when it is gone", async () => {
+      if (!bed.plant) return;
+      const directory = directed(bed);
+      try {
+        await directory.until("a first set", () => directory.state().heardAt !== undefined);
+        await directory.until("none of earlier", () => directory.state().ignored === 0);
+        const key = `${bed.prefix}lizardcd-agent.shop.once`;
+        const undo = await bed.plant(`${key}/127`, "not an address");
+        await directory.until("one ignored", () => directory.state().ignored === 1);
+        expect(directory.state().lastIgnored).toMatchObject({ key, problem: expect.stringContaining("host:port") });
+        for (let silence = 0; bed.outage && silence < 2; silence++) {
+          await bed.outage.begin();
+          await directory.until("silence", () => directory.state().problem !== undefined);
+          await bed.outage.end();
+          await directory.until("an answer", () => directory.state().problem === undefined);
+          expect(directory.state().ignored).toBe(1);
+        }
+        await undo();
+        await directory.until("none ignored", () => directory.state().ignored === 0);
+        expect(directory.state().lastIgnored).toBeUndefined();
+        expect(directory.warned.filter((warning) => warning === key)).toEqual([key]);
+      } finally {
+        await directory.stop();
       }
     });
 
@@ -315,7 +345,6 @@ export function watched(bed: Pick<DiscoveryBed, "source">) {
   return {
     changes,
     addresses,
-    ignored: () => new Set(changes.flatMap((change) => (change.type === "ignored" ? [change.key] : []))),
     /** @throws after 60 s */
     async until(what: string, holds: (keys: Map<string, string[]>) => boolean): Promise<void> {
       const deadline = Date.now() + 60_000;
@@ -333,6 +362,37 @@ export function watched(bed: Pick<DiscoveryBed, "source">) {
     async stop(): Promise<void> {
       stop.abort();
       await reading;
+    },
+  };
+}
+
+/** The directory of a server, following this registry alone. */
+function directed(bed: Pick<DiscoveryBed, "prefix" | "source">) {
+  const stop = new AbortController();
+  const warned: unknown[] = [];
+  const directory = createDirectory({
+    prefix: bed.prefix,
+    forgetMs: 60_000,
+    onDropped: () => {},
+    now: () => performance.now(),
+    log: { ...log("test"), warn: (_sentence, fields) => warned.push(fields?.key) },
+  });
+  const following = directory.follow(bed.source(), stop.signal);
+  return {
+    warned,
+    state: () => directory.sources()[0]!,
+    keys: () => new Set([...directory.entries()].map(({ key }) => key)),
+    /** @throws after 60 s */
+    async until(what: string, holds: () => boolean): Promise<void> {
+      const deadline = Date.now() + 60_000;
+      while (!holds()) {
+        if (Date.now() > deadline) throw new Error(`not seen: ${what}; ${JSON.stringify(directory.sources())}`);
+        await Bun.sleep(20);
+      }
+    },
+    async stop(): Promise<void> {
+      stop.abort();
+      await following;
     },
   };
 }
