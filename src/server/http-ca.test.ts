@@ -99,13 +99,15 @@ test("a file that is missing or empty is no CA, and takes nothing from a certifi
 });
 
 test("a CA that cannot be the certificate's, or cannot be read, is not told, and the log says why", async () => {
-  const cert = await written("tls.crt", createServerCertificate(createAuthority("company"), names).cert);
+  const between = createIntermediate(createAuthority("company"), "company issuing");
+  const cert = await written("tls.crt", createServerCertificate(between, names).cert);
   const strange = createAuthority("stranger").cert;
   const many = strange.repeat(100) + createAuthority("company").cert;
   for (const [text, why] of [
     [strange, "ca.crt did not sign --http.tls.cert"],
     // By the same name.
-    [createAuthority("company").cert, "ca.crt did not sign --http.tls.cert"],
+    [createAuthority("company issuing").cert, "ca.crt did not sign --http.tls.cert"],
+    [between.cert, "ca.crt holds no root: add the CA that signed the one in it"],
     ["nonsense", "ca.crt cannot be used: it holds no certificate in PEM"],
     [strange.replace(/\n.{30}/, "\n"), "ca.crt cannot be used: a certificate in it cannot be read"],
   ] as const) {

@@ -54,6 +54,10 @@ export function readHttpCa({ cert, ca }: HttpCaFiles): { leaf?: X509Certificate;
   if (leaf && given.length > 0 && !leadsTo(chain, given)) {
     throw new Error(`--http.tls.ca ${ca} did not sign --http.tls.cert ${cert}: give the CA of that certificate`);
   }
+  // TLS follows a chain to its end: an authority below another is trusted only together with that one.
+  if (given.length > 0 && !leadsTo([...chain, ...given], given.filter(signsItself))) {
+    throw new Error(`--http.tls.ca ${ca} holds no root: add the CA that signed the one in it`);
+  }
   const trusted = given.length > 0 ? given : chain.slice(0, 1).filter(signsItself);
   if (trusted.length === 0 || leadsTo([...chain, ...trusted], publicCas())) return undefined;
   const pem = pemOf(trusted);
