@@ -34,6 +34,22 @@ export function jsonSchema(name: string, table: Table): Schema {
   return root;
 }
 
+/** The same for a chart's values, where each setting has the name of its flag, whole or nested as --set makes it. */
+export function settingsSchema(table: Table): Schema {
+  const root = emptyObject();
+  for (const key of Object.values(table)) {
+    if (key.later) continue;
+    const named = new Map([[key.flag, key.old ? {} : { description: key.help, ...typeOf(key) }]]);
+    if (key.type === "secret")
+      named.set(`${key.flag}-file`, { description: `${key.help}; the file it lies in`, type: "string" });
+    for (const [name, schema] of named) {
+      put(root, name, schema);
+      root.properties![name] = schema;
+    }
+  }
+  return root;
+}
+
 function emptyObject(): Schema {
   return { type: "object", additionalProperties: false, properties: {} };
 }

@@ -74,6 +74,85 @@ describePart("helm", "the charts", ({ helm }) => {
     expect(await template("lizardcd-server", "--set", "settings.log.level=debug")).toContain("level: debug");
   });
 
+  for (const [chart, given] of [
+    ["lizardcd-agent", [...agent, "--set", "token=t"]],
+    ["lizardcd-server", []],
+  ] as const) {
+    const time = chart === "lizardcd-agent" ? "timeout" : "idle-timeout";
+    for (const [value, said] of [
+      ["settings.log.level=loud", "'/settings/log/level': value must be one of"],
+      [`settings.${time}=soon`, `'/settings/${time}': 'soon' does not match pattern`],
+      ["settings.metrics-addr=nonsense", "'/settings/metrics-addr': 'nonsense' does not match pattern"],
+      ["podSecurityContext.runAsUser=wrong", "'/podSecurityContext/runAsUser': got string, want integer"],
+      ["podSecurityContext.runAsUsr=5", "'runAsUsr' not allowed"],
+      ["securityContext.privileged=maybe", "'/securityContext/privileged': got string, want boolean"],
+      ["resources.limts.memory=5Mi", "'limts' not allowed"],
+      ["resources.limits.memroy=5Mi", "'memroy'"],
+      ["resources.limits.memory=much", "'/resources/limits/memory': 'much' does not match pattern"],
+      ["resources.requests=wrong", "'/resources/requests': got string, want object"],
+      ["tolerations={x}", "'/tolerations/0': got string, want object"],
+      ["tolerations[0].efect=NoSchedule", "'efect' not allowed"],
+      ["affinity.x=1", "'x' not allowed"],
+      ["extraEnv={x}", "'/extraEnv/0': got string, want object"],
+      ["extraEnv[0].value=x", "'/extraEnv/0': missing property 'name'"],
+      ["extraVolumes[0].name=x,extraVolumes[0].configmap.name=x", "'configmap' not allowed"],
+      ["networkPolicy.egress[0].port=443", "'port' not allowed"],
+    ] as const) {
+      test(`${chart} refuses ${value}, below the first level too`, async () => {
+        expect(await refused(chart, ...given, "--set", value)).toContain(said);
+      });
+    }
+  }
+
+  test("the umbrella refuses it too: in what it hands down, and in its own registry's pod", async () => {
+    for (const [value, said] of [
+      ["lizardcd-agent.settings.timeout=soon", "'/settings/timeout': 'soon' does not match pattern"],
+      ["lizardcd-server.affinity.x=1", "'x' not allowed"],
+      ["etcd.resources.limts.memory=5Mi", "'limts' not allowed"],
+    ] as const)
+      expect(await refused("lizardcd", "--set", value)).toContain(said);
+  });
+
+  test("what Kubernetes and the programs take is let through", async () => {
+    const values = {
+      settings: {
+        "idle-timeout": "10m",
+        "max-connections": 5,
+        "http-addr": ":5117",
+        log: { encoding: "json" },
+        mode: "pro",
+      },
+      resources: { requests: { cpu: 0.5, memory: "1.5Gi", "example.com/gpu": 1 }, limits: { memory: 1e9 } },
+      podSecurityContext: {
+        runAsNonRoot: true,
+        fsGroup: null,
+        supplementalGroups: [1],
+        sysctls: [{ name: "a", value: "b" }],
+      },
+      tolerations: [{ key: "a", operator: "Exists", effect: "NoExecute", tolerationSeconds: 5 }],
+      affinity: {
+        podAntiAffinity: {
+          preferredDuringSchedulingIgnoredDuringExecution: [
+            { weight: 1, podAffinityTerm: { topologyKey: "zone", labelSelector: { matchLabels: { app: "a" } } } },
+          ],
+        },
+      },
+      extraEnv: [{ name: "A", valueFrom: { secretKeyRef: { name: "a", key: "b" } } }],
+      extraVolumes: [
+        { name: "a", emptyDir: { sizeLimit: "1Gi" } },
+        { name: "b", hostPath: { path: "/etc/ssl" } },
+      ],
+      extraVolumeMounts: [{ name: "a", mountPath: "/a", readOnly: true }],
+      networkPolicy: { enabled: true, egress: [{ to: [{ ipBlock: { cidr: "10.0.0.0/8" } }], ports: [{ port: 443 }] }] },
+    };
+    const manifest = await template(
+      "lizardcd-server",
+      ...Object.entries(values).flatMap(([name, value]) => ["--set-json", `${name}=${JSON.stringify(value)}`]),
+    );
+    expect(manifest).toContain("example.com/gpu: 1");
+    expect(manifest).toContain("max-connections: 5");
+  });
+
   test("two registries at once are refused in words, wherever they are given", async () => {
     const two = ["--set", "token=t,consul.host=consul:8500", "--set", "etcd.hosts={http://etcd:2379}"];
     expect(await refused("lizardcd-agent", ...agent, ...two)).toContain(

@@ -1,11 +1,8 @@
 // The programs understand every setting that the charts write, in each preset.
 import { afterAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { agentSettings } from "../../src/agent/settings.ts";
-import type { Table } from "../../src/process/settings.ts";
-import { serverSettings } from "../../src/server/settings.ts";
 import type { KubeObject } from "../testbed/cluster.ts";
 import { describePart } from "../testbed/part.ts";
 import { type Chart, charts, objectsOf, presetFile, presetsOf, render } from "./helm.ts";
@@ -13,33 +10,6 @@ import { type Chart, charts, objectsOf, presetFile, presetsOf, render } from "./
 const root = join(import.meta.dirname, "../..");
 const folder = mkdtempSync(join(tmpdir(), "lizardcd-settings-"));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-// `UPDATE_SNAPSHOTS=1 npm test -- charts/settings` writes them into the schemas.
-for (const [chart, table] of [
-  ["lizardcd-server", serverSettings],
-  ["lizardcd-agent", agentSettings],
-] as const) {
-  test(`the settings that ${chart} lets through are those of the program, by the names of their flags`, async () => {
-    const file = join(root, "helm", chart, "values.schema.json");
-    const schema = JSON.parse(readFileSync(file, "utf8"));
-    const { settings } = schema.properties;
-    const wanted = namesOf(table);
-    if (process.env.UPDATE_SNAPSHOTS === "1") {
-      settings.additionalProperties = false;
-      settings.properties = Object.fromEntries(wanted.map((name) => [name, {}]));
-      writeFileSync(file, `${JSON.stringify(schema, null, 2)}\n`);
-    }
-    expect(settings.additionalProperties).toBe(false);
-    expect(Object.keys(settings.properties)).toEqual(wanted);
-  });
-}
-
-/** Each flag; a secret's file; and what stands before a dot, since --set makes an object of it. */
-function namesOf(table: Table): string[] {
-  const flags = Object.values(table).flatMap(({ flag, type }) => (type === "secret" ? [flag, `${flag}-file`] : [flag]));
-  const before = flags.flatMap((flag) => (flag.includes(".") ? [flag.split(".")[0]!] : []));
-  return [...new Set([...flags, ...before])].sort();
-}
 
 describePart("helm", "the settings of", ({ helm }) => {
   for (const chart of charts) {
