@@ -136,6 +136,11 @@ test("a context that is deleted is gone with its token, and who had it as the cu
   expect((await fake.cli("context delete two", { env: bare })).err).toContain("There are three");
   await fake.cli("context delete three", { env: bare });
   expect((await fake.cli("get workloads", { env: bare })).err).toContain("lizardcd login");
+  expect(await fake.cli("context list", { env: bare })).toEqual({
+    code: 0,
+    out: "",
+    err: "Sign in first: lizardcd login http://127.0.0.1:5117\n",
+  });
   for (const words of ["context delete", "context delete a b", "context list x"]) {
     expect([words, (await fake.cli(words, { env: bare })).code]).toEqual([words, 2]);
   }

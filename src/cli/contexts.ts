@@ -25,6 +25,7 @@ export async function context(
   if (rest.length > most) throw wrong(tell(lang, "command.extra", { word: JSON.stringify(most ? extra : name) }));
   if (words === "context list") {
     await terminal.out(listed(all, { flags, terminal, lang }));
+    if (Object.keys(all.contexts).length === 0) await terminal.err(`${tell(lang, "server.next")}\n`);
     return;
   }
   if (!name) throw wrong(tell(lang, "command.needs", { command: words, argument: "NAME" }));
@@ -105,6 +106,8 @@ function listed(all: Contexts, { flags, terminal, lang }: Pick<Asked, "flags"> &
     const contexts = rows.map(([name, { token, ca, ...kept }]) => ({ name, ...kept, signedIn: token !== "" }));
     return format.write({ current: all.current, contexts });
   }
+  // Headings of nothing are nothing.
+  if (rows.length === 0) return "";
   const headers = flags.get("no-headers")?.at(-1) !== "true";
   return table(rows, columns(all, lang), { headers, columns: terminal.columns, wide: format.as === "wide" });
 }
