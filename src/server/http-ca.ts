@@ -34,11 +34,11 @@ export function createHttpCa(files: HttpCaFiles, log: Log): HttpCa {
   look();
   if (files.ca && !existsSync(files.ca)) log.info("there is no file with the server's CA", { file: files.ca });
   return (url) => {
-    const { protocol, hostname } = new URL(url);
-    if (protocol !== "https:") return undefined;
+    const at = URL.parse(url);
+    if (at?.protocol !== "https:") return undefined;
     const found = look();
     // Another certificate is shown there, by a proxy: its CA is not known here.
-    if (!found || (found.leaf && !names(found.leaf, hostname))) return undefined;
+    if (!found || (found.leaf && !names(found.leaf, at.hostname))) return undefined;
     return Buffer.from(found.pem).toString("base64");
   };
 }
