@@ -1,6 +1,6 @@
 /**
  * Plays the kubelet for one pod of a chart on this machine: its volumes become folders, its account is mounted, its
- * program runs from source, and every address in its files that exists in the cluster alone is replaced.
+ * program is the binary, in an empty folder, and every address in its files that exists in the cluster alone is replaced.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -47,13 +47,20 @@ export interface PodOptions {
   namespace: string;
   /** "deployments/demo-lizardcd-agent". */
   controller: string;
+  /** The binaries, by name: "lizardcd-agent". */
+  programs: Record<string, string>;
   /** Names of the cluster, as they are on this machine: { "http://demo-server:5117": "http://127.0.0.1:5117" }. */
   addresses?: Record<string, string>;
 }
 
-const source = join(import.meta.dirname, "../../src");
-
-export async function runPod({ cluster, group, namespace, controller, addresses = {} }: PodOptions): Promise<Pod> {
+export async function runPod({
+  cluster,
+  group,
+  namespace,
+  controller,
+  programs,
+  addresses = {},
+}: PodOptions): Promise<Pod> {
   const { spec } = await cluster.get<{ spec: { template: Template } }>(
     `/apis/apps/v1/namespaces/${namespace}/${controller}`,
   );
@@ -96,13 +103,11 @@ export async function runPod({ cluster, group, namespace, controller, addresses 
   for (const { name, value } of container.env ?? []) if (value !== undefined) env[name] = value;
   if (account) Object.assign(env, account.env, { LIZARDCD_SERVICEACCOUNT_DIR: account.folder });
 
-  const program = join(source, container.name, "main.ts");
   const running = await group.start({
     name: `${container.name}-${crypto.randomUUID().slice(0, 4)}`,
-    command: [process.execPath, program, ...(container.args ?? []).map(localized)],
+    command: [programs[`lizardcd-${container.name}`]!, ...(container.args ?? []).map(localized)],
     env,
-    // Bun reads how JSX is meant from the folder it runs in.
-    cwd: join(source, ".."),
+    cwd: base,
   });
   const probe: Pod["probe"] = async (name) => {
     const { path, port, scheme = "HTTP" } = container[name].httpGet;

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { buildPrograms } from "../../scripts/build.ts";
 import { type Client, login } from "../harness.ts";
 import { createAuthority, createServerCertificate } from "../testbed/certificates.ts";
 import type { RealCluster } from "../testbed/cluster.ts";
@@ -26,6 +27,7 @@ const clusters = ["local", "wide", "narrow", "given", "look", "stand", "moved", 
 describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install", ({ helm, kubectl }) => {
   let cluster: RealCluster;
   let group: ProcessGroup;
+  let programs: Record<string, string>;
   let namespace: string;
   let server: Pod;
   let url: string;
@@ -36,6 +38,11 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
   beforeAll(async () => {
     cluster = await sharedCluster();
     group = await processGroup({ name: "charts" });
+    const built = buildPrograms({
+      root: join(import.meta.dirname, "../.."),
+      out: join(group.folder, "bin"),
+      names: ["lizardcd-server", "lizardcd-agent"],
+    });
     for (const name of shops) await cluster.namespace(name);
     await cluster.apply(shops.flatMap((where) => clusters.map((name) => deployment(where, name))));
     namespace = await restrictedNamespace(cluster);
@@ -43,7 +50,8 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
       "--set",
       "lizardcd-server.persistence.enabled=false",
     );
-    server = await runPod({ cluster, group, namespace, controller: "statefulsets/whole-server" });
+    programs = await built;
+    server = await runPod({ cluster, group, namespace, programs, controller: "statefulsets/whole-server" });
     url = `https://127.0.0.1:${server.ports.http}`;
     client = await signIn(server, url);
   });
@@ -57,7 +65,7 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
   }
   const run = (controller: string) => {
     const addresses = { "https://whole-server:5117": url, "https://server": url };
-    return runPod({ cluster, group, namespace, controller, addresses });
+    return runPod({ cluster, group, namespace, programs, controller, addresses });
   };
   const invited = async (name: string): Promise<string> => {
     const { body } = await client.post("/agents/invitations", { cluster: name });
@@ -290,7 +298,7 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
   const invitedBy = async (name: string, trust: (pod: Pod) => string, ...values: string[]) => {
     const one = release(helm, cluster, "lizardcd-server", namespace, name);
     await one.install("--set", [`fullnameOverride=${name}`, "persistence.enabled=false", ...values].join(","));
-    const pod = await runPod({ cluster, group, namespace, controller: `statefulsets/${name}` });
+    const pod = await runPod({ cluster, group, namespace, programs, controller: `statefulsets/${name}` });
     const admin = await signIn(pod, `https://127.0.0.1:${pod.ports.http}`, trust(pod));
     const { command } = (await admin.post("/agents/invitations", { cluster: "eu-1" })).body;
     return { pod, command: command as string };
@@ -337,10 +345,17 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
       await release(helm, cluster, "lizardcd", namespace, name).install(
         ...["--set", `lizardcd-server.persistence.enabled=false,${address}`],
       );
-      const one = await runPod({ cluster, group, namespace, controller: `statefulsets/${name}-server` });
+      const one = await runPod({ cluster, group, namespace, programs, controller: `statefulsets/${name}-server` });
       const here = `https://127.0.0.1:${one.ports.http}`;
       const addresses = { [`https://${name}-server:5117`]: here };
-      const other = await runPod({ cluster, group, namespace, controller: `deployments/${name}-agent`, addresses });
+      const other = await runPod({
+        cluster,
+        group,
+        namespace,
+        programs,
+        controller: `deployments/${name}-agent`,
+        addresses,
+      });
       const admin = await signIn(one, here);
       const found = await until(
         async () => {
