@@ -74,6 +74,12 @@ export const failures = {
       "{cluster} did not answer in time, and the change was not there when it was read again: it may still come, look before you repeat it",
   },
   "request.cancelled": { grpc: grpcCode.cancelled, http: 499, message: "the caller went away" },
+  "connections.all_in_use": {
+    grpc: grpcCode.exhausted,
+    http: 429,
+    message:
+      "all {most} connections that the server may have to agents are in use: try again, or allow more by --max-connections",
+  },
   "request.busy": {
     grpc: grpcCode.exhausted,
     http: 429,

@@ -1,14 +1,16 @@
 // The connections behind the pool: made on first use, shared by all callers, closed when idle, bounded in number.
 import type { Channel, Pings } from "../contract/channel.ts";
+import { Failed } from "../contract/errors.ts";
 import { grpcChannel } from "../contract/grpc-channel.ts";
 import { http2Channel } from "../contract/http2-channel.ts";
 import type { AgentKey } from "../discovery/discovery.ts";
 import type { Peer, Trust } from "./trust.ts";
+import { createTurns, type Patience } from "./turn.ts";
 
 export interface ConnectionOptions {
   /** Who may be called; without it calls are plaintext, and anybody is. */
   trust?: Pick<Trust, "secure">;
-  /** At most so many open at once; past it the least recently used idle one is closed. */
+  /** At most so many open at once; past it the least recently used idle one is closed, and where none is, calls wait. */
   most: number;
   /** Closed after so many milliseconds without a call. */
   idleMs: number;
@@ -29,6 +31,8 @@ export interface Connection {
   usedAt: number;
   /** When something last came over it, however little. */
   heardAt: number;
+  /** True once no more calls begin on it; it is open until those under way have ended. */
+  ended: boolean;
   /** True once it was cut: its calls then end in an error of their own. */
   cut: boolean;
   /** Ends the calls under way. */
@@ -36,9 +40,15 @@ export interface Connection {
 }
 
 export interface Connections {
-  /** Opens or shares the connection to an address; `release` when the call has ended. */
-  acquire(address: string, key: AgentKey, plain?: boolean): Connection;
-  release(connection: Connection): void;
+  /**
+   * Opens or shares the connection to an address; `release` when the call has ended. Nothing where all that may be open
+   * are in use: `turn` then waits.
+   * @param background the server asks of its own accord: people come first, and half of the places are theirs alone
+   */
+  acquire(address: string, key: AgentKey, plain?: boolean, background?: boolean): Connection | undefined;
+  /** As `acquire`, once there is a place, the oldest first. @throws Failed "connections.all_in_use" at the deadline. */
+  turn(address: string, key: AgentKey, plain: boolean | undefined, patience: Patience): Promise<Connection>;
+  release(connection: Connection, background?: boolean): void;
   /** Closes the connections of an address: calls under way may end, the next one dials anew. */
   drop(address: string): void;
   /** The same at once: calls under way end here, for a peer that is trusted no longer. */
@@ -65,37 +75,65 @@ const rare: Pings = { everyMs: 310_000, withinMs: 10_000, idle: false };
 
 export function connections({ trust, most, idleMs, now }: ConnectionOptions): Connections {
   const open = new Map<string, Connection>();
+  /** Open ones, with those that have ended and whose last calls have not. */
+  let places = 0;
+  /** Calls under way that the server makes of its own accord. */
+  let ownCalls = 0;
+  const mostOwnCalls = Math.max(1, Math.floor(most / 2));
+  const turns = createTurns<Connection>();
   const broken: ((connection: Connection) => void)[] = [];
   const sweep = setInterval(closeIdle, Math.max(50, idleMs / 4));
   sweep.unref();
 
-  function acquire(address: string, key: AgentKey, plain = trust === undefined): Connection {
-    const id = !plain ? `${address} ${key.namespace}.${key.cluster}` : address;
+  const idOf = (address: string, key: AgentKey, plain: boolean) =>
+    plain ? address : `${address} ${key.namespace}.${key.cluster}`;
+
+  function acquire(
+    address: string,
+    key: AgentKey,
+    plain = trust === undefined,
+    background = false,
+  ): Connection | undefined {
+    const id = idOf(address, key, plain);
     let connection = open.get(id);
     if (!connection) {
-      if (open.size >= most) closeLeastRecent();
-      const made: Connection = {
-        id,
-        address,
-        channel: undefined as never,
-        silentLoss: plain && !address.startsWith("unix:"),
-        outstanding: 0,
-        usedAt: now(),
-        heardAt: now(),
-        cut: false,
-        cancels: new Set(),
-      };
-      made.channel = dial(made, key, plain);
-      // An instance that dies is known by its socket, long before its lease ends.
-      made.channel.onBroken(() => {
-        if (open.get(id) === made) for (const tell of broken) tell(made);
-      });
-      open.set(id, made);
-      connection = made;
+      if (background && (turns.people > 0 || ownCalls >= mostOwnCalls)) return undefined;
+      if (places >= most && !closeLeastRecent()) return undefined;
+      connection = make(id, address, key, plain);
     }
     connection.outstanding++;
     connection.usedAt = now();
+    if (background) ownCalls++;
     return connection;
+  }
+
+  function turn(address: string, key: AgentKey, plain = trust === undefined, patience: Patience): Promise<Connection> {
+    const late = () => new Failed("connections.all_in_use", { most }, { object: key.cluster });
+    const get = () => acquire(address, key, plain, patience.background);
+    return turns.wait(idOf(address, key, plain), get, patience, late);
+  }
+
+  function make(id: string, address: string, key: AgentKey, plain: boolean): Connection {
+    const made: Connection = {
+      id,
+      address,
+      channel: undefined as never,
+      silentLoss: plain && !address.startsWith("unix:"),
+      outstanding: 0,
+      usedAt: now(),
+      heardAt: now(),
+      ended: false,
+      cut: false,
+      cancels: new Set(),
+    };
+    made.channel = dial(made, key, plain);
+    // An instance that dies is known by its socket, long before its lease ends.
+    made.channel.onBroken(() => {
+      if (open.get(id) === made) for (const tell of broken) tell(made);
+    });
+    open.set(id, made);
+    places++;
+    return made;
   }
 
   function dial(connection: Connection, key: AgentKey, plain: boolean): Channel {
@@ -116,13 +154,14 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
     }
   }
 
-  function closeLeastRecent(): void {
+  function closeLeastRecent(): boolean {
     let oldest: Connection | undefined;
     for (const connection of open.values()) {
       if (connection.outstanding > 0) continue;
       if (!oldest || connection.usedAt < oldest.usedAt) oldest = connection;
     }
     if (oldest) end(oldest);
+    return oldest !== undefined;
   }
 
   function drop(address: string): void {
@@ -139,8 +178,11 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
   }
 
   function end(connection: Connection): void {
-    if (open.get(connection.id) === connection) open.delete(connection.id);
+    if (connection.ended) return;
+    connection.ended = true;
+    open.delete(connection.id);
     connection.channel.close();
+    if (connection.outstanding === 0) places--;
   }
 
   function silentSince(connection: Connection, began: number): void {
@@ -151,9 +193,13 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
 
   return {
     acquire,
-    release(connection) {
+    turn,
+    release(connection, background = false) {
       connection.outstanding--;
       connection.usedAt = now();
+      if (background) ownCalls--;
+      if (connection.ended && connection.outstanding === 0) places--;
+      if (turns.waiting > 0 && (background || connection.outstanding === 0)) turns.serve();
     },
     drop,
     cut,
@@ -161,7 +207,7 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
     silentSince,
     onBroken: (tell) => void broken.push(tell),
     get open() {
-      return open.size;
+      return places;
     },
     close() {
       clearInterval(sweep);

@@ -356,14 +356,35 @@ describe("connections", () => {
     expect((await pool.on(web).workload.get(web)).row!.name).toBe("a");
   });
 
-  test("are never more than allowed: the least recently used goes first", async () => {
+  test("are never more than allowed: calls beyond wait for their turn, and a stream holds its place", async () => {
     const { pool, announce } = await world({ most: 2 });
-    for (const cluster of ["a", "b", "d"]) {
-      const agent = await stubAgent(cluster);
-      await announce("*", cluster, agent.address);
-      await pool.on({ cluster }).workload.get({ ...web, cluster });
+    const clusters = ["a", "b", "d", "e", "f", "g"];
+    for (const cluster of clusters) {
+      const { address } = await stubAgent(cluster, { delayMs: 50 });
+      await announce("*", cluster, address);
     }
-    expect(pool.connections).toBe(2);
+    const ask = async (cluster: string, call = {}) =>
+      (await pool.on({ cluster }).workload.get({ ...web, cluster }, call)).row!.name;
+    let most = 0;
+    const looking = setInterval(() => {
+      most = Math.max(most, pool.connections);
+    }, 1);
+    expect(await Promise.all(clusters.map((cluster) => ask(cluster)))).toEqual(clusters);
+    const streams = ["a", "b"].map((cluster) =>
+      pool
+        .on({ cluster })
+        .workload.watch({ ...web, cluster })
+        [Symbol.asyncIterator](),
+    );
+    for (const stream of streams) await stream.next();
+    const full = await failure(ask("d", { deadline: Date.now() + 100 }));
+    expect([full.code, full.message]).toEqual(["connections.all_in_use", expect.stringContaining("all 2 connections")]);
+    const waiting = ask("d");
+    await streams[0]!.return!();
+    expect(await waiting).toBe("d");
+    await streams[1]!.return!();
+    clearInterval(looking);
+    expect(most).toBe(2);
   });
 
   test("of an instance that is withdrawn are closed", async () => {

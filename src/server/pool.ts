@@ -142,6 +142,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     let problem = "no instance is announced";
     let untrusted: string | undefined;
     let againPlain = false;
+    const background = operation.id === "agent.summary";
     if (entry.endpoints.size > 1) probeFailed(entry);
     while (Date.now() < call.deadline) {
       const endpoint = pick(entry, tried);
@@ -149,7 +150,10 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
       tried.add(endpoint);
       const other = pick(entry, tried) !== undefined;
       const { plain } = endpoint;
-      const connection = connections.acquire(endpoint.address, entry, plain);
+      const { address } = endpoint;
+      const connection =
+        connections.acquire(address, entry, plain, background) ??
+        (await connections.turn(address, entry, plain, { ...call, background }));
       const began = now();
       endpoint.outstanding++;
       // Half of the time is left for the other instance: a read's in any case, a write's while nothing was sent.
@@ -197,7 +201,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
       } finally {
         leg.end();
         endpoint.outstanding--;
-        connections.release(connection);
+        connections.release(connection, background);
       }
     }
     gate.heard(false);
@@ -226,7 +230,10 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     if (!endpoint) {
       throw new Failed("agent.unavailable", { key: entry.key, problem: "no instance is announced" });
     }
-    const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
+    const { address, plain } = endpoint;
+    const patience = { signal: call.signal, deadline: call.deadline ?? Date.now() + timeoutMs };
+    const connection =
+      connections.acquire(address, entry, plain) ?? (await connections.turn(address, entry, plain, patience));
     endpoint.outstanding++;
     const leg = begin(connection, call.signal);
     try {
@@ -275,8 +282,10 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
   }
 
   async function probe(entry: AgentEntry, endpoint: Endpoint): Promise<void> {
-    endpoint.ejectedUntil = now() + 2 * probeMs;
-    const connection = connections.acquire(endpoint.address, entry, endpoint.plain);
+    const connection = connections.acquire(endpoint.address, entry, endpoint.plain, true);
+    endpoint.ejectedUntil = now() + (connection ? 2 * probeMs : ejectMs);
+    // Where calls wait for a place, it is asked another time.
+    if (!connection) return;
     try {
       const ask = methodOf(connection.channel, operationOf("agent.info"));
       await ask({ cluster: entry.cluster }, { deadline: Date.now() + probeMs, actor: "server" });
@@ -288,7 +297,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         connections.end(connection);
       } else answered(endpoint, connection);
     } finally {
-      connections.release(connection);
+      connections.release(connection, true);
     }
   }
 

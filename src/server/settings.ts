@@ -126,7 +126,7 @@ export const serverSettings = {
     default: 500,
     min: 1,
     max: 100_000,
-    help: "open connections to agents, at most",
+    help: "open connections to agents, at most; calls beyond wait for their turn",
   },
   idleTimeout: {
     flag: "idle-timeout",

@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { create } from "@bufbuild/protobuf";
 import { eventually } from "../../test/harness.ts";
+import { Failed } from "../contract/errors.ts";
 import { SummaryResponseSchema } from "../gen/lizardcd/v1/agent_pb.ts";
 import { log } from "../process/log.ts";
 import type { AgentEntry, Told } from "./directory.ts";
@@ -67,6 +68,19 @@ test("an agent that is withdrawn while it is asked stays lost, though its answer
   await Bun.sleep(20);
   const [known] = fleet.summaries.clusters().get(entry.cluster)!;
   expect(known!.failure?.code).toBe("agent.unavailable");
+});
+
+test("an agent that could not be asked, since the server itself had no connection left, is not taken for lost", async () => {
+  const full = Promise.reject(new Failed("connections.all_in_use", { most: 2 }));
+  full.catch(() => {});
+  const fleet = running(1, { perSecond: 50, everyMs: 5_000, until: full });
+  await eventually(
+    () => fleet.asked.length,
+    (asked) => asked === 1,
+  );
+  await Bun.sleep(20);
+  const [known] = fleet.summaries.clusters().get("c-0")!;
+  expect([known!.failure, known!.seenAt]).toEqual([undefined, undefined]);
 });
 
 function running(

@@ -193,6 +193,8 @@ export function createSummaries({
       if (wasLost) log.info("agent answers again", { key: one.key });
     } catch (cause) {
       if (signal.aborted || one.entry !== entry) return;
+      // It was not asked at all: what is known of it only grows older.
+      if (cause instanceof Failed && cause.code === "connections.all_in_use") return;
       one.failure = failureOf(cause);
       if (!wasLost) {
         again.set(one.key, now() + everyMs);

@@ -432,6 +432,7 @@ export const sentences: { readonly [C in SentenceCode]: string } = {
   "request.not_seen": "{cluster} 未及时应答，再次读取时也未见该变更：它仍可能稍后生效，请先查看，再决定是否重做",
   "request.outcome_unknown": "{cluster} 未及时应答，变更可能已生效，也可能没有：请先查看，再决定是否重做",
   "request.cancelled": "请求方已离开",
+  "connections.all_in_use": "服务器可与代理建立的 {most} 个连接都在使用中：请稍后再试，或用 --max-connections 提高上限",
   "request.busy": "发往 {cluster} 的请求过多：请稍后再试",
   "session.missing": "尚未登录：请先登录",
   "session.invalid": "令牌无效：请重新登录",
