@@ -25,15 +25,32 @@ const modes: Record<Chart, Record<string, { args: string[]; runs: string[] }>> =
     consul: { args: [...enrolled, ...set("consul.host=http://consul:8500")], runs: ["demo-lizardcd-agent"] },
     nacos: { args: [...enrolled, ...set("nacos.host=nacos:8848")], runs: ["demo-lizardcd-agent"] },
   },
-  lizardcd: Object.fromEntries(
-    ["none", "etcd", "consul", "nacos"].map((kind) => [
-      kind,
-      {
-        args: set(`global.registry.kind=${kind}`, `lizardcd-server.${ephemeral}`),
-        runs: ["demo-agent", ...(kind === "none" ? [] : [`demo-${kind}`]), "demo-server"],
-      },
-    ]),
-  ),
+  lizardcd: {
+    ...Object.fromEntries(
+      ["none", "etcd", "consul", "nacos"].map((kind) => [
+        kind,
+        {
+          args: set(`global.registry.kind=${kind}`, `lizardcd-server.${ephemeral}`),
+          runs: ["demo-agent", ...(kind === "none" ? [] : [`demo-${kind}`]), "demo-server"],
+        },
+      ]),
+    ),
+    ...Object.fromEntries(
+      Object.entries({ etcd: "http://etcd:2379", consul: "http://consul:8500", nacos: "nacos:8848" }).map(
+        ([kind, address]) => [
+          `${kind} elsewhere`,
+          {
+            args: set(
+              `global.registry.kind=${kind}`,
+              `global.registry.address=${address}`,
+              `lizardcd-server.${ephemeral}`,
+            ),
+            runs: ["demo-agent", "demo-server"],
+          },
+        ],
+      ),
+    ),
+  },
 };
 
 /** An upgrade that changes the settings, and so the pods. */
