@@ -1,10 +1,9 @@
 // One connection to a Nacos server as its own clients of version 2 and later make it: what is announced lives as long
 // as the connection, and the server says what changes on it. docs/adr has why the `nacos` package does not serve.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { Client, type ClientDuplexStream, credentials, Metadata } from "@grpc/grpc-js";
-import { type Payload, PayloadSchema } from "../gen/nacos/nacos_grpc_service_pb.ts";
+import { PayloadSchema } from "../gen/nacos/nacos_grpc_service_pb.ts";
 import { sleep } from "../process/backoff.ts";
-import { secureCredentials } from "./tls.ts";
+import { openWire } from "./nacos-wire.ts";
 
 export interface NacosOptions {
   username?: string;
@@ -59,36 +58,33 @@ export async function connectNacos(
 ): Promise<NacosConnection> {
   const { timeoutMs = standardTimeoutMs } = options;
   const base = baseOf(host);
-  const broken = Promise.withResolvers<never>();
-  // Whoever holds the connection is told; before that, the request under way is.
-  broken.promise.catch(() => {});
-  const abort = () => broken.reject(signal?.reason);
+  const token = await createToken(base, options, signal);
+  signal?.throwIfAborted();
+  const wire = openWire(grpcOf(base), { ca: options.ca, timeoutMs });
+  const abort = () => wire.end(signal?.reason);
   signal?.addEventListener("abort", abort);
-  const token = await Promise.race([createToken(base, options), broken.promise]);
-  const client = open(base, options);
+  const close = () => {
+    signal?.removeEventListener("abort", abort);
+    wire.end(new Error("the connection was closed"));
+  };
 
   async function request<T>(type: string, body: object): Promise<T> {
-    const payload = payloadOf(type, body, await token());
-    const answer = await Promise.race([unary(client, payload, timeoutMs), broken.promise]);
+    const answer = contentOf(await wire.unary("/Request/request", payloadOf(type, body, await token()))).body;
     const { resultCode, errorCode, message } = answer as { resultCode?: number; errorCode?: number; message?: string };
     if (resultCode === 200) return answer as T;
     throw new NacosRefused(message || `it answers ${type} with ${resultCode}`, errorCode ?? 0);
   }
 
-  let stream: ClientDuplexStream<Payload, Payload> | undefined;
   try {
     await request("ServerCheckRequest", {});
-    stream = client.makeBidiStreamRequest("/BiRequestStream/requestBiStream", encode, decode, new Metadata());
-    stream.on("error", broken.reject);
-    stream.on("end", () => broken.reject(new Error("it ended the connection")));
-    stream.on("data", (pushed: Payload) => {
+    const send = wire.open("/BiRequestStream/requestBiStream", (pushed) => {
       const { type, body } = contentOf(pushed);
       const reply = { requestId: body.requestId, resultCode: 200, success: true };
-      stream?.write(payloadOf(type.replace(/Request$/, "Response"), reply));
-      if (type === "ConnectResetRequest") broken.reject(new Error("it asks to connect anew"));
+      send(payloadOf(type.replace(/Request$/, "Response"), reply));
+      if (type === "ConnectResetRequest") wire.end(new Error("it asks to connect anew"));
       else onPush(type, body);
     });
-    stream.write(
+    send(
       payloadOf("ConnectionSetupRequest", {
         clientVersion: "Lizardcd:v1",
         labels: { source: "sdk", module: "naming" },
@@ -97,12 +93,9 @@ export async function connectNacos(
     );
     await registered(request, timeoutMs);
   } catch (cause) {
-    signal?.removeEventListener("abort", abort);
-    stream?.cancel();
-    client.close();
+    close();
     throw cause;
   }
-  const opened = stream;
   return {
     request,
     async hold(signal, alive = () => {}) {
@@ -114,13 +107,9 @@ export async function connectNacos(
           alive();
         }
       };
-      await Promise.race([beating(), broken.promise]);
+      await Promise.race([beating(), wire.broken]);
     },
-    close() {
-      signal?.removeEventListener("abort", abort);
-      opened.cancel();
-      client.close();
-    },
+    close,
   };
 }
 
@@ -139,62 +128,52 @@ async function registered(request: NacosConnection["request"], timeoutMs: number
   }
 }
 
-function open(base: string, { ca }: NacosOptions): Client {
+function grpcOf(base: string): string {
   const { hostname, port, protocol } = new URL(base);
-  const secure = protocol === "https:";
-  const security = secure ? secureCredentials(hostname, { ca }) : credentials.createInsecure();
-  return new Client(`${hostname}:${Number(port || (secure ? 443 : 80)) + portOffset}`, security, {
-    // Nacos knows a client by its connection: no two of ours may share one.
-    "grpc.use_local_subchannel_pool": 1,
-    "grpc.max_receive_message_length": -1,
-    "grpc.initial_reconnect_backoff_ms": 100,
-  });
+  return `${protocol}//${hostname}:${Number(port || (protocol === "https:" ? 443 : 80)) + portOffset}`;
 }
 
-function unary(client: Client, payload: Payload, timeoutMs: number): Promise<Record<string, unknown>> {
-  return new Promise((resolve, reject) => {
-    const options = { deadline: Date.now() + timeoutMs };
-    client.makeUnaryRequest("/Request/request", encode, decode, payload, new Metadata(), options, (failure, answer) => {
-      if (failure || !answer) reject(failure ?? new Error("it answers nothing"));
-      else resolve(contentOf(answer).body);
-    });
-  });
-}
-
-const encode = (payload: Payload) => Buffer.from(toBinary(PayloadSchema, payload));
-const decode = (bytes: Buffer) => fromBinary(PayloadSchema, bytes);
-
-function payloadOf(type: string, body: object, accessToken?: string): Payload {
-  return create(PayloadSchema, {
+function payloadOf(type: string, body: object, accessToken?: string): Uint8Array {
+  const payload = create(PayloadSchema, {
     metadata: { type, headers: accessToken ? { accessToken } : {} },
     body: { typeUrl: "", value: Buffer.from(JSON.stringify(body)) },
   });
+  return toBinary(PayloadSchema, payload);
 }
 
-function contentOf({ metadata, body }: Payload): { type: string; body: Record<string, unknown> } {
+function contentOf(bytes: Uint8Array): { type: string; body: Record<string, unknown> } {
+  const { metadata, body } = fromBinary(PayloadSchema, bytes);
   return { type: metadata?.type ?? "", body: JSON.parse(Buffer.from(body?.value ?? []).toString() || "{}") };
 }
 
 // -- credentials --
 
 /** Logs in at once where there is somebody to log in, and again when four fifths of the token's life are over. */
-async function createToken(base: string, options: NacosOptions): Promise<() => Promise<string | undefined>> {
+async function createToken(
+  base: string,
+  options: NacosOptions,
+  signal?: AbortSignal,
+): Promise<() => Promise<string | undefined>> {
   if (!options.username) return async () => undefined;
-  let token = await login(base, options);
+  let token = await login(base, options, signal);
   return async () => {
-    if (performance.now() > token.renewAt) token = await login(base, options);
+    if (performance.now() > token.renewAt) token = await login(base, options, signal);
     return token.accessToken;
   };
 }
 
-async function login(base: string, { username = "", password = "", ca, timeoutMs = standardTimeoutMs }: NacosOptions) {
+async function login(
+  base: string,
+  { username = "", password = "", ca, timeoutMs = standardTimeoutMs }: NacosOptions,
+  signal?: AbortSignal,
+) {
   let problem = "it knows no way to log in";
   // Version 3, then 2. In the body: what stands in a URL stands in logs.
   for (const path of ["/nacos/v3/auth/user/login", "/nacos/v1/auth/login"]) {
     const answer = await fetch(base + path, {
       method: "POST",
       body: new URLSearchParams({ username, password }),
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]),
       ...(ca ? { tls: { ca } } : {}),
     });
     const text = await answer.text();

@@ -317,8 +317,6 @@ function nameOf(name: string): string {
 
 function problemOf(cause: unknown): string {
   const { name, message } = cause as Error;
-  if (name === "TimeoutError" || message.startsWith("4 DEADLINE_EXCEEDED")) return "it does not answer";
-  // "14 UNAVAILABLE: No connection established. Last error: …"
-  const problem = message.replace(/^\d+ [A-Z_]+: /, "").replace(/\.? Resolution note:.*$/s, "");
-  return trustProblemOf(problem, "nacos") ?? problem;
+  if (name === "TimeoutError") return "it does not answer";
+  return trustProblemOf(message, "nacos") ?? message;
 }
