@@ -13,8 +13,8 @@ export interface PageSettings {
   insecure: boolean;
   /** True while any cluster shown is simulated. */
   simulated(): boolean;
-  /** True while an agent on another machine is called without TLS. */
-  plaintext?(): boolean;
+  /** True where agents that do not speak TLS are called without it. */
+  plaintext: boolean;
   /** The registries outside of this server. */
   registries?(): NonNullable<PageContext["registries"]>;
   /** Whether this server makes tokens for agents. */
@@ -47,7 +47,7 @@ export function contextOf(request: Request, settings: PageSettings, actor?: Acto
     user: actor && { username: actor.username, role: actor.role, firstPassword: actor.firstPassword },
     simulated: settings.simulated(),
     insecure: settings.insecure,
-    plaintext: actor && settings.plaintext?.(),
+    plaintext: settings.plaintext,
     registries: actor && settings.registries?.(),
     enrolls: settings.enrolls,
     origin: settings.publicUrl?.replace(/\/+$/, "") ?? url.origin,

@@ -10,7 +10,7 @@ import { createAudit } from "./audit.ts";
 import { createAuth } from "./auth.ts";
 import { connections } from "./connection.ts";
 import type { DataFolder } from "./data.ts";
-import { createDirectory, type Directory } from "./directory.ts";
+import { createDirectory } from "./directory.ts";
 import { listen } from "./http.ts";
 import { createHttpCa } from "./http-ca.ts";
 import { createMetrics } from "./metrics.ts";
@@ -152,7 +152,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           version: options.version,
           insecure: isOpenPlain(options),
           simulated: () => summaries.simulated(),
-          plaintext: () => callsPlain(directory, trust),
+          plaintext: options.insecure,
           registries: () => registriesOutside({ pool, now }),
           enrolls: enrollsOf(trust),
           publicUrl: options.publicUrl,
@@ -227,15 +227,6 @@ async function firstUser(store: Store, data: DataFolder): Promise<string | undef
 function isOpenPlain({ http, publicUrl }: ServerOptions): boolean {
   if (http.tls || publicUrl?.startsWith("https:")) return false;
   return !isLoopback(`${bracketed(http.host)}:${http.port}`);
-}
-
-function callsPlain(directory: Directory, trust: Trust | undefined): boolean {
-  for (const { endpoints } of directory.entries()) {
-    for (const { address, plain } of endpoints.values()) {
-      if ((plain ?? !trust) && !address.startsWith("unix:") && !isLoopback(address)) return true;
-    }
-  }
-  return false;
 }
 
 function serveMetrics({ host, port }: { host: string; port: number }, metrics: ReturnType<typeof createMetrics>) {

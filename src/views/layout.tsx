@@ -275,6 +275,15 @@ function Notices({ ctx }: { ctx: PageContext }) {
           {say(ctx.lang, "firstPassword.rest")}
         </Callout>
       )}
+      <Unencrypted ctx={ctx} />
+    </div>
+  );
+}
+
+/** What may be read on the way: on every page, also before anybody has signed in. */
+export function Unencrypted({ ctx }: { ctx: PageContext }) {
+  return (
+    <>
       {ctx.insecure && (
         <Callout state="degraded">
           <b class="font-semibold">{say(ctx.lang, "insecure.head")}</b>
@@ -286,6 +295,7 @@ function Notices({ ctx }: { ctx: PageContext }) {
         <Callout
           state="degraded"
           action={
+            ctx.user &&
             !ctx.path.startsWith(href("fleet.listAgents")) && (
               <a class="btn btn-xs" href={href("fleet.listAgents")}>
                 {say(ctx.lang, "nav.agents")}
@@ -298,7 +308,7 @@ function Notices({ ctx }: { ctx: PageContext }) {
           {say(ctx.lang, "plaintext.rest")}
         </Callout>
       )}
-    </div>
+    </>
   );
 }
 

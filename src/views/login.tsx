@@ -3,7 +3,7 @@
 import { href } from "../contract/operation.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import { langs, say } from "../words/words.ts";
-import { page } from "./layout.tsx";
+import { page, Unencrypted } from "./layout.tsx";
 import { Mark, type PageContext, sentenceOf } from "./parts.tsx";
 
 export interface LoginOptions {
@@ -23,6 +23,7 @@ export function loginPage(ctx: PageContext, { next, username, failure }: LoginOp
     children: (
       <main id="main" class="min-h-dvh grid lg:grid-cols-[minmax(0,1fr)_minmax(0,1.1fr)]">
         <div class="grid place-content-center px-6 py-12 bg-base-100 grid-cols-[minmax(0,320px)] gap-8">
+          <Unencrypted ctx={ctx} />
           <form class="grid gap-4" method="post" action={href("user.login")}>
             <div class="grid gap-3">
               <svg class="w-9 h-9" aria-hidden="true">

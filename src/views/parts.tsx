@@ -30,7 +30,7 @@ export interface PageContext {
   simulated: boolean;
   /** True where the server listens beyond this machine without TLS. */
   insecure?: boolean;
-  /** True where an agent on another machine is called without TLS. */
+  /** True where agents that do not speak TLS are called without it. */
   plaintext?: boolean;
   /** The registries outside of the server: state is ok, stale or unknown; milliseconds since each last said anything. */
   registries?: readonly { name: string; state: string; heardMs: number }[];

@@ -28,8 +28,9 @@ export const en = {
   "firstPassword.do": "Change password",
   "insecure.head": "This server listens without TLS.",
   "insecure.rest": "Whoever can read the network between you and it can read your session.",
-  "plaintext.head": "Agents are called without encryption.",
-  "plaintext.rest": "Whoever can read the network between this server and them can read what is sent.",
+  "plaintext.head": "Agents may be called without encryption (--insecure).",
+  "plaintext.rest":
+    "Whoever can read the network between this server and one that does not speak TLS can read what is sent.",
   "registries.some": "{n} of {total} registr{total|y|ies}",
   "registries.answer": "answer",
   "registries.show": "Show the registries",
