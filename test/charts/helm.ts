@@ -55,6 +55,8 @@ export interface Release {
   upgrade(...args: string[]): Promise<string>;
   rollback(revision: number): Promise<string>;
   uninstall(): Promise<string>;
+  /** `helm test`. */
+  test(): Promise<string>;
 }
 
 /** One release of a chart in a cluster; each step waits until its objects are ready, or gone. */
@@ -75,6 +77,7 @@ export function release(
     upgrade: (...args) => run("upgrade", name, join(root, chart), "--wait", ...args),
     rollback: (revision) => run("rollback", name, String(revision), "--wait"),
     uninstall: () => run("uninstall", name, "--wait"),
+    test: () => run("test", name),
   };
 }
 

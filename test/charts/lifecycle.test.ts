@@ -75,7 +75,7 @@ describePart(["kubernetes", "helm"], "by helm on a real control plane", ({ helm 
           const namespace = await restrictedNamespace(cluster);
           const persistent = args.join().includes("storageClass");
           if (persistent) await volume(cluster, namespace);
-          const { install, upgrade, rollback, uninstall } = release(helm, cluster, chart, namespace);
+          const { install, upgrade, rollback, uninstall, ...released } = release(helm, cluster, chart, namespace);
           const world = worldOf(cluster, namespace);
 
           expect(await install(...args)).toContain("STATUS: deployed");
@@ -84,6 +84,9 @@ describePart(["kubernetes", "helm"], "by helm on a real control plane", ({ helm 
           await world.agentEnrolls();
           const [first, kept] = [await world.settings(), await world.kept()];
           expect(kept.length).toBeGreaterThan(0);
+
+          // That its Jobs are let in, and end; what they ask is asked where the programs run.
+          if (mode === "none") expect(await released.test()).toMatch(/^Phase: +Succeeded$/m);
 
           await upgrade("--reuse-values", ...changes[chart]);
           expect(await world.running()).toEqual(runs);

@@ -14,8 +14,12 @@ import { sharedCluster } from "../testbed/kubernetes.ts";
 import { describePart } from "../testbed/part.ts";
 import { type ProcessGroup, processGroup } from "../testbed/processes.ts";
 import { until } from "../testbed/wait.ts";
-import { release, restrictedNamespace } from "./helm.ts";
+import { objectsOf, release, render, restrictedNamespace } from "./helm.ts";
 import { type Pod, runPod } from "./pod.ts";
+
+interface Job {
+  spec: { template: { spec: { containers: [{ command: string[] }] } } };
+}
 
 const shops = ["charts-shop", "charts-pay", "charts-bank"] as const;
 const [shop, pay, bank] = shops;
@@ -113,7 +117,7 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
     return status.allowed;
   };
 
-  test("one command brings a server and its agent: the cluster is there, and a Deployment is restarted", async () => {
+  test("one command brings a server and its agent: the cluster is there, a Deployment is restarted, and what `helm test` asks is answered", async () => {
     expect(await server.probe("readinessProbe")).toBe(200);
     const pod = await run("deployments/whole-agent");
     expect(await keysOf("local")).toEqual(["lizardcd-agent.*.local"]);
@@ -121,6 +125,24 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
     const before = await restartedAt("local", shop);
     expect((await restart("local", shop)).status).toBe(200);
     expect(await restartedAt("local", shop)).not.toBe(before);
+    for (const [program, port, there] of [
+      ["server", server.ports.metrics!, "whole-server/15117"],
+      ["agent", pod.ports.metrics!, "whole-agent-metrics/15017"],
+    ] as const) {
+      const template = await render(helm, "lizardcd", [
+        "--show-only",
+        `charts/lizardcd-${program}/templates/test.yaml`,
+      ]);
+      const [job] = objectsOf(template.replaceAll("demo", "whole")) as unknown as [Job];
+      const [bash, ...words] = job.spec.template.spec.containers[0].command;
+      const asked = (here: number) => {
+        const local = words.map((word) => word.replace(there, `127.0.0.1/${here}`).replace("{1..30}", "once"));
+        return Bun.spawnSync([bash!, ...local], { stderr: "ignore" });
+      };
+      expect([program, asked(port).exitCode]).toEqual([program, 0]);
+      // Where nobody answers.
+      expect([program, asked(1).exitCode]).toEqual([program, 1]);
+    }
     await pod.process.stop();
   });
 

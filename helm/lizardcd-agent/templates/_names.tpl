@@ -19,6 +19,12 @@ app.kubernetes.io/name: {{ include "lizardcd-agent.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Of the pod that `helm test` runs. */}}
+{{- define "lizardcd-agent.testLabels" -}}
+app.kubernetes.io/name: {{ include "lizardcd-agent.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "lizardcd-agent.labels" -}}
 {{ include "lizardcd-agent.selector" . }}
 app.kubernetes.io/component: agent

@@ -14,6 +14,12 @@ app.kubernetes.io/name: {{ include "lizardcd-server.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Of the pod that `helm test` runs. */}}
+{{- define "lizardcd-server.testLabels" -}}
+app.kubernetes.io/name: {{ include "lizardcd-server.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "lizardcd-server.labels" -}}
 {{ include "lizardcd-server.selector" . }}
 app.kubernetes.io/component: server
