@@ -1,5 +1,7 @@
 // What may happen to an agent: stopped, killed, its host lost, silent, named where nothing is. Others are never touched.
 import { afterEach, describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import { connect } from "node:net";
 import type { Failed } from "../../src/contract/errors.ts";
 import type { ServerOptions } from "../../src/server/server.ts";
 import { startSilence } from "../e2e/world.ts";
@@ -7,7 +9,7 @@ import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../
 import { row, type StubAgent, startStubAgent } from "../stub-agent.ts";
 import { freePorts, signalProcess } from "../testbed/processes.ts";
 import { type AgentProcess, agentFleet } from "./agent-process.ts";
-import { figure, msUntil, percentile, shownMs } from "./figure.ts";
+import { besides, expectUntouched, expectWithin, figure, lateness, msUntil, shownMs } from "./figure.ts";
 import { startWire } from "./wire.ts";
 
 afterEach(endAll);
@@ -45,6 +47,16 @@ async function askAll(server: TestServer, count: number): Promise<void> {
     await Promise.all(Array.from({ length: count }, (_, one) => info(server, cluster, `user-${one}`)));
     await Bun.sleep(5);
   }
+}
+
+/** A connection that says nothing, and when it ended: what the kernel tells of the process at its other end. */
+async function endOf(address: string): Promise<{ ended: Promise<number> }> {
+  const [host, port] = address.split(":") as [string, string];
+  const socket = connect(Number(port), host);
+  onEnd(() => socket.destroy());
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  return { ended: new Promise((resolve) => socket.on("close", () => resolve(performance.now()))) };
 }
 
 /** "answered", or the failure's code. */
@@ -88,10 +100,10 @@ describe("an agent", () => {
     await msUntil("its lease over", () => endpointsOf(server).length === 0);
     expect(await info(server)).toBe("agent.unavailable");
     await Bun.sleep(2_000);
+    const late = lateness(agent.pid);
     signalProcess(agent.pid, "SIGCONT");
     const usableMs = await msUntil("it usable", async () => (await info(server)) === "answered");
-    figure("agent stopped past its lease and continued: usable", shownMs(usableMs), "≤ 1,000 ms");
-    expect(usableMs).toBeLessThan(10_000);
+    expectWithin("agent stopped past its lease and continued: usable", usableMs, 1_000, late());
     expect(failed(await inTurn(50, () => info(server)))).toEqual([]);
   });
 
@@ -101,13 +113,17 @@ describe("an agent", () => {
       agents: [one, two],
       start,
     } = await running(server, 2);
+    // A process that is killed must first be given a processor to die on: a connection beside the server's tells when.
+    const told = await endOf(one.address);
+    const late = lateness();
     signalProcess(one.pid, "SIGKILL");
+    const killed = performance.now();
     const unroutableMs = await msUntil("it left out", () => out(server, one.address));
-    figure("agent killed, connection open: unroutable", shownMs(unroutableMs), "≤ 100 ms");
+    const dyingMs = (await told.ended) - killed;
+    expectWithin("agent killed, connection open: unroutable", unroutableMs, 100, Math.max(0, dyingMs) + late());
     const calls = await inTurn(100, () => info(server));
     figure("agent killed, connection open", `${failed(calls).length} of 100 calls failed`, "0");
     expect(failed(calls)).toEqual([]);
-    expect(unroutableMs).toBeLessThan(5_000);
 
     await start();
     await eventually(
@@ -159,10 +175,11 @@ describe("an agent", () => {
     await announced(server, cluster, agent.address);
     await announced(server, "gone-1", nowhere);
     const restart = () => outcome(() => server.pool.on(web).workload.restart(web));
+    const late = lateness();
     const began = performance.now();
     const writes = [await restart()];
     await msUntil("it left out", () => out(server, nowhere));
-    const quarantinedMs = performance.now() - began;
+    expectWithin("stale entry: quarantined", performance.now() - began, 5_000, late());
     writes.push(...(await inTurn(99, restart)));
     const reads = await inTurn(100, () => info(server));
     figure("stale entry beside a living one", `${failed([...reads, ...writes]).length} of 200 calls failed`, "≤ 1");
@@ -170,45 +187,49 @@ describe("an agent", () => {
     const lost = () =>
       [...(server.summaries.clusters().get("gone-1") ?? [])].some(({ failure }) => failure !== undefined);
     await msUntil("it said to be lost", lost);
-    figure("stale entry: quarantined", shownMs(quarantinedMs), "≤ 5,000 ms");
     expect(await info(server, "gone-1")).toBe("agent.unavailable");
   });
 
   for (const where of ["takes connections and says nothing", "takes calls and never answers"] as const) {
     test(`that ${where} is given up at the deadline, and others are not held up`, async () => {
-      const server = await startTestServer({ timeoutMs: 1_000, summaryMs: 60_000 });
-      const silent = where.startsWith("takes connections") ? undefined : await stub("hung-1");
+      const deadlineMs = 1_000;
+      const server = await startTestServer({ timeoutMs: deadlineMs, summaryMs: 60_000 });
+      const silent = where.startsWith("takes connections") ? undefined : await stub("hung");
       if (silent) silent.delayMs = 600_000;
-      await announced(server, "hung-1", silent?.address ?? (await startSilence()));
+      const address = silent?.address ?? (await startSilence());
       const other = await stub();
       await announced(server, cluster, other.address);
-      const timed = async () => {
+      const givenUp = { ms: 0, lateMs: 0 };
+      let [turn, underWay] = [0, 0];
+      let ended: Promise<void> = Promise.resolve();
+      const hang = async (hung: string, actor: string) => {
+        underWay++;
         const began = performance.now();
-        expect(await info(server)).toBe("answered");
+        expect(await info(server, hung, actor)).toBe("request.timed_out");
+        underWay--;
         return performance.now() - began;
       };
-      await timed();
-      const alone: number[] = [];
-      for (let call = 0; call < 200; call++) alone.push(await timed());
-      const beside: number[] = [];
-      const hung = Array.from({ length: 20 }, async (_, one) => {
-        const began = performance.now();
-        const code = await info(server, "hung-1", `user-${one}`);
-        return { code, ms: performance.now() - began };
+      const rounds = await besides(async () => expect(await info(server)).toBe("answered"), {
+        async begin() {
+          // Each time another one, whose gate has not closed yet.
+          const hung = `hung-${++turn}`;
+          await announced(server, hung, address);
+          const late = lateness();
+          const calls = Array.from({ length: 20 }, (_, user) => hang(hung, `user-${user}`));
+          ended = Promise.all(calls).then((waits) => {
+            const [ms, lateMs] = [Math.max(...waits), late()];
+            if (ms - lateMs > givenUp.ms - givenUp.lateMs) Object.assign(givenUp, { ms, lateMs });
+          });
+          await Bun.sleep(20);
+          expect(underWay).toBe(20);
+        },
+        end: () => ended,
       });
-      for (let call = 0; call < 200; call++) beside.push(await timed());
-      const ended = await Promise.all(hung);
-      const waits = ended.map(({ ms }) => ms);
-      // The first ones meet the deadline, those that come later the gate that has closed.
-      for (const { code } of ended) expect(["request.timed_out", "agent.unavailable"]).toContain(code);
-      figure(`agent that ${where}: given up after`, shownMs(Math.max(...waits)), "the deadline, 1,000 ms");
-      const [before, meanwhile] = [percentile(alone, 99), percentile(beside, 99)];
-      figure(
-        `agent that ${where}: p99 of another`,
-        `${shownMs(before)} alone, ${shownMs(meanwhile)} beside`,
-        "+≤ 10 %",
-      );
-      expect(Math.max(...waits)).toBeLessThan(5_000);
+      expectUntouched(`agent that ${where}`, rounds);
+      // A tenth for the way there and back.
+      expectWithin(`agent that ${where}: given up after`, givenUp.ms, deadlineMs * 1.1, givenUp.lateMs);
+      // Its gate has closed: who comes now does not wait at all.
+      expect(await info(server, `hung-${turn}`, "late")).toBe("agent.unavailable");
     });
   }
 });
@@ -237,11 +258,11 @@ describe("a host that is lost without a word", () => {
         outcome(async () => {
           while (!(await watch.next()).done);
         });
+      const late = lateness();
       wire.goDark();
       const outMs = await msUntil("it left out", () => out(server, wire.address));
-      figure(`host lost ${how}: left out`, shownMs(outMs), "≤ 5,000 ms");
+      expectWithin(`host lost ${how}: left out`, outMs, 5_000, late());
       if (ended) expect(await ended).toBe("agent.unavailable");
-      expect(outMs).toBeLessThan(15_000);
       wire.heal();
       const backMs = await msUntil("it back", async () => (await info(server)) === "answered");
       figure(`host lost ${how}: usable when it is back`, shownMs(backMs), "at once");

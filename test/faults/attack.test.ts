@@ -12,7 +12,7 @@ import { log } from "../../src/process/log.ts";
 import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
 import { row, startStubAgent } from "../stub-agent.ts";
 import { agentFleet } from "./agent-process.ts";
-import { figure, msUntil, percentile, shownMs } from "./figure.ts";
+import { besides, expectUntouched, expectWithin, figure, lateness, msUntil, shownMs } from "./figure.ts";
 
 afterEach(endAll);
 
@@ -145,30 +145,36 @@ describe("an agent that answers with", () => {
   }
 
   test("one byte a second is given up at the deadline, and others are not held up", async () => {
-    const server = await startTestServer({ timeoutMs: 1_500, summaryMs: 60_000 });
+    const deadlineMs = 1_000;
+    const server = await startTestServer({ timeoutMs: deadlineMs, summaryMs: 60_000 });
     const rogue = await startRogue(dripping);
-    await announced(server, "prod", rogue.address);
     const other = await startStubAgent({ cluster: "eu-1" });
     onEnd(() => other.stop());
     await announced(server, "eu-1", other.address);
-    const began = performance.now();
-    const slow = Array.from({ length: 10 }, (_, user) =>
-      outcome(() => server.pool.on(web).agent.info(web, { actor: `user-${user}` })),
-    );
-    const times: number[] = [];
-    for (let call = 0; call < 100; call++) {
-      const asked = performance.now();
-      expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
-      times.push(performance.now() - asked);
-    }
-    for (const code of await Promise.all(slow)) expect(["request.timed_out", "agent.unavailable"]).toContain(code);
-    const ms = performance.now() - began;
-    figure(
-      "one byte a second",
-      `given up after ${shownMs(ms)}, p99 of another ${shownMs(percentile(times, 99))}`,
-      "1,500 ms",
-    );
-    expect(ms).toBeLessThan(15_000);
+    const givenUp = { ms: 0, lateMs: 0 };
+    let turn = 0;
+    let ended: Promise<void> = Promise.resolve();
+    const call = async () => expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
+    const rounds = await besides(call, {
+      async begin() {
+        // Each time another one, whose gate has not closed yet.
+        const cluster = `slow-${++turn}`;
+        await announced(server, cluster, rogue.address);
+        const [late, began] = [lateness(), performance.now()];
+        const slow = Array.from({ length: 10 }, (_, user) =>
+          outcome(() => server.pool.on({ cluster }).agent.info({ cluster }, { actor: `user-${user}` })),
+        );
+        ended = Promise.all(slow).then((codes) => {
+          expect(new Set(codes)).toEqual(new Set(["request.timed_out"]));
+          const [ms, lateMs] = [performance.now() - began, late()];
+          if (ms - lateMs > givenUp.ms - givenUp.lateMs) Object.assign(givenUp, { ms, lateMs });
+        });
+      },
+      end: () => ended,
+    });
+    expectUntouched("one byte a second", rounds);
+    // A tenth for the way there and back.
+    expectWithin("one byte a second: given up after", givenUp.ms, deadlineMs * 1.1, givenUp.lateMs);
   });
 
   test("a summary of megabytes is not kept", async () => {
@@ -208,13 +214,14 @@ test("a certificate that is revoked ends the open connection, and the streams on
   sandbox.fault({ delayMs: 15_000, match: `deployments/${target.name}` });
   const read = outcome(() => server.pool.on(web).workload.get({ ...web, ...target, resource: "deployments" }));
   await Bun.sleep(300);
+  const late = lateness();
   const began = performance.now();
   expect((await server.client.post("/agents/revocations", { cluster: "prod" })).body.revoked).toBeGreaterThan(0);
   expect(await streamed).toBe("agent.untrusted");
   expect(await read).toBe("agent.untrusted");
   const readMs = performance.now() - began;
-  figure("certificate revoked: stream and call ended", shownMs(Math.max(streamEnded! - began, readMs)), "≤ 1,000 ms");
-  expect(readMs).toBeLessThan(10_000);
+  const endedMs = Math.max(streamEnded! - began, readMs);
+  expectWithin("certificate revoked: stream and call ended", endedMs, 1_000, late());
   expect(await outcome(() => server.pool.on(web).agent.info(web))).toBe("agent.untrusted");
   expect(await msUntil("it closed", () => server.pool.connections === 0)).toBeGreaterThanOrEqual(0);
 });

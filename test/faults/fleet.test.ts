@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { enrolledIdentity } from "../../src/agent/identity.ts";
 import { createKube } from "../../src/agent/kube.ts";
 import { accessFromKubeconfig } from "../../src/agent/kubeconfig.ts";
@@ -13,6 +14,7 @@ import type { Failed } from "../../src/contract/errors.ts";
 import { etcdAnnouncer, etcdSource } from "../../src/discovery/etcd.ts";
 import { log } from "../../src/process/log.ts";
 import { type Sandbox, startSandbox } from "../../src/sandbox/cluster.ts";
+import type { Fault } from "../../src/sandbox/faults.ts";
 import { calm } from "../../src/sandbox/seeds.ts";
 import { connections } from "../../src/server/connection.ts";
 import { createDirectory } from "../../src/server/directory.ts";
@@ -24,7 +26,8 @@ import { type RealEtcd, startEtcd } from "../testbed/etcd.ts";
 import { describePart } from "../testbed/part.ts";
 import { freePorts, processGroup } from "../testbed/processes.ts";
 import { untilAlive } from "../testbed/wait.ts";
-import { figure, msUntil, percentile, shownMs } from "./figure.ts";
+import { besides, expectUntouched, expectWithin, figure, lateness, msUntil, percentile, shownMs } from "./figure.ts";
+import type { Look, Looking } from "./looking.ts";
 
 afterEach(endAll);
 
@@ -186,19 +189,10 @@ test("ten thousand agents that announce themselves in one moment are all usable 
   );
 
   let next = 1;
-  let over = false;
-  const unanswered: string[] = [];
-  const times: number[] = [];
-  const looking = (async () => {
-    while (!over) {
-      const asked = now();
-      // A page for which no agent is asked: those of this test are busy themselves.
-      const { status, body } = await admin.page("/registries");
-      times.push(now() - asked);
-      if (status !== 200) unanswered.push(`${status} ${body}`);
-      await Bun.sleep(50);
-    }
-  })();
+  const looking: Looking = { url: `${url}/fleet`, token: admin.token, pid: server.pid };
+  const onlooker = new Worker(join(import.meta.dirname, "looking.ts"), { workerData: looking });
+  onEnd(() => onlooker.terminate());
+  const late = lateness(server.pid);
   const began = now();
   const crowd = Array.from({ length: 64 }, async () => {
     while (next < agents) await announce(next++);
@@ -216,13 +210,23 @@ test("ten thousand agents that announce themselves in one moment are all usable 
     await Bun.sleep(500);
   }
   const usableMs = now() - began;
-  over = true;
-  await looking;
-  expect(unanswered).toEqual([]);
+  const lateMs = late();
+  const looked = new Promise<Look[]>((resolve) => onlooker.once("message", resolve));
+  onlooker.postMessage("enough");
+  const looks = await looked;
+  expect(looks.filter(({ status }) => status !== 200)).toEqual([]);
   figure("10,000 announcing at once: all announced", shownMs(announcedMs), "–");
-  figure("10,000 announcing at once: all usable", shownMs(usableMs), "≤ 15,000 ms");
-  const p99 = percentile(times, 99);
-  figure(`10,000 announcing at once: p99 of ${times.length} pages meanwhile`, shownMs(p99), "≤ 250 ms");
+  expectWithin("10,000 announcing at once: all usable", usableMs, 15_000, lateMs);
+  const p99 = (of: (look: Look) => number) => percentile(looks.map(of), 99);
+  // What of each page was spent in waiting for a processor is the machine's: server and agents have two in this test.
+  const what = `10,000 announcing at once: p99 of ${looks.length} pages of the fleet meanwhile`;
+  figure(`${what}, the machine's part with it`, shownMs(p99(({ ms }) => ms)), "≤ 250 ms");
+  expectWithin(
+    what,
+    p99(({ ms, lateMs }) => ms - lateMs),
+    250,
+    0,
+  );
 }, 180_000);
 
 type Identity = Awaited<ReturnType<typeof enrolledIdentity>>;
@@ -311,65 +315,57 @@ async function written(sandbox: Sandbox): Promise<string> {
   return join(folder, "kubeconfig");
 }
 
-for (const [what, fault] of Object.entries({
-  "answers late": { delayMs: 1_000 },
-  "answers 429 only": { status: 429 },
-} as const)) {
+for (const [what, fault] of [
+  ["answers late", { delayMs: 500 }],
+  ["answers 429 only", { status: 429 }],
+] satisfies [string, Fault][]) {
   test(`an API server that ${what} costs the other clusters nothing`, async () => {
     const server = await startTestServer({ timeoutMs: 5_000 });
-    const [ill, well] = await Promise.all([
+    const [ill] = await Promise.all([
       startSimulated(server, "ill-1", { seed: calm }),
       startSimulated(server, "well-1", { seed: calm }),
     ]);
-    const of = async (name: string) => {
-      const list = await server.pool
-        .on({ cluster: name })
-        .workload.list({ cluster: name, namespace: "*", resource: "deployments" });
-      const [one] = list.items;
-      return `/clusters/${name}/namespaces/${one!.namespace}/deployments/${one!.name}`;
+    const workloads = async (name: string) => {
+      const all = { cluster: name, namespace: "*", resource: "deployments" };
+      const { items } = await server.pool.on(all).workload.list(all);
+      return items.map(({ namespace, name: of }) => `/clusters/${name}/namespaces/${namespace}/deployments/${of}`);
     };
-    const [there, here] = [await of("ill-1"), await of("well-1")];
-    const burst = async (): Promise<number[]> => {
-      const times: number[] = [];
-      for (let call = 0; call < 60; call++) {
-        const asked = now();
-        expect((await server.client.get(here)).status).toBe(200);
-        times.push(now() - asked);
-      }
-      return times;
-    };
+    const [there, [here]] = [await workloads("ill-1"), await workloads("well-1")];
+    // As long as a call is held back, by the API server or by the agent's patience with it: they ask equally often always.
+    const paceMs = fault.delayMs ?? 1_000;
+    const met = { answered: 0, late: 0, refused: 0 };
     let over = false;
-    let asked = 0;
-    let failing = 0;
-    const asking = Array.from({ length: 8 }, async () => {
+    const asking = Array.from({ length: 8 }, async (_, one) => {
       while (!over) {
-        asked++;
-        if ((await server.client.get(there)).status >= 500) failing++;
-        await Bun.sleep(20);
+        const asked = now();
+        // Of each its own: equal questions are asked once.
+        const { status, body } = await server.client.get(there[one % there.length]!);
+        const ms = now() - asked;
+        if (status !== 200) expect(body.code).toBe("cluster.overloaded");
+        if (status !== 200) met.refused++;
+        else if (ms >= paceMs * 0.9) met.late++;
+        else met.answered++;
+        await Bun.sleep(Math.max(0, paceMs - ms));
       }
     });
-    await burst();
-    const [calmly, meanwhile]: [number[], number[]] = [[], []];
-    // In turn, so that both see the same of the machine.
-    for (let round = 0; round < 5; round++) {
-      ill.sandbox.fault({});
-      await Bun.sleep(fault.delayMs ?? 0);
-      calmly.push(...(await burst()));
-      ill.sandbox.fault(fault);
-      meanwhile.push(...(await burst()));
-    }
+    const rounds = await besides(async () => expect((await server.client.get(here!)).status).toBe(200), {
+      begin: () => ill.sandbox.fault(fault),
+      async end() {
+        // Until all have met it, and what it holds back has gone through.
+        await Bun.sleep(paceMs);
+        ill.sandbox.fault({});
+        await Bun.sleep(paceMs);
+      },
+    });
+    const { refused } = met;
+    ill.sandbox.fault(fault);
+    // An agent tries again before it gives up: refusals need a fault that lasts.
+    if (fault.status) await msUntil("eight refused", () => met.refused >= refused + 8);
     over = true;
     ill.sandbox.fault({});
     await Promise.all(asking);
-    const [before, after] = [percentile(calmly, 99), percentile(meanwhile, 99)];
-    const medians = `p50 ${shownMs(percentile(calmly, 50))} and ${shownMs(percentile(meanwhile, 50))}`;
-    figure(
-      `an API server that ${what}: p99 of another cluster`,
-      `${shownMs(before)} before, ${shownMs(after)} meanwhile (${medians}; ${failing} of ${asked} there refused)`,
-      "+≤ 10 %",
-    );
-    expect(percentile(meanwhile, 50)).toBeLessThan(percentile(calmly, 50) * 3 + 50);
-    expect((await server.client.get(here)).status).toBe(200);
-    expect(well.agent.info.cluster).toBe("well-1");
+    figure(`an API server that ${what}: calls there`, JSON.stringify(met), "late or refused, one by one");
+    expect(met.late).toBeGreaterThan(20);
+    expectUntouched(`an API server that ${what}`, rounds);
   });
 }

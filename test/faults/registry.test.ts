@@ -11,7 +11,7 @@ import { watched } from "../suites/discovery.ts";
 import { type RealConsul, startConsul } from "../testbed/consul.ts";
 import { type RealEtcd, startEtcd } from "../testbed/etcd.ts";
 import { describePart } from "../testbed/part.ts";
-import { figure, msUntil, shownMs } from "./figure.ts";
+import { expectWithin, figure, lateness, msUntil } from "./figure.ts";
 import { startWire } from "./wire.ts";
 
 afterEach(endAll);
@@ -33,6 +33,14 @@ function announce(announcer: Announcer, cluster: string, address: string): () =>
   };
   onEnd(withdraw);
   return withdraw;
+}
+
+/** A server that has just started, and its first page: milliseconds from its start. */
+async function firstPage(sources: Source[]) {
+  const began = performance.now();
+  const server = await startTestServer({ sources });
+  expect((await server.client.page("/fleet")).status).toBe(200);
+  return { server, pageMs: performance.now() - began };
 }
 
 const knows = (server: TestServer, cluster: string) => server.pool.directory.find(cluster) !== undefined;
@@ -75,26 +83,20 @@ function registryFaults(kind: "etcd" | "consul", bed: () => Bed): void {
   test("that is down at start keeps no page waiting, and its agents are found when it is there", async () => {
     const agent = await stub("eu-1");
     await bed().kill();
-    const began = performance.now();
-    const server = await startTestServer({ sources: [bed().source(bed().endpoint)] });
-    const startMs = performance.now() - began;
-    const { status } = await server.client.page("/fleet");
-    const pageMs = performance.now() - began - startMs;
-    expect(status).toBe(200);
+    // What a start costs by itself, hashing a password among it, is no registry's doing.
+    const { pageMs: aloneMs } = await firstPage([]);
+    const late = lateness();
+    const { server, pageMs } = await firstPage([bed().source(bed().endpoint)]);
+    expectWithin(`${kind} down at start: first page, later than without`, Math.max(0, pageMs - aloneMs), 2_000, late());
     announce(bed().announcer(), "eu-1", agent.address);
     await silent(server);
     // Long enough for the waits between its tries to have grown.
     await Bun.sleep(2_500);
     await bed().restart();
+    const lateThen = lateness();
     const foundMs = await msUntil("the agent known", () => knows(server, "eu-1"));
-    figure(
-      `${kind} down at start: first page`,
-      `${shownMs(pageMs)} after a start of ${shownMs(startMs)}`,
-      "≤ 2,000 ms",
-    );
-    figure(`${kind} down at start, agents found after it came`, shownMs(foundMs), "≤ 5,000 ms");
+    expectWithin(`${kind} down at start: agents found after it came`, foundMs, 5_000, lateThen());
     expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
-    expect(foundMs).toBeLessThan(20_000);
   });
 
   test("that is killed and comes back costs the calls to living agents nothing", async () => {
@@ -126,6 +128,7 @@ function registryFaults(kind: "etcd" | "consul", bed: () => Bed): void {
       const withdraw = announce(bed().announcer(), "leaves", leaves.address);
       await msUntil("both known", () => knows(server, "stays") && knows(server, "leaves"));
       let convergedMs = 0;
+      let lateMs = 0;
       const calls = await callsDuring(server, "stays", async () => {
         if (how.startsWith("is stopped")) bed().pause();
         else wire.goDark();
@@ -137,10 +140,12 @@ function registryFaults(kind: "etcd" | "consul", bed: () => Bed): void {
         await Bun.sleep(2_000);
         if (how.startsWith("is stopped")) bed().resume();
         wire.heal();
+        const late = lateness();
         convergedMs = await msUntil("the truth", () => knows(server, "comes") && !knows(server, "leaves"));
+        lateMs = late();
         await withdrawn;
       });
-      figure(`${kind} ${how}: converged`, shownMs(convergedMs), "≤ 10,000 ms");
+      expectWithin(`${kind} ${how}: converged`, convergedMs, 10_000, lateMs);
       figure(`${kind} ${how}`, `${calls.failed} of ${calls.made} calls failed`, "0");
       expect(calls.failed).toBe(0);
       expect((await server.client.get("/clusters/comes/agent")).status).toBe(200);
