@@ -42,6 +42,20 @@ test("memory that grows without rest is collected all the same once it is half a
   expect(world.collected).toEqual([100, 170]);
 });
 
+test("many closed connections are collected before anything has grown, and few are left to the next look", () => {
+  const world = running(100 * mb);
+  world.looks(20);
+  for (let closed = 0; closed < 499; closed++) world.closed();
+  world.looks(20);
+  expect(world.how).toEqual(["beside"]);
+  world.closed();
+  world.looks(1);
+  expect(world.how).toEqual(["beside", "at once"]);
+  for (let closed = 0; closed < 499; closed++) world.closed();
+  world.looks(20);
+  expect(world.how).toEqual(["beside", "at once"]);
+});
+
 /** A process whose collections free what is said, and whose time passes look by look. */
 function running(held: number) {
   jest.useFakeTimers();
@@ -52,6 +66,7 @@ function running(held: number) {
     collected: [] as number[],
     how: [] as string[],
     busy: true,
+    closed: () => {},
     looks: (count: number) => jest.advanceTimersByTime(count * 1_000),
   };
   const collect = (how: string) => {
@@ -59,7 +74,8 @@ function running(held: number) {
     world.collected.push(world.held / mb);
     world.held -= world.frees.shift() ?? 0;
   };
-  const stop = keepMemorySmall({ resident: () => world.held, collect, busy: () => world.busy });
-  stops.push(stop);
+  const memory = keepMemorySmall({ resident: () => world.held, collect, busy: () => world.busy });
+  stops.push(memory.stop);
+  world.closed = memory.closed;
   return world;
 }

@@ -20,11 +20,21 @@ const rest = 2 * mb;
 const busyCore = 0.05;
 /** What was alive in a collection amid work may be dead so many looks later. */
 const laterLooks = 5;
+/** So many closed connections hold about 20 MB. */
+const mostClosed = 500;
+
+export interface Memory {
+  /** A connection was closed: nobody waits for so many of them that the process grows by half. */
+  closed(): void;
+  /** Stops looking. */
+  stop(): void;
+}
 
 /**
  * Looks at the process's memory until it ends. What has grown by an eighth is collected when it rests, by half at once;
  * and again a little later, where it is busy beside the work, until nothing more is freed. So it is after the start, too.
- * @returns how to stop looking.
+ * Memory in which many connections were closed is collected before it has grown: what was scattered over a large heap keeps
+ * it large.
  */
 export function keepMemorySmall({
   resident = () => process.memoryUsage.rss(),
@@ -32,12 +42,13 @@ export function keepMemorySmall({
   collect = (how) => void (how === "at once" ? fullGC() : Bun.gc(false)),
   busy = busySinceLast(),
   everyMs = 1_000,
-}: MemoryOptions = {}): () => void {
+}: MemoryOptions = {}): Memory {
   let before = resident();
   let lowest = before;
   /** Looks until the next one that is due anyhow. */
   let due = laterLooks;
   let last: { held: number; grown: boolean } | undefined;
+  let closed = 0;
 
   function look(): void {
     const held = resident();
@@ -56,12 +67,21 @@ export function keepMemorySmall({
     const much = growth >= Math.max(64 * mb, lowest / 2);
     if (!much && !(resting && (grown || due <= 0))) return;
     last = { held, grown };
+    closed = 0;
     collect(much || grown || !working ? "at once" : "beside");
   }
 
   const timer = setInterval(look, everyMs);
   timer.unref();
-  return () => clearInterval(timer);
+  return {
+    closed() {
+      if (++closed < mostClosed) return;
+      closed = 0;
+      // After what is under way: it is whoever closes that tells.
+      setTimeout(collect, 0, "at once");
+    },
+    stop: () => clearInterval(timer),
+  };
 }
 
 /** Told each time of what has passed since the time before. */

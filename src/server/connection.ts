@@ -14,6 +14,8 @@ export interface ConnectionOptions {
   most: number;
   /** Closed after so many milliseconds without a call. */
   idleMs: number;
+  /** Told of each that is closed. */
+  onClosed?: () => void;
   now: () => number;
 }
 
@@ -73,7 +75,7 @@ const quick: Pings = { everyMs: 2_500, withinMs: 2_000, idle: true };
 // often than every five minutes. There a call that hears nothing until its deadline finds out.
 const rare: Pings = { everyMs: 310_000, withinMs: 10_000, idle: false };
 
-export function connections({ trust, most, idleMs, now }: ConnectionOptions): Connections {
+export function connections({ trust, most, idleMs, onClosed = () => {}, now }: ConnectionOptions): Connections {
   const open = new Map<string, Connection>();
   /** Open ones, with those that have ended and whose last calls have not. */
   let places = 0;
@@ -182,6 +184,7 @@ export function connections({ trust, most, idleMs, now }: ConnectionOptions): Co
     connection.ended = true;
     open.delete(connection.id);
     connection.channel.close();
+    onClosed();
     if (connection.outstanding === 0) places--;
   }
 

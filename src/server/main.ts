@@ -37,6 +37,7 @@ async function main(): Promise<void> {
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
   const data = await openDataFolder(config.data);
   const held = await hold(data.path, { program: "server", file: "server" });
+  const memory = keepMemorySmall();
   server = await startServer({
     http: config.http,
     metrics: config.metrics,
@@ -51,13 +52,13 @@ async function main(): Promise<void> {
     timeoutMs: config.rpcTimeout,
     maxConnections: config.maxConnections,
     idleMs: config.idleTimeout,
+    onConnectionClosed: memory.closed,
     version,
     insecure: config.insecure,
     trust: { lifeMs: config.certificateLife, given: givenCertificates(config) },
     publicUrl: config.publicUrl,
     log,
   });
-  keepMemorySmall();
   log("server").info("server serves", { url: server.url, metrics: server.metricsUrl, version });
   if (server.firstPassword) {
     log("server").info("the first password of admin still holds", { file: join(data.path, "first-password") });

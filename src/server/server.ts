@@ -50,6 +50,8 @@ export interface ServerOptions {
   timeoutMs: number;
   maxConnections: number;
   idleMs: number;
+  /** Told of each connection to an agent that is closed. */
+  onConnectionClosed?: () => void;
   /** Milliseconds between two questions to one agent, at the shortest. */
   summaryMs?: number;
   version: string;
@@ -101,6 +103,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       trust,
       most: options.maxConnections,
       idleMs: options.idleMs,
+      onClosed: options.onConnectionClosed,
       now,
     });
     const directory = createDirectory({ prefix, forgetMs, onDropped: open.drop, now, log: log("registries") });
