@@ -1,7 +1,7 @@
 // The agent's own certificate: enrolled with a token, kept in a file, renewed at two thirds of its life while the agent
 // serves on. The key is made here and never leaves.
 import { createSecureContext } from "node:tls";
-import { experimental, type ServerCredentials } from "@grpc/grpc-js";
+import { ServerCredentials } from "@grpc/grpc-js";
 import { operation } from "../contract/operation.ts";
 import { backoff, sleep } from "../process/backoff.ts";
 import type { Log } from "../process/log.ts";
@@ -111,35 +111,36 @@ export function fileIdentity(
   };
 }
 
+/** What the server must speak: mutual TLS 1.3. A renewed certificate is taken up by new connections. */
+class MutualTls extends ServerCredentials {
+  constructor(first: Credentials) {
+    super({ requestCert: true, rejectUnauthorized: true }, contextOf(first));
+  }
+
+  take(next: Credentials): void {
+    this.updateSecureContextOptions(contextOf(next));
+  }
+
+  _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
+}
+
+// The least version stands beside the certificate: grpc-js sets both anew, and what its own credentials are given it
+// forgets the version of.
+const contextOf = ({ ca, certificate, key }: Credentials) =>
+  ({ ca, cert: certificate, key, minVersion: "TLSv1.3" }) as const;
+
 function fixedIdentity(first: Credentials) {
   let credentials = first;
-  type CaListener = (update: { caCertificate: Buffer } | null) => void;
-  type OwnListener = (update: { certificate: Buffer; privateKey: Buffer } | null) => void;
-  const caListeners = new Set<CaListener>();
-  const ownListeners = new Set<OwnListener>();
-  const ca = () => ({ caCertificate: Buffer.from(credentials.ca) });
-  const own = () => ({ certificate: Buffer.from(credentials.certificate), privateKey: Buffer.from(credentials.key) });
-  const provider: experimental.CertificateProvider = {
-    addCaCertificateListener(listener) {
-      caListeners.add(listener);
-      queueMicrotask(() => listener(ca()));
-    },
-    removeCaCertificateListener: (listener) => caListeners.delete(listener),
-    addIdentityCertificateListener(listener) {
-      ownListeners.add(listener);
-      queueMicrotask(() => listener(own()));
-    },
-    removeIdentityCertificateListener: (listener) => ownListeners.delete(listener),
-  };
+  const tls = new MutualTls(first);
   return {
     current: () => credentials,
     set(next: Credentials) {
       credentials = next;
-      for (const listener of caListeners) listener(ca());
-      for (const listener of ownListeners) listener(own());
+      tls.take(next);
     },
-    // Its arguments are (identity, CA, whether clients must show theirs), whatever the declaration names them.
-    serverCredentials: () => experimental.createCertificateProviderServerCredentials(provider, provider, true),
+    serverCredentials: (): ServerCredentials => tls,
     async proof(text: string) {
       return { certificate: credentials.certificate, proof: await prove(text, credentials.key) };
     },

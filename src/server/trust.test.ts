@@ -1,15 +1,18 @@
 // The authority: what a server without one says at each of its doors, and whom one with it no longer believes.
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createServer } from "node:tls";
 import { client, endAll, onEnd, startTestServer } from "../../test/harness.ts";
+import { http2Channel } from "../contract/http2-channel.ts";
 import { log } from "../process/log.ts";
 import { createAuthority, openAuthority } from "../trust/authority.ts";
 import { newRequest, prove } from "../trust/request.ts";
 import { openDataFolder } from "./data.ts";
 import { openStore } from "./store/store.ts";
-import { createTrust } from "./trust.ts";
+import { createTrust, type Peer, type Trust } from "./trust.ts";
 
 afterEach(endAll);
 
@@ -76,3 +79,42 @@ test("a certificate that was revoked while the clock was a day ahead stays so wh
   const proof = await prove("text", key);
   expect(() => restarted.identify(certificate, "text", proof)).toThrow("it is revoked");
 });
+
+test("an agent that speaks no TLS 1.3 is not called, though its certificate is right", async () => {
+  const trust = await opened();
+  const { key, request } = await newRequest();
+  const { certificate: cert } = await trust.enroll("join", "eu-1", request);
+  for (const [version, problem] of [
+    ["TLSv1.2", /protocol.version|unsupported.protocol/i],
+    ["TLSv1.3", /hung up/],
+  ] as const) {
+    const agent = createServer({ cert, key, maxVersion: version, ALPNProtocols: ["h2"] }, (socket) => socket.end());
+    agent.on("tlsClientError", () => {});
+    await new Promise<void>((resolve) => agent.listen(0, "127.0.0.1", resolve));
+    onEnd(() => agent.close());
+    let peer: Peer | undefined;
+    const seen = (shown: Peer) => {
+      peer = shown;
+    };
+    const pings = { everyMs: 60_000, withinMs: 60_000, idle: false };
+    const secure = trust.secure({ namespace: "*", cluster: "eu-1" }, seen);
+    const address = `127.0.0.1:${(agent.address() as AddressInfo).port}`;
+    const channel = http2Channel(address, { mostAnswerBytes: 1024, pings, secure });
+    await expect(channel.unary("/x/y", new Uint8Array(), { metadata: {} })).rejects.toThrow(problem);
+    channel.close();
+    expect([version, peer !== undefined]).toEqual([version, version === "TLSv1.3"]);
+  }
+});
+
+async function opened(more: Partial<Parameters<typeof createTrust>[0]> = {}): Promise<Trust> {
+  const store = await openStore(":memory:");
+  onEnd(() => store.close());
+  const folder = await mkdtemp(join(tmpdir(), "lizardcd-trust-"));
+  onEnd(() => rm(folder, { recursive: true, force: true }));
+  const data = await openDataFolder(folder);
+  const clock = () => Date.now();
+  const options = { data, store, joinToken: "join", lifeMs: 86_400_000, clock, log: log("trust"), ...more };
+  const trust = await createTrust(options);
+  onEnd(() => trust.close());
+  return trust;
+}
