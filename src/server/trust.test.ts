@@ -1,14 +1,16 @@
 // The authority: what a server without one says at each of its doors, and whom one with it no longer believes.
 import { afterEach, describe, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createServer } from "node:tls";
+import { createServer, type PeerCertificate } from "node:tls";
 import { client, endAll, onEnd, startTestServer } from "../../test/harness.ts";
 import { http2Channel } from "../contract/http2-channel.ts";
 import { log } from "../process/log.ts";
 import { createAuthority, openAuthority } from "../trust/authority.ts";
+import { readCertificate } from "../trust/identity.ts";
 import { newRequest, prove } from "../trust/request.ts";
 import { openDataFolder } from "./data.ts";
 import { openStore } from "./store/store.ts";
@@ -106,9 +108,67 @@ test("an agent that speaks no TLS 1.3 is not called, though its certificate is r
   }
 });
 
+describe("a certificate that somebody else made", () => {
+  const given = async () => {
+    const kept = await createAuthority();
+    const authority = openAuthority(kept);
+    const own = await authority.own(86_400_000);
+    const store = await openStore(":memory:");
+    onEnd(() => store.close());
+    const open = () => opened({ store, given: () => ({ ca: kept.certificate, ...own }) });
+    const issue = async (cluster: string) => {
+      const { key, request } = await newRequest();
+      const { certificate } = await authority.sign(request, { cluster, namespaces: ["*"] }, 86_400_000);
+      const peer = new X509Certificate(certificate).toLegacyObject() as PeerCertificate;
+      return { certificate, serial: readCertificate(certificate).serial, proof: await prove("text", key), peer };
+    };
+    return { open, issue };
+  };
+
+  const problemOf = (trust: Trust, cluster: string, { peer }: { peer: PeerCertificate }) =>
+    trust.secure({ namespace: "*", cluster }, () => {}).check(peer)?.message;
+
+  test("is revoked with its cluster once it was shown here, called or calling, and stays so after a restart", async () => {
+    const { open, issue } = await given();
+    const trust = await open();
+    const told: unknown[] = [];
+    trust.onRevoked((cluster, serials) => told.push([cluster, serials.toSorted()]));
+    const [called, calling, other] = [await issue("eu-1"), await issue("eu-1"), await issue("us-1")];
+    expect(await trust.revoke("eu-1", "")).toBe(0);
+    for (const one of [called, called]) expect(problemOf(trust, "eu-1", one)).toBeUndefined();
+    expect(problemOf(trust, "us-1", other)).toBeUndefined();
+    expect(trust.identify(calling.certificate, "text", calling.proof).cluster).toBe("eu-1");
+    expect(await trust.revoke("eu-1", "")).toBe(2);
+    expect(told).toEqual([["eu-1", [called.serial, calling.serial].toSorted()]]);
+    for (const one of [trust, await open()]) {
+      expect(problemOf(one, "eu-1", called)).toBe("its certificate is revoked");
+      expect(() => one.identify(calling.certificate, "text", calling.proof)).toThrow("it is revoked");
+      expect(problemOf(one, "us-1", other)).toBeUndefined();
+    }
+  });
+
+  test("is revoked by its serial before it was ever shown; one shown for another cluster is not", async () => {
+    const { open, issue } = await given();
+    const trust = await open();
+    const [unseen, other] = [await issue("eu-1"), await issue("us-1")];
+    expect(problemOf(trust, "us-1", other)).toBeUndefined();
+    expect(await trust.revoke("eu-1", `00${unseen.serial.toLowerCase()}`)).toBe(1);
+    expect(await trust.revoke("eu-1", unseen.serial)).toBe(0);
+    expect(await trust.revoke("eu-1", other.serial)).toBe(0);
+    for (const one of [trust, await open()]) {
+      expect(problemOf(one, "eu-1", unseen)).toBe("its certificate is revoked");
+      expect(problemOf(one, "us-1", other)).toBeUndefined();
+    }
+  });
+
+  test("is nothing that a server with an authority of its own revokes by a serial it does not know", async () => {
+    expect(await (await opened()).revoke("eu-1", "AB12")).toBe(0);
+  });
+});
+
 async function opened(more: Partial<Parameters<typeof createTrust>[0]> = {}): Promise<Trust> {
-  const store = await openStore(":memory:");
-  onEnd(() => store.close());
+  const store = more.store ?? (await openStore(":memory:"));
+  if (!more.store) onEnd(() => store.close());
   const folder = await mkdtemp(join(tmpdir(), "lizardcd-trust-"));
   onEnd(() => rm(folder, { recursive: true, force: true }));
   const data = await openDataFolder(folder);

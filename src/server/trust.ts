@@ -100,6 +100,9 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
   // A clock that is a day ahead and set right later must not bring back what was revoked.
   const alive = () => clock() - backdateMs;
   const revoked = new Set(await store.trust.revoked(alive()));
+  /** Serials of certificates made elsewhere that were shown here, and what is still being written of them. */
+  const shown = new Set<string>();
+  const noting = new Set<Promise<void>>();
   const listeners: ((cluster: string, serials: readonly string[]) => void)[] = [];
   const renewal = setInterval(() => void renewOwn(), authority ? renewEveryMs : lookEveryMs);
   renewal.unref();
@@ -116,6 +119,30 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     } catch (cause) {
       log.error("the server's own certificate cannot be renewed", { problem: String(cause) });
     }
+  }
+
+  /** Whoever asks later to revoke a cluster's certificates means these, too, which were not made here. */
+  function note(serial: string, identity: AgentIdentity, notAfter: number): void {
+    if (authority || shown.has(serial)) return;
+    shown.add(serial);
+    const write = async () => {
+      try {
+        await store.trust.addCertificate({ serial, ...identity, issuedAt: clock(), notAfter });
+      } catch (cause) {
+        shown.delete(serial);
+        log.error("a certificate made elsewhere cannot be noted", { serial, problem: String(cause) });
+      }
+    };
+    const writing = write().finally(() => noting.delete(writing));
+    noting.add(writing);
+  }
+
+  /** One that was never shown here can be revoked by its serial: nothing else is known of it but when its CA ends. */
+  async function revokeUnseen(cluster: string, serial: string): Promise<string[]> {
+    const { notAfter } = readCertificate(ca);
+    const revokedAt = clock();
+    const one = { serial, cluster, namespaces: [], issuedAt: revokedAt, notAfter, revokedAt };
+    return (await store.trust.addCertificate(one)) ? [serial] : [];
   }
 
   /** Why a peer that shows this certificate is not the agent of this key. */
@@ -178,6 +205,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     const key = { key: certificate.publicKey, dsaEncoding: "ieee-p1363" } as const;
     const holds = verify("sha256", Buffer.from(text), key, Buffer.from(proof, "base64"));
     if (!holds) throw refused("the proof is not by its key");
+    note(serial, identity, notAfter);
     return identity;
   }
 
@@ -194,7 +222,9 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
         serverName: agentName,
         check(peer) {
           const problem = problemOf(peer, key);
-          onPeer({ problem, end: Date.parse(peer.valid_to) });
+          const end = Date.parse(peer.valid_to);
+          onPeer({ problem, end });
+          if (problem === undefined) note(serialOf(peer.serialNumber), identityOf(peer.subjectaltname)!, end);
           return problem === undefined ? undefined : new Error(problem);
         },
       };
@@ -212,7 +242,10 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
       return issue(request, identify(certificate, request, proof));
     },
     async revoke(cluster, serial) {
-      const serials = await store.trust.revoke(cluster, serialOf(serial), clock(), alive());
+      await Promise.all(noting);
+      const one = serialOf(serial);
+      let serials = await store.trust.revoke(cluster, one, clock(), alive());
+      if (!authority && one !== "" && serials.length === 0) serials = await revokeUnseen(cluster, one);
       for (const one of serials) revoked.add(one);
       if (serials.length > 0) for (const tell of listeners) tell(cluster, serials);
       return serials.length;

@@ -26,7 +26,8 @@ export interface TrustStore {
   invitation(id: string): Promise<StoredInvitation | undefined>;
   /** @returns false where it has been used before: of two at once, one wins. */
   use(id: string, at: number): Promise<boolean>;
-  addCertificate(certificate: StoredCertificate): Promise<void>;
+  /** @returns false where its serial is known already; nothing is changed then. */
+  addCertificate(certificate: StoredCertificate): Promise<boolean>;
   /** Serials that are revoked and had not ended by themselves then. */
   revoked(since: number): Promise<string[]>;
   /** @returns the serials that are revoked now and were not before, of those that had not ended `since`, or now. */
@@ -64,9 +65,11 @@ export function trustStore(sql: SQL): TrustStore {
       const used = await sql`UPDATE invitations SET used_at = ${at} WHERE id = ${id} AND used_at IS NULL RETURNING id`;
       return used.length === 1;
     },
-    async addCertificate({ serial, cluster, namespaces, issuedAt, notAfter }) {
-      await sql`INSERT INTO certificates (serial, cluster, namespaces, issued_at, not_after)
-        VALUES (${serial}, ${cluster}, ${JSON.stringify(namespaces)}, ${issuedAt}, ${notAfter})`;
+    async addCertificate({ serial, cluster, namespaces, issuedAt, notAfter, revokedAt }) {
+      const added = await sql`INSERT INTO certificates (serial, cluster, namespaces, issued_at, not_after, revoked_at)
+        VALUES (${serial}, ${cluster}, ${JSON.stringify(namespaces)}, ${issuedAt}, ${notAfter}, ${revokedAt ?? null})
+        ON CONFLICT (serial) DO NOTHING RETURNING serial`;
+      return added.length === 1;
     },
     async revoked(since) {
       const rows = await sql<{ serial: string }[]>`SELECT serial FROM certificates
