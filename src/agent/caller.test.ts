@@ -6,7 +6,7 @@ const agent = "lizardcd-agent/1.0.0";
 describe("a request to the API server", () => {
   test("says on whose behalf it is, in its user agent", () => {
     const headers = asCaller({ actor: "ops-eu", role: "admin", requestId: "r1" }, () => callerHeaders(agent, false));
-    expect(headers).toEqual({ "user-agent": "lizardcd-agent/1.0.0 (for ops-eu; request r1)" });
+    expect(headers).toEqual({ "user-agent": "lizardcd-agent/1.0.0 (for ops-eu, admin; request r1)" });
   });
 
   test("is the agent's own where nobody asked", () => {
@@ -16,7 +16,7 @@ describe("a request to the API server", () => {
   test("is made as the user where the agent impersonates", () => {
     const headers = asCaller({ actor: "李", role: "readonly", requestId: "" }, () => callerHeaders(agent, true));
     expect(headers).toEqual({
-      "user-agent": "lizardcd-agent/1.0.0 (for ?; request unknown)",
+      "user-agent": "lizardcd-agent/1.0.0 (for ?, readonly; request unknown)",
       "impersonate-user": "%E6%9D%8E",
       "impersonate-group": "lizardcd:readonly",
     });

@@ -22,7 +22,8 @@ export function callerHeaders(agent: string, impersonate: boolean): Record<strin
   const caller = current.getStore();
   if (!caller?.actor) return { "user-agent": agent };
   const shown = (text: string) => text.replace(/[^\x21-\x7e]|[()]/g, "?").slice(0, 100);
-  const userAgent = `${agent} (for ${shown(caller.actor)}; request ${shown(caller.requestId || "unknown")})`;
+  const role = caller.role ? `, ${shown(caller.role)}` : "";
+  const userAgent = `${agent} (for ${shown(caller.actor)}${role}; request ${shown(caller.requestId || "unknown")})`;
   if (!impersonate) return { "user-agent": userAgent };
   return {
     "user-agent": userAgent,

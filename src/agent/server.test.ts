@@ -7,10 +7,12 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { createSecureContext, type SecureVersion } from "node:tls";
 import { endAll, onEnd } from "../../test/harness.ts";
+import type { Channel } from "../contract/channel.ts";
 import { stub } from "../contract/grpc.ts";
 import { http2Channel } from "../contract/http2-channel.ts";
 import { AgentService } from "../gen/lizardcd/v1/agent_pb.ts";
-import { log } from "../process/log.ts";
+import { WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
+import { type Fields, type Log, log } from "../process/log.ts";
 import { startSandbox } from "../sandbox/cluster.ts";
 import { calm } from "../sandbox/seeds.ts";
 import { type Authority, createAuthority, openAuthority, type Pair } from "../trust/authority.ts";
@@ -52,7 +54,22 @@ test("a caller without a certificate, with a foreign one or an ended one is hung
   expect(await outcome(address, authority, await authority.own(day))).toBe("answered eu-1");
 });
 
-async function agent() {
+test("the log says of each write whose it was: actor, role and request", async () => {
+  const lines: Fields[] = [];
+  const written: Log = { ...log("agent"), info: (sentence, fields) => lines.push({ sentence, ...fields }) };
+  const { authority, address } = await agent(written);
+  const channel = channelTo(address, authority, await authority.own(day));
+  onEnd(channel.close);
+  const { list, restart } = stub(channel, WorkloadService);
+  const { items } = await list({ cluster: "eu-1", namespace: "*", resource: "deployments" });
+  const { namespace, name } = items.find(({ state }) => state === "ok")!;
+  const web = { cluster: "eu-1", namespace, resource: "deployments", name };
+  await restart(web, { actor: "ops-eu", role: "admin", requestId: "r1" });
+  const line = lines.find(({ sentence }) => sentence === "workload restarted");
+  expect(line).toMatchObject({ ...web, actor: "ops-eu", role: "admin", requestId: "r1" });
+});
+
+async function agent(written: Log = log("agent")) {
   const kept = await createAuthority();
   const authority = openAuthority(kept);
   const sandbox = await startSandbox({ name: "eu-1", seed: calm });
@@ -85,7 +102,7 @@ async function agent() {
         announce: (_, signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve())),
       };
     },
-    log: log("agent"),
+    log: written,
   });
   onEnd(() => running.stop());
   const tunnel = createServer((socket) => inject(socket));
@@ -102,18 +119,22 @@ async function agent() {
   };
 }
 
-/** What becomes of a call, in words. */
-async function outcome(
+function channelTo(
   address: string,
   { certificate: ca }: Authority,
   by: Pair | undefined,
   version: SecureVersion = "TLSv1.3",
-): Promise<string> {
+): Channel {
   const versions = { minVersion: version, maxVersion: version };
   const context = createSecureContext({ ca, cert: by?.certificate, key: by?.key, ...versions });
   const secure = { context, serverName: agentName, check: () => undefined };
   const pings = { everyMs: 60_000, withinMs: 60_000, idle: false };
-  const channel = http2Channel(address, { mostAnswerBytes: 1024 * 1024, pings, secure });
+  return http2Channel(address, { mostAnswerBytes: 1024 * 1024, pings, secure });
+}
+
+/** What becomes of a call, in words. */
+async function outcome(...to: Parameters<typeof channelTo>): Promise<string> {
+  const channel = channelTo(...to);
   try {
     const { cluster } = await stub(channel, AgentService).info({ cluster: "eu-1" }, { deadline: Date.now() + 5_000 });
     return `answered ${cluster}`;

@@ -134,7 +134,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       underWay--;
       const code = failed === undefined ? "ok" : failed instanceof Failed ? failed.code : "internal.error";
       metrics?.call(method, code, ms);
-      if (code === "internal.error") log.error("call failed", { method, requestId: call.requestId, error: failed });
+      const { requestId, actor, role } = call;
+      if (code === "internal.error") log.error("call failed", { method, requestId, actor, role, error: failed });
     },
   };
   const health = healthHandlers(signal);

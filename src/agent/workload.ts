@@ -51,6 +51,7 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
         cluster: cluster.name,
         ...ref,
         actor: call.actor || undefined,
+        role: call.role || undefined,
         requestId: call.requestId || undefined,
       });
     }
