@@ -1,5 +1,6 @@
 // The current set of entries, and those who watch it: what the registries that live in this process share.
 import type { Change, Entry } from "./discovery.ts";
+import { createFew, type Few } from "./few.ts";
 
 export interface Entries {
   put(entry: Entry): void;
@@ -12,7 +13,7 @@ export interface Entries {
 }
 
 export function createEntries(): Entries {
-  const byKey = new Map<string, Map<string, Entry>>();
+  const byKey = new Map<string, Few<Entry>>();
   const watchers = new Set<(change: Change) => void>();
   const tell = (change: Change) => {
     for (const watcher of watchers) watcher(change);
@@ -20,7 +21,7 @@ export function createEntries(): Entries {
   const all = () => [...byKey.values()].flatMap((instances) => [...instances.values()]);
   return {
     put(entry) {
-      const instances = byKey.get(entry.key) ?? new Map<string, Entry>();
+      const instances = byKey.get(entry.key) ?? createFew<Entry>();
       byKey.set(entry.key, instances);
       instances.set(entry.instance, entry);
       // Told again when nothing changed, too: it confirms this one entry.

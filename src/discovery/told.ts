@@ -1,5 +1,6 @@
 // What a source has told so far: turns the whole views that a registry answers with into the least there is to tell.
 import type { Change, Entry } from "./discovery.ts";
+import { createFew, type Few } from "./few.ts";
 
 export interface Told {
   /**
@@ -43,7 +44,7 @@ const standardGraceMs = longestWaitMs + longestTryMs + 1_000;
 
 export function createTold({ push, graceMs = standardGraceMs }: ToldOptions): Told {
   /** By key, then by instance. */
-  const known = new Map<string, Map<string, Entry>>();
+  const known = new Map<string, Few<Entry>>();
   const missing = new Map<Entry, ReturnType<typeof setTimeout>>();
   let gap = true;
   /** When the grace after the last silence ends, on the monotonic clock, and what was named in it. */
@@ -51,7 +52,7 @@ export function createTold({ push, graceMs = standardGraceMs }: ToldOptions): To
   const named = new Set<string>();
 
   function put(entry: Entry): void {
-    const instances = known.get(entry.key) ?? new Map<string, Entry>();
+    const instances = known.get(entry.key) ?? createFew<Entry>();
     const before = instances.get(entry.instance);
     known.set(entry.key, instances);
     instances.set(entry.instance, entry);

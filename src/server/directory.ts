@@ -1,13 +1,14 @@
 // What the registries say, merged by reference: the same key in two sources is one entry, and one source's silence or
 // loss removes nothing that another still says.
 import { type AgentKey, type Change, type Entry, parseKey, type Source, wrongWith } from "../discovery/discovery.ts";
+import { createFew, type Few } from "../discovery/few.ts";
 import type { Log } from "../process/log.ts";
 
 /** One address at which an agent serves, as pages show it. */
 export interface Endpoint {
   readonly address: string;
-  /** Sources that say so: name -> instance ids. */
-  readonly sources: Map<string, Set<string>>;
+  /** Sources that say so: name -> `<key>\0<instance>` of each that is there. */
+  readonly sources: Few<Few<true>>;
   outstanding: number;
   /** Set while it is left out after a failure; on the pool's clock. */
   ejectedUntil: number;
@@ -25,7 +26,7 @@ export interface AgentEntry {
   readonly key: string;
   readonly namespace: string;
   readonly cluster: string;
-  readonly endpoints: Map<string, Endpoint>;
+  readonly endpoints: Few<Endpoint>;
   /** When a registry last confirmed it. */
   announcedAt: number;
 }
@@ -169,12 +170,12 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     entry.announcedAt = now();
     let endpoint = endpoints.get(address);
     if (!endpoint) {
-      endpoint = { address, sources: new Map(), outstanding: 0, ejectedUntil: 0, failures: 0 };
+      endpoint = { address, sources: createFew(), outstanding: 0, ejectedUntil: 0, failures: 0 };
       endpoints.set(address, endpoint);
     }
-    const instances = endpoint.sources.get(state.name) ?? new Set();
+    const instances = endpoint.sources.get(state.name) ?? createFew<true>();
     const isNew = !instances.has(id);
-    instances.add(id);
+    instances.set(id, true);
     endpoint.sources.set(state.name, instances);
     // What announces itself anew has just been alive.
     if (isNew) {
@@ -189,7 +190,7 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
   function entryOf(key: string, namespace: string, cluster: string): AgentEntry {
     let entry = byKey.get(key);
     if (!entry) {
-      entry = { key, namespace, cluster, endpoints: new Map(), announcedAt: now() };
+      entry = { key, namespace, cluster, endpoints: createFew(), announcedAt: now() };
       byKey.set(key, entry);
       const namespaces = clusters.get(cluster) ?? new Map<string, AgentEntry>();
       namespaces.set(namespace, entry);
@@ -226,7 +227,7 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
 
   function stillSaid(endpoint: Endpoint, key: string): boolean {
     for (const instances of endpoint.sources.values()) {
-      for (const id of instances) if (id.startsWith(`${key}\0`)) return true;
+      for (const id of instances.keys()) if (id.startsWith(`${key}\0`)) return true;
     }
     return false;
   }

@@ -73,6 +73,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         };
   }
   const gates = new WeakMap<AgentEntry, Gate>();
+  const limits = { ...gateOptions, now };
   const sharing = createSharing();
   const stubs = new WeakMap<Channel, Map<DescService, unknown>>();
 
@@ -121,11 +122,10 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
 
   function unary(entry: AgentEntry, operation: Operation, input: object, call: CallOptions = {}): Promise<unknown> {
     const deadline = call.deadline ?? Date.now() + timeoutMs;
-    const gate = gateOf(entry);
     // The background question is what finds out that a cluster is back: it passes a gate that is closed.
     if (operation.id === "agent.summary") return attempt(entry, operation, input, { ...call, deadline });
     const run = (signal?: AbortSignal) =>
-      gate.pass(() => attempt(entry, operation, input, { ...call, signal, deadline }), deadline, signal);
+      gateOf(entry).pass(() => attempt(entry, operation, input, { ...call, signal, deadline }), deadline, signal);
     if (operation.audited) return run(call.signal);
     return sharing.read(`${entry.key} ${operation.id} ${call.actor} ${bytesOf(operation, input)}`, run, call.signal);
   }
@@ -138,7 +138,6 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     call: CallOptions & { deadline: number },
   ): Promise<unknown> {
     const tried = new Set<Endpoint>();
-    const gate = gateOf(entry);
     let problem = "no instance is announced";
     let untrusted: string | undefined;
     let againPlain = false;
@@ -164,12 +163,12 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         const answer = await method(input, { ...call, signal: leg.signal, deadline });
         answered(endpoint, connection);
         endpoint.certificateEnd = connection.peer?.end;
-        gate.heard(true);
+        heard(entry, true);
         return answer;
       } catch (cause) {
         if (!(cause instanceof WireFailed)) {
           answered(endpoint, connection);
-          gate.heard(true);
+          heard(entry, true);
           throw cause;
         }
         const slow = cause.code === grpcCode.deadline;
@@ -180,7 +179,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
           continue;
         }
         if (cause.code !== grpcCode.unavailable && !leg.unsent && !connection.cut) {
-          if (slow) gate.heard(false);
+          if (slow) heard(entry, false);
           if (slow && operation.audited && unsent) throw unconnected(entry, cause);
           throw fromWire(entry, operation, cause);
         }
@@ -204,17 +203,23 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         connections.release(connection, background);
       }
     }
-    gate.heard(false);
+    heard(entry, false);
     if (untrusted !== undefined) {
       throw new Failed("agent.untrusted", { key: entry.key, problem: untrusted }, { object: entry.cluster });
     }
     throw new Failed("agent.unavailable", { key: entry.key, problem }, { object: entry.cluster });
   }
 
+  /** An agent that answers and that nobody calls has no gate. */
+  function heard(entry: AgentEntry, answered: boolean): void {
+    if (answered) gates.get(entry)?.heard(true);
+    else gateOf(entry).heard(false);
+  }
+
   function gateOf(entry: AgentEntry): Gate {
     let gate = gates.get(entry);
     if (!gate) {
-      gate = createGate(entry.key, entry.cluster, { ...gateOptions, now });
+      gate = createGate(entry.key, entry.cluster, limits);
       gates.set(entry, gate);
     }
     return gate;
