@@ -258,6 +258,21 @@ describe("an instance that failed", () => {
   });
 });
 
+test("identical reads at once are one call of one user in one role; another user or role has an answer of its own", async () => {
+  const { pool, announce } = await world();
+  const agent = await stubAgent("a", { delayMs: 100 });
+  await announce("*", "c", agent.address);
+  const calls = async (...askers: { actor: string; role: string }[]) => {
+    const before = agent.calls;
+    await Promise.all(askers.map((asker) => pool.on(web).workload.get(web, asker)));
+    return agent.calls - before;
+  };
+  const eva = { actor: "eva", role: "readonly" };
+  expect(await calls(eva, eva, { ...eva })).toBe(1);
+  expect(await calls(eva, { ...eva, actor: "ivo" })).toBe(2);
+  expect(await calls(eva, { ...eva, role: "admin" })).toBe(2);
+});
+
 describe("an agent that fails", () => {
   test("a dead one answers 503 that names its key, while others answer", async () => {
     const { pool, announce } = await world();

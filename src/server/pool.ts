@@ -127,7 +127,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     const run = (signal?: AbortSignal) =>
       gateOf(entry).pass(() => attempt(entry, operation, input, { ...call, signal, deadline }), deadline, signal);
     if (operation.audited) return run(call.signal);
-    return sharing.read(`${entry.key} ${operation.id} ${call.actor} ${bytesOf(operation, input)}`, run, call.signal);
+    return sharing.read(questionOf(entry, operation, input, call), run, call.signal);
   }
 
   /** A read moves on to another instance inside the same deadline; a write only if it was never sent. */
@@ -349,9 +349,10 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
   };
 }
 
-/** The same question is the same bytes; what may be read can depend on who asks, where an agent impersonates. */
-function bytesOf({ method }: Operation, input: object): string {
-  return Buffer.from(toBinary(method.input, create(method.input, input as never))).toString("latin1");
+/** The same question is the same bytes; what may be read can depend on name and role, where an agent impersonates. */
+function questionOf({ key }: AgentEntry, { id, method }: Operation, input: object, { actor, role }: CallOptions) {
+  const bytes = Buffer.from(toBinary(method.input, create(method.input, input as never))).toString("latin1");
+  return `${key}\0${id}\0${actor}\0${role}\0${bytes}`;
 }
 
 /** Half of the time that is left: the other half is for another instance. */
