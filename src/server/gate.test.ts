@@ -63,6 +63,17 @@ describe("a gate", () => {
     expect(gate.closed).toBe(false);
   });
 
+  test("lets in what takes no turn while it is open, however many calls are under way", async () => {
+    const { gate } = world({ concurrency: 1, queue: 1 });
+    const call = held();
+    const running = gate.pass(call.run, soon());
+    for (let stream = 0; stream < 10; stream++) gate.enter();
+    call.open();
+    await running;
+    for (let failure = 0; failure < 3; failure++) gate.heard(false);
+    expect(() => gate.enter()).toThrow("3 times in a row");
+  });
+
   test("failures with an answer in between do not close it", () => {
     const { gate } = world();
     for (let round = 0; round < 10; round++) {

@@ -19,6 +19,11 @@ export interface Gate {
    * @param deadline milliseconds since the epoch. @throws Failed "request.busy" or "agent.unavailable" without running.
    */
   pass<T>(run: () => Promise<T>, deadline: number, signal?: AbortSignal): Promise<T>;
+  /**
+   * For what waits for no turn and takes none, as a stream that may go on for hours: passes while the gate is open.
+   * @throws Failed "agent.unavailable"
+   */
+  enter(): void;
   /** What the last call through it met: true for an answer of any kind, false where nobody answered. */
   heard(answered: boolean): void;
   readonly waiting: number;
@@ -44,7 +49,7 @@ class KeyGate implements Gate {
   ) {}
 
   async pass<T>(run: () => Promise<T>, deadline: number, signal?: AbortSignal): Promise<T> {
-    this.#refuseWhileClosed();
+    this.enter();
     if (this.#running >= this.options.concurrency) await this.#turn(deadline, signal);
     this.#running++;
     try {
@@ -53,6 +58,14 @@ class KeyGate implements Gate {
       this.#running--;
       this.#queue?.shift()?.go();
     }
+  }
+
+  enter(): void {
+    const left = this.#closedUntil - this.options.now();
+    if (left <= 0) return;
+    const times = `${this.#failures} times in a row`;
+    const problem = `it did not answer ${times}, and is asked again in ${Math.ceil(left / 1000)} s`;
+    throw new Failed("agent.unavailable", { key: this.key, problem }, { object: this.cluster });
   }
 
   heard(answered: boolean): void {
@@ -75,14 +88,6 @@ class KeyGate implements Gate {
 
   get closed(): boolean {
     return this.#closedUntil > this.options.now();
-  }
-
-  #refuseWhileClosed(): void {
-    const left = this.#closedUntil - this.options.now();
-    if (left <= 0) return;
-    const times = `${this.#failures} times in a row`;
-    const problem = `it did not answer ${times}, and is asked again in ${Math.ceil(left / 1000)} s`;
-    throw new Failed("agent.unavailable", { key: this.key, problem }, { object: this.cluster });
   }
 
   #turn(deadline: number, signal: AbortSignal | undefined): Promise<void> {

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import { Failed } from "../contract/errors.ts";
-import { type Handlers, serve } from "../contract/grpc.ts";
+import { type Call, type Handlers, serve } from "../contract/grpc.ts";
 import type { Change, Source } from "../discovery/discovery.ts";
 import { AgentService } from "../gen/lizardcd/v1/agent_pb.ts";
 import { WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
@@ -87,8 +87,9 @@ async function stubAgent(name: string, { delayMs = 0, port = 0 } = {}) {
       get: answer,
       restart: answer,
       scale: answer,
-      async *watch() {
+      async *watch(_: unknown, { signal }: Call) {
         yield { event: { case: "synced" as const, value: { ageMs: 1 } } };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
       },
     } as unknown as Handlers<typeof WorkloadService>,
     { place: "agent" },
@@ -353,8 +354,21 @@ describe("a slow instance", () => {
     expect(failed.code).toBe("agent.unavailable");
     expect(failed.message).toContain("5 times in a row");
     expect(slow.calls).toBe(calls);
+    const stream = pool.on(web).workload.watch(web)[Symbol.asyncIterator]();
+    expect((await failure(stream.next())).message).toContain("5 times in a row");
     expect((await pool.on({ cluster: "d" }).workload.get({ ...web, cluster: "d" })).row!.name).toBe("other");
   });
+});
+
+test("streams leave the calls of their cluster all their places", async () => {
+  const { pool, announce } = await world();
+  const agent = await stubAgent("a");
+  await announce("*", "c", agent.address);
+  // More than a cluster's calls may be under way at once.
+  const streams = Array.from({ length: 100 }, () => pool.on(web).workload.watch(web)[Symbol.asyncIterator]());
+  for (const stream of streams) expect((await stream.next()).done).toBe(false);
+  expect((await pool.on(web).workload.get(web)).row!.name).toBe("a");
+  for (const stream of streams) await stream.return!();
 });
 
 describe("connections", () => {

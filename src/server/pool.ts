@@ -231,6 +231,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     input: object,
     call: CallOptions = {},
   ): AsyncGenerator<unknown> {
+    gateOf(entry).enter();
     const endpoint = pick(entry, new Set());
     if (!endpoint) {
       throw new Failed("agent.unavailable", { key: entry.key, problem: "no instance is announced" });
