@@ -68,13 +68,17 @@ async function world({ most = 500, idleMs = 60_000, timeoutMs = 3_000 } = {}) {
   return { pool, directory, announce, say: registry.say };
 }
 
-/** A stub agent: answers with its name, counts, can be slow. */
-async function stubAgent(name: string, { delayMs = 0, port = 0 } = {}) {
+/** A stub agent: answers with its name, counts, can be slow, or answer only when it may. */
+async function stubAgent(
+  name: string,
+  { delayMs = 0, port = 0, until }: { delayMs?: number; port?: number; until?: Promise<void> } = {},
+) {
   const server = new grpc.Server();
   let calls = 0;
   const answer = async () => {
     calls++;
     if (delayMs > 0) await Bun.sleep(delayMs);
+    await until;
     return { row: { cluster: "c", namespace: "shop", resource: "deployments", name } };
   };
   const none = () =>
@@ -225,6 +229,38 @@ describe("several sources and instances", () => {
     await Promise.all(Array.from({ length: 10 }, () => pool.on(web).workload.restart(web)));
     expect(alive.calls).toBe(10);
   });
+});
+
+test("a call goes to the instance that has least to do: one that takes long is asked no more meanwhile", async () => {
+  const { pool, directory, announce } = await world();
+  const answers = Promise.withResolvers<void>();
+  const slow = await stubAgent("slow", { until: answers.promise });
+  const fast = await stubAgent("fast");
+  for (const { address } of [slow, fast]) await announce("*", "c", address);
+  const restart = () => pool.on(web).workload.restart(web);
+  const outstanding = () => [slow, fast].map(({ address }) => directory.endpoint(address)!.outstanding);
+  const first = restart();
+  while (slow.calls === 0) await Bun.sleep(1);
+  expect(outstanding()).toEqual([1, 0]);
+  for (let call = 0; call < 20; call++) expect((await restart()).row!.name).toBe("fast");
+  expect([slow.calls, fast.calls]).toEqual([1, 20]);
+  answers.resolve();
+  expect((await first).row!.name).toBe("slow");
+  expect(outstanding()).toEqual([0, 0]);
+  const atOnce = await Promise.all(Array.from({ length: 10 }, restart));
+  expect(atOnce.filter(({ row }) => row!.name === "slow")).toHaveLength(5);
+});
+
+test("a stream counts as something to do for as long as it goes on", async () => {
+  const { pool, directory, announce } = await world();
+  const [one, other] = [await stubAgent("one"), await stubAgent("other")];
+  for (const { address } of [one, other]) await announce("*", "c", address);
+  const stream = pool.on(web).workload.watch(web)[Symbol.asyncIterator]();
+  await stream.next();
+  const busy = directory.endpoint(one.address)!.outstanding === 1 ? one : other;
+  for (let call = 0; call < 5; call++) await pool.on(web).workload.restart(web);
+  expect([busy.calls, one.calls + other.calls]).toEqual([0, 5]);
+  await stream.return!();
 });
 
 describe("an instance that failed", () => {
