@@ -139,12 +139,12 @@ async function keep(
   const over = new AbortController();
   const either = AbortSignal.any([signal, over.signal]);
   const beat = async () => {
-    for (;;) {
-      await sleep((options.ttlSeconds / 3) * 1000, either);
-      if (either.aborted) return;
+    while (!either.aborted) {
+      // At once, too: what a Consul kept over its restart is critical there, and stays so however it is registered anew.
       for (const { id } of services) {
         await ask(options.host, `/agent/check/pass/${encodeURIComponent(id)}`, {}, options, either, "PUT");
       }
+      await sleep((options.ttlSeconds / 3) * 1000, either);
     }
   };
   try {

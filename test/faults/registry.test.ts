@@ -5,12 +5,15 @@ import { consulAnnouncer, consulSource } from "../../src/discovery/consul.ts";
 import type { Announcer, Source } from "../../src/discovery/discovery.ts";
 import { etcdAnnouncer, etcdSource } from "../../src/discovery/etcd.ts";
 import { memoryRegistry } from "../../src/discovery/memory.ts";
+import { nacosAnnouncer, nacosSource } from "../../src/discovery/nacos.ts";
 import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
 import { type StubAgent, startStubAgent } from "../stub-agent.ts";
 import { watched } from "../suites/discovery.ts";
 import { type RealConsul, startConsul } from "../testbed/consul.ts";
 import { type RealEtcd, startEtcd } from "../testbed/etcd.ts";
+import { type RealNacos, startNacos } from "../testbed/nacos.ts";
 import { describePart } from "../testbed/part.ts";
+import { freePorts } from "../testbed/processes.ts";
 import { expectWithin, figure, lateness, msUntil } from "./figure.ts";
 import { startWire } from "./wire.ts";
 
@@ -36,9 +39,9 @@ function announce(announcer: Announcer, cluster: string, address: string): () =>
 }
 
 /** A server that has just started, and its first page: milliseconds from its start. */
-async function firstPage(sources: Source[]) {
+async function firstPage(source: Source) {
   const began = performance.now();
-  const server = await startTestServer({ sources });
+  const server = await startTestServer({ sources: [source] });
   expect((await server.client.page("/fleet")).status).toBe(200);
   return { server, pageMs: performance.now() - began };
 }
@@ -64,68 +67,81 @@ async function callsDuring(server: TestServer, cluster: string, during: () => Pr
   return calls;
 }
 
+/** "http://127.0.0.1:2379", or of a port so many further. */
+function httpOf(address: string, further = 0): string {
+  const [host, port] = address.split(":");
+  return `http://${host}:${Number(port) + further}`;
+}
+
 interface Bed {
-  /** "http://127.0.0.1:2379". */
-  endpoint: string;
-  /** As seen from here, or from behind a wire. */
-  source(endpoint: string): Source;
-  announcer(): Announcer;
+  /** Where it listens: "127.0.0.1:2379". */
+  address: string;
+  /** Of what is reached at these addresses: itself, a wire before it, or nothing. */
+  source(...addresses: string[]): Source;
+  announcer(...addresses: string[]): Announcer;
   kill(): Promise<void>;
   restart(): Promise<void>;
   pause(): void;
   resume(): void;
 }
 
-function registryFaults(kind: "etcd" | "consul", bed: () => Bed): void {
-  const state = (server: TestServer) => server.pool.directory.sources().find((source) => source.kind === kind)!;
+const ways = ["is stopped and continued", "goes dark without a word and comes back"] as const;
+
+function registryFaults(name: string, bed: () => Bed, silences: readonly (typeof ways)[number][] = ways): void {
+  const here = () => bed().source(bed().address);
+  const announcer = () => bed().announcer(bed().address);
+  // Beside what every server has in itself.
+  const state = ({ pool }: TestServer) => pool.directory.sources().find(({ kind }) => kind === here().kind)!;
   const silent = (server: TestServer) => msUntil("its silence told", () => state(server)?.problem !== undefined);
 
-  test("that is down at start keeps no page waiting, and its agents are found when it is there", async () => {
-    const agent = await stub("eu-1");
-    await bed().kill();
+  test("that is killed costs the calls to living agents nothing, and who starts meanwhile neither waits nor misses its agents", async () => {
+    const [agent, newcomer] = await Promise.all([stub("eu-1"), stub("eu-2")]);
     // What a start costs by itself, hashing a password among it, is no registry's doing.
-    const { pageMs: aloneMs } = await firstPage([]);
-    const late = lateness();
-    const { server, pageMs } = await firstPage([bed().source(bed().endpoint)]);
-    expectWithin(`${kind} down at start: first page, later than without`, Math.max(0, pageMs - aloneMs), 2_000, late());
-    announce(bed().announcer(), "eu-1", agent.address);
-    await silent(server);
-    // Long enough for the waits between its tries to have grown.
-    await Bun.sleep(2_500);
-    await bed().restart();
-    const lateThen = lateness();
-    const foundMs = await msUntil("the agent known", () => knows(server, "eu-1"));
-    expectWithin(`${kind} down at start: agents found after it came`, foundMs, 5_000, lateThen());
-    expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
-  });
-
-  test("that is killed and comes back costs the calls to living agents nothing", async () => {
-    const agent = await stub("eu-1");
-    const server = await startTestServer({ sources: [bed().source(bed().endpoint)] });
-    announce(bed().announcer(), "eu-1", agent.address);
+    const { server, pageMs: aloneMs } = await firstPage(here());
+    announce(announcer(), "eu-1", agent.address);
     await msUntil("the agent known", () => knows(server, "eu-1"));
     const calls = await callsDuring(server, "eu-1", async () => {
       await bed().kill();
       await silent(server);
-      await Bun.sleep(1_000);
+      const late = lateness();
+      const { server: second, pageMs } = await firstPage(here());
+      const laterMs = Math.max(0, pageMs - aloneMs);
+      expectWithin(`${name} down at start: first page, later than when it is there`, laterMs, 2_000, late());
+      await silent(second);
+      announce(announcer(), "eu-2", newcomer.address);
+      // Long enough for the waits between its tries to have grown.
+      await Bun.sleep(2_500);
       await bed().restart();
-      await msUntil("its answer told", () => state(server).problem === undefined);
-      await Bun.sleep(1_000);
+      const lateThen = lateness();
+      const foundMs = await msUntil("all known", () => knows(second, "eu-1") && knows(second, "eu-2"));
+      expectWithin(`${name} down at start: agents found after it came`, foundMs, 5_000, lateThen());
+      expect((await second.client.get("/clusters/eu-2/agent")).status).toBe(200);
+      await msUntil("its answer told", () => state(server).problem === undefined && knows(server, "eu-2"));
     });
-    figure(`${kind} killed mid-run`, `${calls.failed} of ${calls.made} calls failed`, "0");
+    figure(`${name} killed mid-run`, `${calls.failed} of ${calls.made} calls failed`, "0");
     expect(calls.made).toBeGreaterThan(20);
     expect(calls.failed).toBe(0);
   });
 
-  const ways = ["is stopped and continued", "goes dark without a word and comes back"] as const;
-  // What Consul names no more after a silence is kept for its eight seconds of grace: once is enough.
-  for (const how of kind === "consul" ? ways.slice(1) : ways) {
+  test("that has several addresses is found at the one that answers", async () => {
+    const agent = await stub("eu-3");
+    const [nobody] = (await freePorts(1)) as [number];
+    const addresses = [`127.0.0.1:${nobody}`, bed().address];
+    const server = await startTestServer({ sources: [bed().source(...addresses)] });
+    const withdraw = announce(bed().announcer(...addresses), "eu-3", agent.address);
+    await msUntil("the agent known", () => knows(server, "eu-3"));
+    expect((await server.client.get("/clusters/eu-3/agent")).status).toBe(200);
+    await withdraw();
+    await msUntil("the agent gone", () => !knows(server, "eu-3"));
+  });
+
+  for (const how of silences) {
     test(`that ${how} costs no call, and what changed meanwhile is known soon after`, async () => {
       const [stays, leaves, comes] = await Promise.all([stub("stays"), stub("leaves"), stub("comes")]);
-      const wire = await startWire(new URL(bed().endpoint).host);
-      const server = await startTestServer({ sources: [bed().source(`http://${wire.address}`)] });
-      announce(bed().announcer(), "stays", stays.address);
-      const withdraw = announce(bed().announcer(), "leaves", leaves.address);
+      const wire = await startWire(bed().address);
+      const server = await startTestServer({ sources: [bed().source(wire.address)] });
+      announce(announcer(), "stays", stays.address);
+      const withdraw = announce(announcer(), "leaves", leaves.address);
       await msUntil("both known", () => knows(server, "stays") && knows(server, "leaves"));
       let convergedMs = 0;
       let lateMs = 0;
@@ -135,7 +151,7 @@ function registryFaults(kind: "etcd" | "consul", bed: () => Bed): void {
         await silent(server);
         // Of a stopped registry they cannot get an answer before it goes on.
         const withdrawn = withdraw();
-        announce(bed().announcer(), "comes", comes.address);
+        announce(announcer(), "comes", comes.address);
         // Its tries have become rare by then.
         await Bun.sleep(2_000);
         if (how.startsWith("is stopped")) bed().resume();
@@ -145,8 +161,8 @@ function registryFaults(kind: "etcd" | "consul", bed: () => Bed): void {
         lateMs = late();
         await withdrawn;
       });
-      expectWithin(`${kind} ${how}: converged`, convergedMs, 10_000, lateMs);
-      figure(`${kind} ${how}`, `${calls.failed} of ${calls.made} calls failed`, "0");
+      expectWithin(`${name} ${how}: converged`, convergedMs, 10_000, lateMs);
+      figure(`${name} ${how}`, `${calls.failed} of ${calls.made} calls failed`, "0");
       expect(calls.failed).toBe(0);
       expect((await server.client.get("/clusters/comes/agent")).status).toBe(200);
     });
@@ -160,12 +176,41 @@ describePart("consul", "a Consul", () => {
   });
   afterAll(() => consul?.stop());
 
-  registryFaults("consul", () => ({
+  registryFaults("Consul", () => ({
     ...consul,
-    source: (endpoint) => consulSource({ hosts: [endpoint], prefix: "" }),
-    announcer: () => consulAnnouncer({ host: consul.endpoint, prefix: "" }),
+    address: new URL(consul.endpoint).host,
+    source: (...addresses) => consulSource({ hosts: addresses.map((address) => httpOf(address)), prefix: "" }),
+    // An agent has the one Consul that runs beside it.
+    announcer: (...addresses) => consulAnnouncer({ host: httpOf(addresses.at(-1)!), prefix: "" }),
   }));
 });
+
+// Their starts are slow: between them they do everything once.
+for (const [part, silences] of [
+  ["nacos2", ["is stopped and continued"]],
+  ["nacos3", ["goes dark without a word and comes back"]],
+] as const) {
+  describePart(part, `a ${part}`, () => {
+    let nacos: RealNacos;
+    beforeAll(async () => {
+      nacos = await startNacos(part);
+    });
+    afterAll(() => nacos?.stop());
+
+    // Its gRPC port alone is spoken to, and found by its HTTP port.
+    const hostsOf = (addresses: string[]) => addresses.map((address) => httpOf(address, -1_000));
+    registryFaults(
+      part,
+      () => ({
+        ...nacos,
+        address: `127.0.0.1:${Number(new URL(nacos.endpoint).port) + 1_000}`,
+        source: (...addresses) => nacosSource({ hosts: hostsOf(addresses), prefix: "" }),
+        announcer: (...addresses) => nacosAnnouncer({ hosts: hostsOf(addresses), prefix: "" }),
+      }),
+      silences,
+    );
+  });
+}
 
 describePart("etcd", "an etcd", () => {
   let etcd: RealEtcd;
@@ -181,7 +226,12 @@ describePart("etcd", "an etcd", () => {
     await etcd?.stop();
   });
 
-  registryFaults("etcd", () => ({ ...etcd, source, announcer: () => etcdAnnouncer({ hosts: [etcd.endpoint] }) }));
+  registryFaults("etcd", () => ({
+    ...etcd,
+    address: new URL(etcd.endpoint).host,
+    source: (...addresses) => etcdSource({ hosts: addresses.map((address) => httpOf(address)), prefix: "" }),
+    announcer: (...addresses) => etcdAnnouncer({ hosts: addresses.map((address) => httpOf(address)) }),
+  }));
 
   test("that forgets what changed between the whole and the watch after it is read as a whole anew", async () => {
     const key = (name: string) => `compact.lizardcd-agent.*.${name}`;
