@@ -5,6 +5,7 @@ import { ServerCredentials } from "@grpc/grpc-js";
 import { operation } from "../contract/operation.ts";
 import { backoff, sleep } from "../process/backoff.ts";
 import type { Log } from "../process/log.ts";
+import { reasonOf } from "../process/setting-file.ts";
 import { unreachable } from "../process/unreachable.ts";
 import { backdateMs, fingerprintOf } from "../trust/authority.ts";
 import { identityOf, readCertificate } from "../trust/identity.ts";
@@ -20,7 +21,7 @@ export interface Identity {
   proof(text: string): Promise<{ certificate: string; proof: string }>;
   /** When it ends, milliseconds UTC. */
   readonly end: number;
-  /** Looks at once whether the files it came from have changed. */
+  /** Looks at once whether the files it came from have changed. @throws Error in words where they cannot be used */
   lookAgain?(): void;
   stop(): void;
 }
@@ -28,8 +29,8 @@ export interface Identity {
 export interface EnrollOptions {
   /** "https://lizardcd.example.com". */
   server: string;
-  /** PEM of the CA to trust at that address instead of the system's. */
-  serverCa?: string;
+  /** PEM of the CA to trust at that address instead of the system's; asked for each connection. */
+  serverCa?: () => string | undefined;
   cluster: string;
   /** From an invitation, or the server's join token; needed where nothing is kept. */
   token?: string;
@@ -86,14 +87,22 @@ export function fileIdentity(
   const load = () => {
     const next = { certificate: read(files.certificate), key: read(files.key), ca: read(files.ca) };
     // A key that is not the certificate's is refused here, where the old pair still holds.
-    createSecureContext({ ca: next.ca, cert: next.certificate, key: next.key });
+    try {
+      createSecureContext({ ca: next.ca, cert: next.certificate, key: next.key });
+    } catch (cause) {
+      const { certificate, key, ca } = files;
+      throw new Error(`${certificate}, ${key} and ${ca} cannot be used together: ${reasonOf(cause)}`, { cause });
+    }
     return next;
   };
   const identity = fixedIdentity(load());
+  const lookAgain = () => {
+    const next = load();
+    if (JSON.stringify(next) !== JSON.stringify(identity.current())) identity.set(next);
+  };
   const look = () => {
     try {
-      const next = load();
-      if (JSON.stringify(next) !== JSON.stringify(identity.current())) identity.set(next);
+      lookAgain();
     } catch (cause) {
       // Half written, most often: the next look finds them whole.
       log?.warn("the certificate's files cannot be used, the old ones stay", { problem: (cause as Error).message });
@@ -106,7 +115,7 @@ export function fileIdentity(
     get end() {
       return identity.end;
     },
-    lookAgain: look,
+    lookAgain,
     stop: () => clearInterval(timer),
   };
 }
@@ -249,12 +258,13 @@ async function ask(
   signal: AbortSignal,
 ): Promise<Answer> {
   const { path, method } = operation(id).http!;
+  const ca = serverCa?.();
   const answer = await fetch(`${server.replace(/\/+$/, "")}${path}`, {
     method,
     headers: { "content-type": "application/json", accept: "application/json" },
     body: JSON.stringify(body),
     signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
-    ...(serverCa ? { tls: { ca: serverCa } } : {}),
+    ...(ca ? { tls: { ca } } : {}),
   } as RequestInit);
   const text = await answer.text();
   if (answer.ok) return JSON.parse(text) as Answer;

@@ -6,6 +6,7 @@ import { checkAll } from "../process/check.ts";
 import { fatal, lifetime, onHangup, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
 import { keepMemorySmall } from "../process/memory.ts";
+import { type PemFiles, pemFiles } from "../process/pem-files.ts";
 import { version } from "../process/version.ts";
 import { agentChecks } from "./check.ts";
 import { type AgentConfig, agentConfig } from "./config.ts";
@@ -25,16 +26,22 @@ try {
 }
 
 async function main(): Promise<void> {
-  const config = await agentConfig();
+  let config = await agentConfig();
   if (config.check) return checkAll(agentChecks(config, createKube(config.access)));
   const signal = lifetime({ endWithStdin: config.endWithStdin });
+  const files = pemFiles();
   let identity: Identity | undefined;
   // Before anything waits: SIGHUP ends whoever does not listen to it.
-  onHangup(log("agent"), async () => {
-    const { logLevel, logEncoding } = await agentConfig();
-    await startLog({ level: logLevel, encoding: logEncoding });
-    identity?.lookAgain?.();
-  });
+  onHangup(log("agent"), [
+    async () => {
+      const { logLevel, logEncoding, serverCaPem } = await agentConfig();
+      await startLog({ level: logLevel, encoding: logEncoding });
+      config = { ...config, serverCaPem };
+    },
+    files.lookAgain,
+    () => identity?.lookAgain?.(),
+  ]);
+  const serverCa = () => config.serverCaPem;
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
   const metrics = createMetrics();
   const scrape = serveMetrics(config.metrics, metrics);
@@ -43,7 +50,7 @@ async function main(): Promise<void> {
     timeoutMs: Math.min(config.timeout, 10_000),
     impersonate: config.impersonate,
   });
-  identity = await identityOf(config, kube, signal);
+  identity = await identityOf(config, serverCa, kube, signal);
   const agent = await startAgent({
     kube,
     cluster: config.clusterName,
@@ -54,7 +61,7 @@ async function main(): Promise<void> {
     listen: config.grpcAddr,
     advertise: config.advertise,
     labels: config.labels,
-    announcer: announcerOf(config, identity),
+    announcer: announcerOf(config, serverCa, files, identity),
     identity,
     metrics,
     log: log("agent"),
@@ -71,7 +78,8 @@ async function main(): Promise<void> {
 }
 
 async function identityOf(
-  { trust, clusterName, ...config }: AgentConfig,
+  { trust, clusterName }: AgentConfig,
+  serverCa: () => string | undefined,
   kube: Kube,
   signal: AbortSignal,
 ): Promise<Identity | undefined> {
@@ -82,16 +90,21 @@ async function identityOf(
   return enrolledIdentity({
     ...trust,
     store,
-    serverCa: config.serverCaPem,
+    serverCa,
     cluster: clusterName,
     log: log("trust"),
     signal,
   });
 }
 
-function announcerOf(config: AgentConfig, identity: Identity | undefined): AgentOptions["announcer"] {
-  const { via, server = "", serverCaPem: serverCa, joinToken = "", proxy } = config;
-  if (via === "registry") return registryAnnouncer(config);
+function announcerOf(
+  config: AgentConfig,
+  serverCa: () => string | undefined,
+  files: PemFiles,
+  identity: Identity | undefined,
+): AgentOptions["announcer"] {
+  const { via, server = "", joinToken = "", proxy } = config;
+  if (via === "registry") return registryAnnouncer(config, files);
   if (via === "address") return announceToServer({ server, serverCa, prove: identity?.proof, joinToken });
   const prove = async (challenge: string) => (identity ? identity.proof(challenge) : { token: joinToken });
   return (inject) => tunnelAnnouncer({ server, serverCa, proxy, prove, inject });

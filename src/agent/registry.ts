@@ -4,27 +4,29 @@ import type { Announcer } from "../discovery/discovery.ts";
 import { etcdAnnouncer } from "../discovery/etcd.ts";
 import { nacosAnnouncer } from "../discovery/nacos.ts";
 import { consulOptions, etcdOptions, nacosOptions } from "../discovery/settings.ts";
+import type { PemFiles } from "../process/pem-files.ts";
 import { SettingInvalid } from "../process/settings.ts";
 import type { AgentSettings } from "./settings.ts";
 
 const announcers = {
-  etcdHost: (values: AgentSettings) => etcdAnnouncer({ hosts: values.etcdHost, ...etcdOptions(values) }),
-  consulHost: (values: AgentSettings) =>
+  etcdHost: (values: AgentSettings, files: PemFiles) =>
+    etcdAnnouncer({ hosts: values.etcdHost, ...etcdOptions(values, files) }),
+  consulHost: (values: AgentSettings, files: PemFiles) =>
     consulAnnouncer({
       host: values.consulHost ?? "",
-      ...consulOptions(values),
+      ...consulOptions(values, files),
       ttlSeconds: Math.round(values.consulTtl / 1000),
       meta: values.consulMeta,
       prefix: values.servicePrefix,
     }),
-  nacosHost: (values: AgentSettings) =>
+  nacosHost: (values: AgentSettings, files: PemFiles) =>
     nacosAnnouncer({
       hosts: values.nacosHost,
-      ...nacosOptions(values),
+      ...nacosOptions(values, files),
       meta: values.nacosMeta,
       prefix: values.servicePrefix,
     }),
-} satisfies Partial<Record<keyof AgentSettings, (values: AgentSettings) => Announcer>>;
+} satisfies Partial<Record<keyof AgentSettings, (values: AgentSettings, files: PemFiles) => Announcer>>;
 
 type Registry = keyof typeof announcers;
 const flags: Record<Registry, string> = {
@@ -46,9 +48,9 @@ export function registryOf(values: AgentSettings): Registry | undefined {
   );
 }
 
-/** @throws Error where no registry is given, or a file cannot be read. */
-export function registryAnnouncer(values: AgentSettings): Announcer {
+/** @param files reads the certificates. @throws Error where no registry is given, or a file cannot be used. */
+export function registryAnnouncer(values: AgentSettings, files: PemFiles): Announcer {
   const registry = registryOf(values);
   if (!registry) throw new Error("no registry is given");
-  return announcers[registry](values);
+  return announcers[registry](values, files);
 }

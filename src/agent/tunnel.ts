@@ -19,8 +19,8 @@ import {
 export interface TunnelOptions {
   /** "https://lizardcd.example.com". */
   server: string;
-  /** PEM of the CA to trust at that address instead of the system's. */
-  serverCa?: string;
+  /** PEM of the CA to trust at that address instead of the system's; asked for each connection. */
+  serverCa?: () => string | undefined;
   /** "http://proxy:3128", reached by CONNECT. */
   proxy?: string;
   /** Proof of who this is: a certificate and a signature over the challenge, or the join token. */
@@ -74,9 +74,10 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
     { onOpen, onNotice }: { onOpen(): void; onNotice(notice: string): void },
   ): Promise<string> {
     return new Promise((resolve) => {
+      const ca = serverCa?.();
       const socket = new WebSocket(url, {
         ...(proxy ? { proxy } : {}),
-        ...(serverCa ? { tls: { ca: serverCa } } : {}),
+        ...(ca ? { tls: { ca } } : {}),
       } as never);
       socket.binaryType = "arraybuffer";
       const streams = createStreams({ send: (frame) => flow(socket, frame) }, inject);

@@ -2,13 +2,13 @@
 // Registering and deregistering go through the `consul` package. What is repeated or held is fetched: the package takes
 // no signal, hides the index of a blocking query, does not know the agent's own one, and costs five times as much.
 import { Agent } from "node:https";
-import { trustProblemOf } from "./tls.ts";
+import { type Trust, trustProblemOf } from "./tls.ts";
 
 export interface ConsulOptions {
   /** ACL token. */
   token?: string;
-  /** PEM. Without it, https trusts the system's authorities. */
-  ca?: string | Buffer;
+  /** Its authority; without one, https trusts the system's. */
+  tls?: Trust;
   /** Milliseconds without an answer after which a Consul counts as silent. */
   timeoutMs?: number;
 }
@@ -24,11 +24,12 @@ export function baseOf(host: string): string {
   return url.origin;
 }
 
-export async function connectConsul(host: string, { token, ca, timeoutMs = standardTimeoutMs }: ConsulOptions) {
+export async function connectConsul(host: string, { token, tls, timeoutMs = standardTimeoutMs }: ConsulOptions) {
   // Loaded when configured only.
   const { default: Consul } = await import("consul");
   const { hostname, port, protocol } = new URL(baseOf(host));
   const secure = protocol === "https:";
+  const ca = tls?.().ca;
   const agent = secure ? new Agent({ keepAlive: true, ...(ca ? { ca } : {}) }) : undefined;
   const options = {
     host: hostname,
@@ -54,11 +55,12 @@ export async function ask(
   host: string,
   path: string,
   query: Record<string, string>,
-  { token, ca, timeoutMs = standardTimeoutMs }: ConsulOptions,
+  { token, tls, timeoutMs = standardTimeoutMs }: ConsulOptions,
   signal: AbortSignal,
   method: "GET" | "PUT" = "GET",
 ): Promise<Answer> {
   const held = query.wait ? holdSeconds * 1000 * (1 + 1 / 16) : 0;
+  const ca = tls?.().ca;
   const answer = await fetch(`${baseOf(host)}/v1${path}?${new URLSearchParams(query)}`, {
     method,
     headers: token ? { "x-consul-token": token } : {},

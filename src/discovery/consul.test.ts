@@ -3,6 +3,7 @@ import { addressOf, discoverySuite, registrationOf, watched } from "../../test/s
 import { createAuthority } from "../../test/testbed/certificates.ts";
 import { type RealConsul, startConsul } from "../../test/testbed/consul.ts";
 import { describePart } from "../../test/testbed/part.ts";
+import { until } from "../../test/testbed/wait.ts";
 import { type ConsulAnnouncerOptions, consulAnnouncer, consulSource } from "./consul.ts";
 import type { AnnounceState, Registration } from "./discovery.ts";
 
@@ -159,28 +160,43 @@ describePart("consul", "Consul", () => {
     const registration = registrationOf({ prefix: "" }, ["*.secure"]);
     const other = Buffer.from(createAuthority("another CA").cert);
     const distrust = `${secure.endpoint}: its certificate is not signed by an authority that is trusted here`;
+    let trusted = other;
+    const tls = () => ({ ca: trusted });
     for (const ca of [undefined, other]) {
-      const refused = announced({ host: secure.endpoint, prefix: "", ca }, registration);
+      const tls = () => ({ ca });
+      const refused = announced({ host: secure.endpoint, prefix: "", tls }, registration);
       const state = await refused.state;
       expect(state.announced ? "" : state.problem).toStartWith(distrust);
       await refused.withdraw();
-      const blind = watched({ source: () => consulSource({ hosts: [secure.endpoint], prefix: "", ca }) });
+      const blind = watched({ source: () => consulSource({ hosts: [secure.endpoint], prefix: "", tls }) });
       await blind.until("a problem", () => blind.changes.length > 0);
       const [told] = blind.changes;
       expect(told?.type === "silent" ? told.problem : "").toStartWith(distrust);
       await blind.stop();
     }
-    const agent = announced({ host: secure.endpoint, prefix: "", ca: secure.ca }, registration);
-    expect(await agent.state).toEqual({ announced: true });
+    const states: AnnounceState[] = [];
+    const stop = new AbortController();
+    const announcing = consulAnnouncer({ host: secure.endpoint, prefix: "", tls }).announce(
+      registration,
+      stop.signal,
+      (state) => states.push(state),
+    );
     const options = { hosts: [secure.endpoint], prefix: "" };
-    const watcher = watched({ source: () => consulSource({ ...options, ca: secure.ca, datacenter: "dc1" }) });
+    const watcher = watched({ source: () => consulSource({ ...options, tls, datacenter: "dc1" }) });
+    await watcher.until("a problem", () => watcher.changes.length > 0);
+    await until(async () => states.length > 0, { what: "the announcer to be refused" });
+    expect(states[0]).toMatchObject({ announced: false, problem: expect.stringContaining("not signed by") });
+    // The right one takes the place of the other while they run.
+    trusted = Buffer.from(secure.ca!);
     await watcher.until("it", (keys) => keys.size === 1);
     await watcher.stop();
-    const astray = watched({ source: () => consulSource({ ...options, ca: secure.ca, datacenter: "mars" }) });
+    const astray = watched({ source: () => consulSource({ ...options, tls, datacenter: "mars" }) });
     await astray.until("a problem", () => astray.changes.length > 0);
     expect(astray.changes[0]).toMatchObject({ type: "silent", problem: expect.stringContaining("datacenter") });
     await astray.stop();
-    await agent.withdraw();
+    stop.abort();
+    await announcing;
+    expect(states.at(-1)).toEqual({ announced: true });
     await secure.stop();
   });
 });

@@ -51,10 +51,11 @@ export function consulAnnouncer({
     name: `consul ${baseOf(host)}`,
     async announce(registration, signal, onState = () => {}) {
       const services = registration.keys.map((key) => serviceOf(key, registration, prefix, ttlSeconds, meta));
-      const { client, destroy } = await connectConsul(host, options);
       const waits = backoff({ first: 100, most: longestWaitMs });
       let registered = false;
       while (!signal.aborted) {
+        // Made anew each time: its authority may be another one by now.
+        const { client, destroy } = await connectConsul(host, options);
         try {
           for (const service of services) await client.agent.service.register(service);
           registered = true;
@@ -65,9 +66,13 @@ export function consulAnnouncer({
           if (signal.aborted) break;
           onState({ announced: false, problem: `${baseOf(host)}: ${problemOf(cause)}` });
           await sleep(waits.next(), signal);
+        } finally {
+          destroy();
         }
       }
-      for (const { id } of registered ? services : []) {
+      if (!registered) return;
+      const { client, destroy } = await connectConsul(host, options);
+      for (const { id } of services) {
         await client.agent.service.deregister(id).catch((cause: unknown) => {
           // Its check ends by itself: nobody is routed here for longer than the TTL.
           if (!isUnknown(cause)) onState({ announced: false, problem: `${baseOf(host)}: ${problemOf(cause)}` });

@@ -16,12 +16,13 @@ export const standardTimeoutMs = 3_000;
 
 export async function connectEtcd(
   host: string,
-  { username, password, tls = {}, timeoutMs = standardTimeoutMs }: EtcdOptions,
+  { username, password, tls, timeoutMs = standardTimeoutMs }: EtcdOptions,
 ): Promise<Etcd3> {
+  const pem = tls?.() ?? {};
   // Loaded when configured only: it costs 19 MB.
   const { Etcd3 } = await import("etcd3");
   // Hosts of old files have no scheme: a certificate or an authority says that TLS is meant.
-  const secure = host.startsWith("https:") || (Boolean(tls.ca || tls.cert) && !host.startsWith("http:"));
+  const secure = host.startsWith("https:") || (Boolean(pem.ca || pem.cert) && !host.startsWith("http:"));
   const url = `${secure ? "https" : "http"}://${host.replace(/^https?:\/\//, "").replace(/\/$/, "")}`;
   const plain = { execute: async <T>(run: (context: object) => T) => run({ signal: new AbortController().signal }) };
   const client = new Etcd3({
@@ -32,7 +33,7 @@ export async function connectEtcd(
     // Retries and circuit breakers are this file's own: sessions with backoff.
     faultHandling: { host: () => plain as never, global: plain as never },
   });
-  if (secure) trust(client, secureCredentials(new URL(url).hostname, tls));
+  if (secure) trust(client, secureCredentials(new URL(url).hostname, pem));
   return client;
 }
 

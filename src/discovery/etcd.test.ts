@@ -3,9 +3,10 @@ import { Etcd3 } from "etcd3";
 import { discoverySuite, registrationOf, watched } from "../../test/suites/discovery.ts";
 import { createAuthority, createClientCertificate } from "../../test/testbed/certificates.ts";
 import { type RealEtcd, startEtcd } from "../../test/testbed/etcd.ts";
+import type { Pem } from "../process/pem-files.ts";
 import type { AnnounceState, Change } from "./discovery.ts";
 import { etcdAnnouncer, etcdSource } from "./etcd.ts";
-import { connectEtcd, type EtcdOptions } from "./etcd-client.ts";
+import { connectEtcd } from "./etcd-client.ts";
 
 let etcd: RealEtcd;
 let client: Etcd3;
@@ -187,7 +188,7 @@ describe("an etcd behind TLS that wants a client's certificate", () => {
       const host = hostOf(new URL(secure.endpoint).port);
       const [ca, cert, key] = [secure.tls!.ca, secure.tls!.cert, secure.tls!.key].map((pem) => Buffer.from(pem));
       const hosts = [host];
-      const refusals: [EtcdOptions["tls"], string][] = [
+      const refusals: [Pem, string][] = [
         [
           { ca: other, cert, key },
           "not signed by an authority that is trusted here: give the right one with --etcd-ca",
@@ -198,8 +199,8 @@ describe("an etcd behind TLS that wants a client's certificate", () => {
           "it refuses the client's certificate",
         ],
       ];
-      for (const [tls, problem] of refusals) {
-        const watcher = watched({ source: () => etcdSource({ hosts, prefix: "", tls }) });
+      for (const [pem, problem] of refusals) {
+        const watcher = watched({ source: () => etcdSource({ hosts, prefix: "", tls: () => pem }) });
         await watcher.until("a problem", () => watcher.changes.length > 0);
         const [first] = watcher.changes;
         const told = first?.type === "silent" ? first.problem : "";
@@ -207,7 +208,7 @@ describe("an etcd behind TLS that wants a client's certificate", () => {
         expect(told).toContain(problem);
         await watcher.stop();
       }
-      const tls = { ca, cert, key };
+      const tls = () => ({ ca, cert, key });
       await addRoot(await connectEtcd(host, { hosts, tls }), "right");
       const options = { hosts, tls, username: "root", password: "right" };
       const registration = registrationOf({ prefix: "" }, ["*.secure"]);
@@ -226,7 +227,7 @@ describe("an etcd behind TLS that wants a client's certificate", () => {
   test("under another address than its certificate says is refused", async () => {
     const secure = await startEtcd({ tls: { names: ["10.9.9.9", "localhost"] } });
     const [ca, cert, key] = [secure.tls!.ca, secure.tls!.cert, secure.tls!.key].map((pem) => Buffer.from(pem));
-    const options = { hosts: [secure.endpoint], prefix: "", tls: { ca, cert, key } };
+    const options = { hosts: [secure.endpoint], prefix: "", tls: () => ({ ca, cert, key }) };
     const watcher = watched({ source: () => etcdSource(options) });
     await watcher.until("a problem", () => watcher.changes.length > 0);
     expect(watcher.changes[0]).toMatchObject({

@@ -4,12 +4,13 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { PayloadSchema } from "../gen/nacos/nacos_grpc_service_pb.ts";
 import { sleep } from "../process/backoff.ts";
 import { openWire } from "./nacos-wire.ts";
+import type { Trust } from "./tls.ts";
 
 export interface NacosOptions {
   username?: string;
   password?: string;
-  /** PEM. Without it, https trusts the authorities that Bun ships with. */
-  ca?: Buffer;
+  /** Its authority; without one, https trusts those that Bun ships with. */
+  tls?: Trust;
   /** Milliseconds without an answer after which a server counts as silent. */
   timeoutMs?: number;
 }
@@ -60,7 +61,7 @@ export async function connectNacos(
   const base = baseOf(host);
   const token = await createToken(base, options, signal);
   signal?.throwIfAborted();
-  const wire = openWire(grpcOf(base), { ca: options.ca, timeoutMs });
+  const wire = openWire(grpcOf(base), { ca: options.tls?.().ca, timeoutMs });
   const abort = () => wire.end(signal?.reason);
   signal?.addEventListener("abort", abort);
   const close = () => {
@@ -164,9 +165,10 @@ async function createToken(
 
 async function login(
   base: string,
-  { username = "", password = "", ca, timeoutMs = standardTimeoutMs }: NacosOptions,
+  { username = "", password = "", tls, timeoutMs = standardTimeoutMs }: NacosOptions,
   signal?: AbortSignal,
 ) {
+  const ca = tls?.().ca;
   let problem = "it knows no way to log in";
   // Version 3, then 2. In the body: what stands in a URL stands in logs.
   for (const path of ["/nacos/v3/auth/user/login", "/nacos/v1/auth/login"]) {

@@ -142,7 +142,7 @@ for (const part of ["nacos2", "nacos3"] satisfies NacosPart[]) {
       const front = await frontOf(guarded.endpoint, createServerCertificate(authority, ["127.0.0.1"]));
       const secure = { hosts: [front.endpoint], prefix: "", username, password };
       for (const ca of [undefined, Buffer.from(createAuthority("another CA").cert)]) {
-        const refusing = watched({ source: () => nacosSource({ ...secure, ca }) });
+        const refusing = watched({ source: () => nacosSource({ ...secure, tls: () => ({ ca }) }) });
         await refusing.until("a problem", () => refusing.changes.length > 0);
         const [told] = refusing.changes;
         const problem = told?.type === "silent" ? told.problem : "";
@@ -150,9 +150,9 @@ for (const part of ["nacos2", "nacos3"] satisfies NacosPart[]) {
         expect(problem).toEndWith("--nacos-ca");
         await refusing.stop();
       }
-      const ca = Buffer.from(authority.cert);
-      const behind = watched({ source: () => nacosSource({ ...secure, ca }) });
-      const third = announced({ ...secure, ca }, registrationOf({ prefix: "" }, ["*.third"]));
+      const tls = () => ({ ca: Buffer.from(authority.cert) });
+      const behind = watched({ source: () => nacosSource({ ...secure, tls }) });
+      const third = announced({ ...secure, tls }, registrationOf({ prefix: "" }, ["*.third"]));
       await behind.until("one by TLS", (keys) => keys.has("lizardcd-agent.*.third"));
       await third.withdraw();
       await behind.until("it gone", (keys) => !keys.has("lizardcd-agent.*.third"));

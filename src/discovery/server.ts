@@ -8,8 +8,8 @@ import { createEntries } from "./entries.ts";
 export interface ToServer {
   /** "http://127.0.0.1:5117". */
   server: string;
-  /** PEM of the CA to trust at that address instead of the system's. */
-  serverCa?: string;
+  /** PEM of the CA to trust at that address instead of the system's; asked for each connection. */
+  serverCa?: () => string | undefined;
   /** The certificate, and a text signed with its key; an agent that has none shows the join token. */
   prove?(text: string): Promise<Proof>;
   joinToken?: string;
@@ -41,6 +41,7 @@ export function announceToServer({ server, serverCa, prove, joinToken, timeoutMs
   const base = server.replace(/\/+$/, "");
 
   async function ask<T>(method: "GET" | "PUT" | "DELETE", path: string, body: object | undefined, signal: AbortSignal) {
+    const ca = serverCa?.();
     const answer = await fetch(`${base}/discovery/instances/${path}`, {
       method,
       headers: {
@@ -49,7 +50,7 @@ export function announceToServer({ server, serverCa, prove, joinToken, timeoutMs
         ...(prove ? {} : { authorization: `Bearer ${joinToken}` }),
       },
       ...(body ? { body: JSON.stringify(body) } : {}),
-      ...(serverCa ? { tls: { ca: serverCa } } : {}),
+      ...(ca ? { tls: { ca } } : {}),
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     } as RequestInit);
     const text = await answer.text();

@@ -1,5 +1,5 @@
 // The settings of registries that the agent and the server share; which registry is meant, each says by one of its own.
-import { readFileSync } from "node:fs";
+import { pemFiles } from "../process/pem-files.ts";
 import type { Table, Values } from "../process/settings.ts";
 
 export const etcdSettings = {
@@ -38,26 +38,26 @@ export const nacosSettings = {
   },
 } as const satisfies Table;
 
-/** What these settings say of one registry, as its announcer and its source take it. @throws Error where a file cannot be read */
-export const etcdOptions = (values: Values<typeof etcdSettings>) => ({
+/**
+ * What these settings say of one registry, as its announcer and its source take it.
+ * @param files reads what they name
+ * @throws SettingInvalid where a file cannot be used
+ */
+export const etcdOptions = (values: Values<typeof etcdSettings>, files = pemFiles()) => ({
   username: values.etcdUsername,
   password: values.etcdPassword,
-  tls: { ca: file(values.etcdCa), cert: file(values.etcdCert), key: file(values.etcdKey) },
+  tls: files.follow({ ca: values.etcdCa, cert: values.etcdCert, key: values.etcdKey }),
 });
 
-export const consulOptions = (values: Values<typeof consulSettings>) => ({
+export const consulOptions = (values: Values<typeof consulSettings>, files = pemFiles()) => ({
   token: values.consulToken,
-  ca: file(values.consulCa),
+  tls: files.follow({ ca: values.consulCa }),
 });
 
-export const nacosOptions = (values: Values<typeof nacosSettings>) => ({
+export const nacosOptions = (values: Values<typeof nacosSettings>, files = pemFiles()) => ({
   namespaceId: values.nacosNamespaceId,
   group: values.nacosGroup,
   username: values.nacosUsername,
   password: values.nacosPassword,
-  ca: file(values.nacosCa),
+  tls: files.follow({ ca: values.nacosCa }),
 });
-
-function file(path: string | undefined): Buffer | undefined {
-  return path ? readFileSync(path) : undefined;
-}

@@ -2,16 +2,13 @@
 import { isIP, type Socket } from "node:net";
 import { checkServerIdentity, connect, createSecureContext, type PeerCertificate, type SecureContext } from "node:tls";
 import { CallCredentials, ChannelCredentials, credentials } from "@grpc/grpc-js";
+import type { Pem } from "../process/pem-files.ts";
 
-/** PEM. Without an authority, those that Bun ships with are trusted. */
-export interface Trust {
-  ca?: Buffer;
-  cert?: Buffer;
-  key?: Buffer;
-}
+/** Asked for each connection. Without an authority, those that Bun ships with are trusted. */
+export type Trust = () => Pem;
 
 /** @param hostname as in a URL: a name, "10.0.0.1" or "[::1]" */
-export function secureCredentials(hostname: string, { ca, cert, key }: Trust): ChannelCredentials {
+export function secureCredentials(hostname: string, { ca, cert, key }: Pem): ChannelCredentials {
   const address = hostname.replace(/^\[|\]$/g, "");
   if (isIP(address) === 0) return credentials.createSsl(ca, key, cert);
   return new AddressCredentials(address, createSecureContext({ ca, cert, key }));

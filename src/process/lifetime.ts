@@ -38,15 +38,19 @@ interface HangupLog {
   error(sentence: string, fields: Record<string, unknown>): void;
 }
 
-/** On SIGHUP. What cannot be read anew is logged, and what holds stays as it is. */
-export function onHangup(log: HangupLog, reload: () => Promise<void>): void {
+/** On SIGHUP. What cannot be read anew is logged, what holds there stays as it is; the others are read all the same. */
+export function onHangup(log: HangupLog, reads: readonly (() => Promise<void> | void)[]): void {
   process.on("SIGHUP", async () => {
-    try {
-      await reload();
-      log.info("log level and certificates read again");
-    } catch (cause) {
-      log.error("the settings cannot be read again, the old ones hold", { problem: sentenceOf(cause) });
+    let failed = false;
+    for (const read of reads) {
+      try {
+        await read();
+      } catch (cause) {
+        failed = true;
+        log.error("not read again, the old ones hold", { problem: sentenceOf(cause) });
+      }
     }
+    if (!failed) log.info("log level and certificates read again");
   });
 }
 

@@ -85,7 +85,7 @@ test("a certificate that cannot be read is refused at start, and keeps the old o
   const port = Number(new URL(server.url).port);
   const before = await serialAt(port);
   await writeFile(files.cert, "nonsense");
-  server.lookAgain();
+  expect(() => server.lookAgain()).toThrow(`--http.tls.cert ${files.cert} and`);
   expect(await serialAt(port)).toBe(before);
 });
 

@@ -22,7 +22,7 @@ export interface Listener {
 
 export interface Http {
   readonly port: number;
-  /** Reads the certificate again where it has changed. */
+  /** Reads the certificate again where it has changed. @throws Error in words where it cannot be used: the old one stays */
   look(): void;
   /** Stops accepting, lets what is under way finish for so many milliseconds, then closes it. */
   stop(patienceMs: number): Promise<void>;
@@ -39,7 +39,7 @@ export function listen(create: () => Listener, { host, port, tls, log }: HttpOpt
   if (tls) probe(host, port);
   let current = open(port);
   const old: Listener[] = [];
-  const timer = tls && setInterval(look, lookMs);
+  const timer = tls && setInterval(lookByItself, lookMs);
   timer?.unref();
 
   function open(at: number): Listener {
@@ -56,19 +56,23 @@ export function listen(create: () => Listener, { host, port, tls, log }: HttpOpt
 
   function look(): void {
     if (!tls) return;
+    const next = read(tls);
+    if (next.cert === files!.cert && next.key === files!.key) return;
+    files = next;
+    const before = current;
+    current = open(before.server!.port!);
+    old.push(before);
+    // Without force: streams and tunnels of the old listener end when they end.
+    void before.server!.stop().then(() => old.splice(old.indexOf(before), 1));
+    log.info("certificate read again", { file: tls.cert });
+  }
+
+  function lookByItself(): void {
     try {
-      const next = read(tls);
-      if (next.cert === files!.cert && next.key === files!.key) return;
-      files = next;
-      const before = current;
-      current = open(before.server!.port!);
-      old.push(before);
-      // Without force: streams and tunnels of the old listener end when they end.
-      void before.server!.stop().then(() => old.splice(old.indexOf(before), 1));
-      log.info("certificate read again", { file: tls.cert });
+      look();
     } catch (cause) {
       log.error("the new certificate cannot be used, the old one stays", {
-        file: tls.cert,
+        file: tls!.cert,
         problem: cause instanceof Error ? cause.message : String(cause),
       });
     }

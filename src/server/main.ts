@@ -1,11 +1,11 @@
 // The server's composition root.
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkAll } from "../process/check.ts";
 import { hold } from "../process/hold.ts";
 import { fatal, lifetime, onHangup, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
 import { keepMemorySmall } from "../process/memory.ts";
+import { pemFiles, readPem } from "../process/pem-files.ts";
 import { SettingInvalid } from "../process/settings.ts";
 import { version } from "../process/version.ts";
 import { serverChecks } from "./check.ts";
@@ -27,13 +27,18 @@ async function main(): Promise<void> {
   // Secrets and the store are for their owner alone.
   process.umask(0o077);
   const signal = lifetime({ endWithStdin: config.endWithStdin });
+  const files = pemFiles();
   let server: RunningServer | undefined;
   // Before anything waits: SIGHUP ends whoever does not listen to it.
-  onHangup(log("server"), async () => {
-    const { logLevel, logEncoding } = serverConfig();
-    await startLog({ level: logLevel, encoding: logEncoding });
-    server?.lookAgain();
-  });
+  onHangup(log("server"), [
+    async () => {
+      const { logLevel, logEncoding } = serverConfig();
+      await startLog({ level: logLevel, encoding: logEncoding });
+    },
+    files.lookAgain,
+    () => server?.lookAgain(),
+    () => server?.trust?.lookAgain(),
+  ]);
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
   const data = await openDataFolder(config.data);
   const held = await hold(data.path, { program: "server", file: "server" });
@@ -44,7 +49,7 @@ async function main(): Promise<void> {
     data,
     store: config.store,
     prefix: config.servicePrefix,
-    sources: sourcesOf(config),
+    sources: sourcesOf(config, files),
     embedded: config.embedded ? { leaseMs: config.leaseTime } : undefined,
     secret: config.accessSecret,
     joinToken: config.joinToken,
@@ -73,6 +78,8 @@ function givenCertificates({ tlsCa, tlsCert, tlsKey }: ServerConfig) {
   if (!tlsCa && !tlsCert && !tlsKey) return undefined;
   if (!tlsCa || !tlsCert || !tlsKey)
     throw new SettingInvalid("--tls.ca, --tls.cert and --tls.key go together: give all three");
-  const file = (path: string) => readFileSync(path, "utf8");
-  return () => ({ ca: file(tlsCa), certificate: file(tlsCert), key: file(tlsKey) });
+  return () => {
+    const { ca, cert, key } = readPem({ ca: tlsCa, cert: tlsCert, key: tlsKey });
+    return { ca: String(ca), certificate: String(cert), key: String(key) };
+  };
 }

@@ -57,6 +57,8 @@ export interface Trust {
   /** @throws Failed "certificate.refused" where the certificate is not ours, has ended or is revoked, or the proof fails. */
   identify(certificate: string, text: string, proof: string): AgentIdentity;
   onRevoked(tell: (cluster: string, serials: readonly string[]) => void): void;
+  /** Looks at once whether the certificates that the server was given have changed. Rejects where they cannot be used. */
+  lookAgain(): Promise<void>;
   close(): void;
 }
 
@@ -104,18 +106,22 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
   const shown = new Set<string>();
   const noting = new Set<Promise<void>>();
   const listeners: ((cluster: string, serials: readonly string[]) => void)[] = [];
-  const renewal = setInterval(() => void renewOwn(), authority ? renewEveryMs : lookEveryMs);
+  const renewal = setInterval(() => void renewByItself(), authority ? renewEveryMs : lookEveryMs);
   renewal.unref();
 
   async function renewOwn(): Promise<void> {
+    const next = given?.() ?? { ca, ...(await ownCertificate(authority!, data)) };
+    if (next.certificate === own.certificate && next.ca === ca) return;
+    // Refused here, where the old ones still hold.
+    createSecureContext({ ca: next.ca, cert: next.certificate, key: next.key });
+    ({ ca, ...own } = next);
+    context = undefined;
+    log.info("the server's own certificate is a new one");
+  }
+
+  async function renewByItself(): Promise<void> {
     try {
-      const next = given?.() ?? { ca, ...(await ownCertificate(authority!, data)) };
-      if (next.certificate === own.certificate && next.ca === ca) return;
-      // Refused here, where the old ones still hold.
-      createSecureContext({ ca: next.ca, cert: next.certificate, key: next.key });
-      ({ ca, ...own } = next);
-      context = undefined;
-      log.info("the server's own certificate is a new one");
+      await renewOwn();
     } catch (cause) {
       log.error("the server's own certificate cannot be renewed", { problem: String(cause) });
     }
@@ -252,6 +258,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     },
     identify,
     onRevoked: (tell) => void listeners.push(tell),
+    lookAgain: renewOwn,
     close: () => clearInterval(renewal),
   };
 }

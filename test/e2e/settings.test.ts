@@ -183,6 +183,17 @@ test("SIGHUP reads the log level and the certificate again; a file that has beco
   );
   expect(server.log()).toContain("the old ones hold");
   expect(await fingerprint(port)).not.toBe(first);
+
+  // Named, and not said to be read.
+  await settings("info");
+  await writeFile(join(folder, "tls.crt"), "half a certif");
+  process.kill(server.pid, "SIGHUP");
+  await eventually(
+    () => server.log(),
+    (log) => log.includes(`--http.tls.cert ${folder}/tls.crt`),
+  );
+  await Bun.sleep(50);
+  expect(server.log().match(/certificates read again/g)).toHaveLength(1);
 }, 60_000);
 
 test("an agent that still waits for its server stays on SIGHUP, and takes the log level", async () => {
@@ -205,6 +216,51 @@ test("an agent that still waits for its server stays on SIGHUP, and takes the lo
   await settings("info");
   process.kill(agent.pid, "SIGHUP");
   await logged("read again");
+  await agent.stop();
+}, 60_000);
+
+test("SIGHUP has the agent read again whom it trusts; a file that has become wrong is named, and the old one holds", async () => {
+  const folder = await temporaryFolder();
+  const sandbox = await startSandbox({ name: "trusts-1", seed: calm });
+  onEnd(() => sandbox.stop());
+  const authority = createAuthority("the server's CA");
+  const wrong = createAuthority("another CA").cert;
+  let asked = 0;
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    tls: createServerCertificate(authority, ["127.0.0.1"]),
+    fetch: () => {
+      asked++;
+      return new Response("", { status: 503 });
+    },
+  });
+  onEnd(() => server.stop(true));
+  const [kubeconfig, serverCa] = [join(folder, "kubeconfig"), join(folder, "server.crt")];
+  await writeFile(kubeconfig, sandbox.kubeconfig(), { mode: 0o600 });
+  await writeFile(serverCa, wrong);
+  const where = ["--server", server.url.origin, "--server-ca", serverCa, "--metrics-addr", "127.0.0.1:0"];
+  const who = ["--kubeconfig", kubeconfig, "--token", "t", "--identity", join(folder, "identity.pem")];
+  const command = [programs["lizardcd-agent"]!, ...where, ...who, "--grpc-addr", "127.0.0.1:0"];
+  const agent = await group.start({ name: "trusts", command });
+  const said = (words: string) => agent.log().split(words).length - 1;
+  const logged = (words: string, times = 1) =>
+    untilAlive(agent, async () => said(words) >= times, { what: `${words} for the time ${times}` });
+  await logged("the server does not answer yet");
+  expect(asked).toBe(0);
+
+  await writeFile(serverCa, authority.cert);
+  process.kill(agent.pid, "SIGHUP");
+  await logged("read again");
+  await logged("answered 503");
+
+  await writeFile(serverCa, "half a certif");
+  process.kill(agent.pid, "SIGHUP");
+  await logged("the old ones hold");
+  expect(agent.log()).toContain(`--server-ca ${serverCa} cannot be used`);
+  expect(said("certificates read again")).toBe(1);
+  const before = asked;
+  await untilAlive(agent, async () => asked > before, { what: "the agent to ask by the CA that it has" });
   await agent.stop();
 }, 60_000);
 

@@ -24,7 +24,7 @@ interface Served {
 }
 
 /** A gRPC server that only a tunnel leads to. */
-async function tunnelled(server: TestServer, options: { serverCa?: string; proxy?: string } = {}) {
+async function tunnelled(server: TestServer, options: { serverCa?: () => string; proxy?: string } = {}) {
   const served: Served = { cancelled: 0, sent: 0 };
   const grpcServer = new grpc.Server();
   serve(
@@ -193,7 +193,7 @@ test("TLS and a proxy that knows CONNECT are passed through", async () => {
   const ca = authority.cert;
   const server = await startTestServer({ http: { host: "127.0.0.1", port: 0, tls: files } }, { ca });
   const { proxy, asked } = await connectProxy();
-  await tunnelled(server, { serverCa: ca, proxy });
+  await tunnelled(server, { serverCa: () => ca, proxy });
   await known(server);
   expect((await server.pool.on(web).workload.get(web)).row!.name).toBe("web");
   expect(asked).toContain(`CONNECT ${new URL(server.url).host} HTTP/1.1`);
