@@ -26,7 +26,12 @@ export function programSettings<const T extends Table>(program: Program<T>): Set
     env: process.env,
     readFile: (path) => readFileSync(path, "utf8"),
   });
+  const warn = () => {
+    for (const warning of settings.warnings) process.stderr.write(`${program.name}: ${warning}\n`);
+  };
   if (settings.asked) {
+    // Part of what became of an old file.
+    if (settings.asked === "print-config") warn();
     const answers = { help: helpText, version: versionText, "print-config": printConfig };
     process.stdout.write(answers[settings.asked](program, settings));
     process.exit(0);
@@ -34,7 +39,7 @@ export function programSettings<const T extends Table>(program: Program<T>): Set
   if (settings.rest.length > 0) {
     throw new SettingInvalid(`${JSON.stringify(settings.rest[0])} is not a flag: see ${program.name} --help`);
   }
-  for (const warning of settings.warnings) process.stderr.write(`${program.name}: ${warning}\n`);
+  warn();
   return settings;
 }
 
@@ -72,7 +77,7 @@ A flag wins over the environment, the environment over the file. Durations: 500m
 `;
 }
 
-/** YAML that could be given back as a file, each line with its source; secrets are masked. */
+/** YAML that could be given back as a file, each line with its source; secrets are masked, passwords in URLs too. */
 export function printConfig<T extends Table>(
   { table }: Pick<Program<T>, "table">,
   { values, sources }: Settings<T>,
@@ -90,7 +95,14 @@ export function printConfig<T extends Table>(
 
 function shownValue({ type }: Key, value: unknown): string {
   if (type === "secret") return '"***"';
-  return type === "duration" ? durationText(value as number) : JSON.stringify(value);
+  return type === "duration" ? durationText(value as number) : JSON.stringify(value, withoutPassword);
+}
+
+/** "http://ada:***@etcd:2379"; the scheme may be left out where a host is meant. */
+function withoutPassword(_: string, value: unknown): unknown {
+  return typeof value === "string"
+    ? value.replace(/^((?:[a-z][a-z0-9+.-]*:\/\/)?[^/\s:@]*):[^/\s]*@/i, "$1:***@")
+    : value;
 }
 
 function placeOf({ type }: Key): string {

@@ -230,6 +230,14 @@ test("help names every usable flag, and what is printed holds no secret", () => 
   expect(printed).not.toContain("hush");
   expect(printed).toContain('access.secret: "***"  # flag --access.secret\n');
   expect(printed).toContain('etcd-addr: ["a:1"]  # flag --etcd-addr\n');
+  const urls = read(
+    serverSettings,
+    "--etcd-addr http://u:hush@a:2379,u:hu:s@h@b:1,c:1 --public-url https://u:hush@cd.example.com",
+  );
+  expect(printConfig({ table: serverSettings }, urls)).toContain(
+    'etcd-addr: ["http://u:***@a:2379","u:***@b:1","c:1"]  # flag --etcd-addr\n',
+  );
+  expect(printConfig({ table: serverSettings }, urls)).toContain('public-url: "https://u:***@cd.example.com"');
   expect(Bun.YAML.parse(printed)).toMatchObject({ "http-addr": "127.0.0.1:5117", "access.expire": "24h" });
   const written = read(serverSettings, "--idle-timeout 1500ms --lease-time 90s");
   expect(printConfig({ table: serverSettings }, written)).toMatch(/lease-time: 90s.*idle-timeout: 1500ms/s);

@@ -264,6 +264,16 @@ test("SIGHUP has the agent read again whom it trusts; a file that has become wro
   await agent.stop();
 }, 60_000);
 
+test("--print-config says which keys of an old file mean nothing here, beside what is in force", async () => {
+  const file = join(await temporaryFolder(), "old.yaml");
+  await writeFile(file, "Name: lizardcd\nMode: pro\nEtcd: { Hosts: ['http://u:hush@10.0.0.1:2379'] }\n");
+  const { code, out, err } = await ran("agent", ["-f", file, "--print-config"]);
+  expect(code).toBe(0);
+  expect(err).toMatch(/^lizardcd-agent: the key Name of .* means nothing to this version and is ignored$/m);
+  expect(err).toContain("the key Mode of");
+  expect(out).toContain('etcd-host: ["http://u:***@10.0.0.1:2379"]');
+}, 60_000);
+
 test("two registries on an agent, a data folder that cannot be and a full disk are one sentence each", async () => {
   const two = await ran("agent", ["--etcd-host", "127.0.0.1:1", "--consul-host", "127.0.0.1:2", "--cluster", "a"]);
   expect([two.code, two.out]).toEqual([1, ""]);
