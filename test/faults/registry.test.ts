@@ -4,9 +4,8 @@ import { Etcd3 } from "etcd3";
 import { consulAnnouncer, consulSource } from "../../src/discovery/consul.ts";
 import type { Announcer, Source } from "../../src/discovery/discovery.ts";
 import { etcdAnnouncer, etcdSource } from "../../src/discovery/etcd.ts";
-import { memoryRegistry } from "../../src/discovery/memory.ts";
 import { nacosAnnouncer, nacosSource } from "../../src/discovery/nacos.ts";
-import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
+import { endAll, onEnd, startTestServer, type TestServer } from "../harness.ts";
 import { type StubAgent, startStubAgent } from "../stub-agent.ts";
 import { watched } from "../suites/discovery.ts";
 import { type RealConsul, startConsul } from "../testbed/consul.ts";
@@ -215,8 +214,6 @@ for (const [part, silences] of [
 describePart("etcd", "an etcd", () => {
   let etcd: RealEtcd;
   let writer: Etcd3;
-  const source = (endpoint = etcd.endpoint): Source => etcdSource({ hosts: [endpoint], prefix: "" });
-
   beforeAll(async () => {
     etcd = await startEtcd();
     writer = new Etcd3({ hosts: etcd.endpoint });
@@ -252,43 +249,120 @@ describePart("etcd", "an etcd", () => {
     await watcher.stop();
   });
 
-  test("that says something else than another registry: both are believed, nothing flaps, and one's loss removes nothing", async () => {
+  test("of which a thousand changes were made and compacted while it was out of reach is known as it is, none is missed", async () => {
+    const pathOf = (number: number) => `thousand.lizardcd-agent.n${number}.eu-1/1`;
+    const put = (number: number, port: number) => writer.put(pathOf(number)).value(`127.0.0.1:${port}`);
+    const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
+    await Promise.all(numbers(0, 500).map((number) => put(number, 1)));
+    const wire = await startWire(new URL(etcd.endpoint).host);
+    const watcher = watched({ source: () => etcdSource({ hosts: [httpOf(wire.address)], prefix: "thousand." }) });
+    await watcher.until("the first 500", (keys) => keys.size === 500);
+    const before = watcher.changes.length;
+    const later = () => watcher.changes.slice(before).map(({ type }) => type);
+    wire.goDark();
+    const { header: first } = await put(0, 2);
+    await Promise.all([
+      ...numbers(1, 200).map((number) => put(number, 2)),
+      ...numbers(200, 500).map((number) => writer.delete().key(pathOf(number)).exec()),
+      ...numbers(500, 1_000).map((number) => put(number, 3)),
+    ]);
+    const { header: last } = await writer.kv.range({ key: Buffer.from(pathOf(0)) });
+    expect(Number(last.revision) - Number(first.revision)).toBe(999);
+    await writer.kv.compact({ revision: last.revision, physical: true });
+    // Nobody can be told of them one by one any more.
+    const past = writer.kv.range({ key: Buffer.from(pathOf(0)), revision: first.revision });
+    expect((await past.catch((cause: Error) => cause)) as unknown).toMatchObject({
+      message: expect.stringContaining("compacted"),
+    });
+    await watcher.until("its silence", () => later().includes("silent"));
+    wire.heal();
+    const late = lateness();
+    const began = performance.now();
+    await watcher.until("a set", () => later().includes("set"));
+    await watcher.until("those that are gone", (keys) => keys.size === 700);
+    expectWithin("etcd compacted while it was out of reach: converged", performance.now() - began, 10_000, late());
+    const truth = [
+      ...numbers(0, 200).map((number) => [number, 2]),
+      ...numbers(500, 1_000).map((number) => [number, 3]),
+    ];
+    const expected = truth.map(([number, port]) => [pathOf(number!).slice(0, -2), [`127.0.0.1:${port}`]] as const);
+    const missed = expected.filter(([key, addresses]) => !Bun.deepEquals(watcher.addresses().get(key), addresses));
+    figure("etcd compacted while it was out of reach", `${missed.length} of 1,000 changes missed`, "0");
+    expect(missed).toEqual([]);
+    await watcher.stop();
+  });
+});
+
+describePart(["etcd", "consul"], "an etcd and a Consul", () => {
+  let etcd: RealEtcd;
+  let consul: RealConsul;
+  beforeAll(async () => {
+    [etcd, consul] = await Promise.all([startEtcd(), startConsul()]);
+  });
+  afterAll(async () => {
+    await Promise.all([etcd?.stop(), consul?.stop()]);
+  });
+
+  test("that say something else of one key: both are believed, nothing flaps, and one's loss removes nothing", async () => {
     const [one, two] = await Promise.all([stub("eu-1"), stub("eu-1")]);
-    const memory = memoryRegistry();
-    const server = await startTestServer({ sources: [source(), memory.source()] });
     const key = "lizardcd-agent.*.eu-1";
-    await writer.put(`${key}/1`).value(one.address);
-    memory.put(key, "m", two.address);
-    await eventually(
-      () => server.pool.directory.find("eu-1")?.endpoints.size,
-      (size) => size === 2,
-    );
+    const writer = new Etcd3({ hosts: etcd.endpoint });
+    onEnd(() => writer.close());
+    const inEtcd = () => writer.put(`${key}/1`).value(one.address);
+    const inConsul = (address: string) => {
+      const ID = `${key}-${address.replace(":", "-")}`;
+      const Check = { CheckID: ID, TTL: "600s", Status: "passing" };
+      return consul.request("PUT", "/v1/agent/service/register", { Name: key, ID, Check });
+    };
+    const outOfConsul = (address: string) =>
+      consul.request(
+        "PUT",
+        `/v1/agent/service/deregister/${encodeURIComponent(`${key}-${address.replace(":", "-")}`)}`,
+      );
+    const sources = [
+      etcdSource({ hosts: [etcd.endpoint], prefix: "", timeoutMs: 900 }),
+      consulSource({ hosts: [consul.endpoint], prefix: "", timeoutMs: 900 }),
+    ];
+    const server = await startTestServer({ sources });
+    const { directory } = server.pool;
+    const stateOf = (kind: string) => directory.sources().find((source) => source.kind === kind)!;
+    const addresses = () => [...(directory.find("eu-1")?.endpoints.keys() ?? [])].sort();
+    await Promise.all([inEtcd(), inConsul(two.address)]);
+    await msUntil("both known", () => addresses().length === 2);
     let flaps = 0;
     onEnd(
-      server.pool.directory.onChange(() => {
+      directory.onChange(() => {
         flaps++;
       }),
     );
     const calls = await callsDuring(server, "eu-1", async () => {
-      for (let round = 0; round < 40; round++) {
-        await writer.put(`${key}/1`).value(one.address);
-        memory.put(key, "m", two.address);
-        if (round % 8 === 3) memory.silence("it is away");
-        if (round % 8 === 7) memory.restore();
-        await Bun.sleep(25);
+      for (const [kind, lost] of [
+        ["etcd", etcd],
+        ["consul", consul],
+        ["etcd", etcd],
+        ["consul", consul],
+      ] as const) {
+        for (let round = 0; round < 10; round++) {
+          await Promise.all([inEtcd(), inConsul(two.address)]);
+          await Bun.sleep(10);
+        }
+        lost.pause();
+        await msUntil("its silence told", () => stateOf(kind).problem !== undefined);
+        expect(addresses()).toEqual([one.address, two.address].sort());
+        lost.resume();
+        await msUntil("its answer told", () => stateOf(kind).problem === undefined);
       }
     });
     figure("two registries at odds", `${flaps} flaps, ${calls.failed} of ${calls.made} calls failed`, "0 flaps");
     expect(flaps).toBe(0);
     expect(calls.failed).toBe(0);
     // Both name the same instance: what one takes back, the other still says.
-    memory.put(key, "n", one.address);
-    memory.remove(key, "n");
-    memory.remove(key, "m");
-    await eventually(
-      () => [...(server.pool.directory.find("eu-1")?.endpoints.keys() ?? [])],
-      (addresses) => addresses.length === 1,
-    );
-    expect([...server.pool.directory.find("eu-1")!.endpoints.keys()]).toEqual([one.address]);
+    await inConsul(one.address);
+    await msUntil("Consul's word for both", () => stateOf("consul").entries === 2);
+    await outOfConsul(one.address);
+    await outOfConsul(two.address);
+    await msUntil("Consul's word for none", () => stateOf("consul").entries === 0);
+    expect(addresses()).toEqual([one.address]);
+    expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
   });
 });
