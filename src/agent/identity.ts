@@ -6,7 +6,7 @@ import { operation } from "../contract/operation.ts";
 import { backoff, sleep } from "../process/backoff.ts";
 import type { Log } from "../process/log.ts";
 import { reasonOf } from "../process/setting-file.ts";
-import { unreachable } from "../process/unreachable.ts";
+import { unreachableServer } from "../process/unreachable.ts";
 import { backdateMs, fingerprintOf } from "../trust/authority.ts";
 import { identityOf, readCertificate } from "../trust/identity.ts";
 import { newRequest, prove } from "../trust/request.ts";
@@ -176,7 +176,7 @@ async function enroll({ server, serverCa, cluster, token, log, signal }: EnrollO
       return { certificate: answer.certificate, key, ca: answer.ca, invitation: invitationOf(token) };
     } catch (cause) {
       if (cause instanceof EnrollmentFailed || signal.aborted) throw cause;
-      const problem = unreachable((cause as Error).message, "server-ca");
+      const problem = await unreachableServer(server, (cause as Error).message);
       log.warn("the server does not answer yet", { server, problem });
       await sleep(wait.next(), signal);
     }

@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { Announcer } from "../discovery/discovery.ts";
 import { backoff, sleep } from "../process/backoff.ts";
-import { unreachable } from "../process/unreachable.ts";
+import { unreachableServer } from "../process/unreachable.ts";
 import { beat, beatIn, quickestMs, silenceMs } from "../tunnel/beat.ts";
 import {
   type Challenge,
@@ -157,8 +157,11 @@ export function tunnelAnnouncer({ server, serverCa, proxy, prove, inject }: Tunn
           .then((proof) => socket.send(JSON.stringify({ ...who, ...proof, paced: true } satisfies Hello)))
           .catch((cause: Error) => end(cause.message));
       };
-      socket.onerror = (event) =>
-        end(unreachable((event as ErrorEvent).message, "server-ca") || `${server} does not answer`);
+      socket.onerror = async (event) => {
+        // Its closing says less.
+        socket.onclose = null;
+        end((await unreachableServer(server, (event as ErrorEvent).message)) || `${server} does not answer`);
+      };
       socket.onclose = ({ reason }) => end(reason || `${server} closed the tunnel`);
     });
   }

@@ -1,19 +1,11 @@
 // Why a server cannot be reached, as far as a second look tells: it is away, slow, not trusted, or speaks otherwise.
-import { connect } from "node:tls";
+import { certificateOf, type Shown } from "../process/shown-certificate.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exit } from "./exit.ts";
 import type { CallOptions } from "./request.ts";
 import { tell } from "./words.ts";
 
 const lookMs = 3_000;
-
-interface Shown {
-  fingerprint: string;
-  subject: string;
-  /** "localhost, 10.0.0.1". */
-  names: string;
-  until: string;
-}
 
 /** @param writes true where a change may have been made. */
 export async function unreachable(
@@ -71,27 +63,6 @@ function reasonOf(code: string, message: string): string {
     .replace(/\.? ?(Is the computer able to access the url\?|For more information.*|Was there a typo.*)$/, "")
     .replace(/ fetching ".*"$/, "");
   return said === code || said === "" ? code : said.replace(`${code}: `, `${code}, `);
-}
-
-/** What it shows, trusted or not; undefined where it speaks no TLS. */
-function certificateOf({ hostname, port }: URL) {
-  return new Promise<Shown | undefined>((resolve) => {
-    const host = hostname.replace(/^\[|\]$/g, "");
-    const servername = /^[\d.:]+$|:/.test(host) ? undefined : host;
-    const socket = connect({ host, port: Number(port) || 443, servername, rejectUnauthorized: false }, () => {
-      const { fingerprint256, subject, subjectaltname = "", valid_to } = socket.getPeerCertificate();
-      const name = [subject?.CN].flat()[0] ?? "";
-      const names = subjectaltname.replace(/(^|, )(DNS|IP Address):/g, "$1");
-      finish(fingerprint256 ? { fingerprint: fingerprint256, subject: name, names, until: valid_to } : undefined);
-    });
-    const timer = setTimeout(() => finish(undefined), lookMs);
-    const finish = (found: Parameters<typeof resolve>[0]) => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(found);
-    };
-    socket.on("error", () => finish(undefined));
-  });
 }
 
 async function speaksHttp({ host }: URL): Promise<boolean> {

@@ -1,7 +1,7 @@
 // The embedded registry: agents announce themselves to the server over HTTP, by their certificate or under its join
 // token, and renew a lease.
 import { backoff, sleep } from "../process/backoff.ts";
-import { unreachable } from "../process/unreachable.ts";
+import { unreachableServer } from "../process/unreachable.ts";
 import type { Announcer, AnnounceState, Registration, Source } from "./discovery.ts";
 import { createEntries } from "./entries.ts";
 
@@ -126,15 +126,15 @@ export function announceToServer({ server, serverCa, prove, joinToken, timeoutMs
           wait = leaseMs / 3;
         } catch (cause) {
           if (signal.aborted) break;
-          tell({ announced: false, problem: problemOf(cause, base, timeoutMs) });
+          tell({ announced: false, problem: await problemOf(cause, base, timeoutMs) });
           wait = cause instanceof Refused ? refused.next() : away.next();
         }
         await sleep(wait, signal);
       }
       if (!announced) return;
       // A server that is away forgets us by itself when the lease ends.
-      await withdraw(AbortSignal.timeout(2_000)).catch((cause) =>
-        tell({ announced: false, problem: problemOf(cause, base, 2_000) }),
+      await withdraw(AbortSignal.timeout(2_000)).catch(async (cause) =>
+        tell({ announced: false, problem: await problemOf(cause, base, 2_000) }),
       );
     },
   };
@@ -224,11 +224,11 @@ function onChange(tell: ((state: AnnounceState) => void) | undefined): (state: A
   };
 }
 
-function problemOf(cause: unknown, base: string, timeoutMs: number): string {
+async function problemOf(cause: unknown, base: string, timeoutMs: number): Promise<string> {
   if (cause instanceof Refused) return cause.message;
   const { name, message } = cause as Error;
   if (name === "TimeoutError") return `${base} did not answer within ${timeoutMs / 1000} s`;
-  return `${base} cannot be reached: ${unreachable(message, "server-ca")}`;
+  return `${base} cannot be reached: ${await unreachableServer(base, message)}`;
 }
 
 function messageOf(body: string): string {

@@ -8,7 +8,7 @@ import { createSecureContext } from "node:tls";
 import { SettingInvalid } from "./setting.ts";
 import { reasonOf } from "./setting-file.ts";
 import { hostPort } from "./setting-value.ts";
-import { unreachable } from "./unreachable.ts";
+import { unreachable, unreachableServer } from "./unreachable.ts";
 
 export interface Check {
   /** "the data folder /var/lib/lizardcd". */
@@ -155,9 +155,9 @@ export function answering(what: string, url: string, flag: string, ca?: string):
     what: `${what} ${url}`,
     async look(signal) {
       const answer = await fetch(url, { signal, redirect: "manual", ...(ca ? { tls: { ca } } : {}) }).catch(
-        ({ message }: Error) => {
+        async ({ message }: Error) => {
           throw new Error(
-            `it does not answer: ${unreachable(message, "server-ca")}: does it run, and is --${flag} its address?`,
+            `it does not answer: ${await unreachableServer(url, message)}: does it run, and is --${flag} its address?`,
           );
         },
       );

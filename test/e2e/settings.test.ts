@@ -1,5 +1,6 @@
 // The programs' settings, as whoever installs them meets them: --check, SIGHUP, and what is wrong at a start.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -224,12 +225,13 @@ test("SIGHUP has the agent read again whom it trusts; a file that has become wro
   const sandbox = await startSandbox({ name: "trusts-1", seed: calm });
   onEnd(() => sandbox.stop());
   const authority = createAuthority("the server's CA");
+  const certificate = createServerCertificate(authority, ["127.0.0.1"]);
   const wrong = createAuthority("another CA").cert;
   let asked = 0;
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
-    tls: createServerCertificate(authority, ["127.0.0.1"]),
+    tls: certificate,
     fetch: () => {
       asked++;
       return new Response("", { status: 503 });
@@ -248,6 +250,11 @@ test("SIGHUP has the agent read again whom it trusts; a file that has become wro
     untilAlive(agent, async () => said(words) >= times, { what: `${words} for the time ${times}` });
   await logged("the server does not answer yet");
   expect(asked).toBe(0);
+  const shown = `SHA-256 ${new X509Certificate(certificate.cert).fingerprint256}`;
+  expect(agent.log()).toContain(shown);
+  expect((await ran("agent", [...command.slice(1), "--check"])).out).toMatch(
+    new RegExp(`^failed {2}the server .*${shown}.* give its CA with --server-ca`, "m"),
+  );
 
   await writeFile(serverCa, authority.cert);
   process.kill(agent.pid, "SIGHUP");
