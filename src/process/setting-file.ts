@@ -8,6 +8,8 @@ export interface Found {
   source: string;
   /** "--data", "the environment variable LIZARDCD_DATA", "the key Sqlite of server.yaml". */
   where: string;
+  /** Set where a file names an address by host and port apart, as the old files do. */
+  apart?: true;
 }
 
 export interface SettingFile {
@@ -44,16 +46,22 @@ export function fileOf(path: string, table: Table, readFile: Given["readFile"]):
           }
           continue;
         }
-        const port = leaves.get(one.port.toLowerCase());
-        if (!port) continue;
-        const host = leaves.get(one.host.toLowerCase())?.value ?? "127.0.0.1";
-        return { value: `${host}:${port.value}`, source: `file ${path}`, where: where(port.written) };
+        const [host, port] = [leaves.get(one.host.toLowerCase()), leaves.get(one.port.toLowerCase())];
+        const named = port ?? (host?.value ? host : undefined);
+        if (!named) continue;
+        const value = `${host?.value ?? "127.0.0.1"}:${port?.value ?? portOf(key)}`;
+        return { value, source: `file ${path}`, where: where(named.written), apart: true };
       }
       const named = secretFiles(key).find((one) => leaves.get(one.toLowerCase())?.value);
       const leaf = named && leaves.get(named.toLowerCase());
       return leaf ? fromFile(String(leaf.value), where(leaf.written), `file ${path}`) : undefined;
     },
   };
+}
+
+/** Of the default: what a file leaves out that names a host alone. */
+function portOf({ default: standard }: Key): string {
+  return String(standard).split(":").at(-1)!;
 }
 
 function parseFile(path: string, readFile: Given["readFile"]): Record<string, unknown> {

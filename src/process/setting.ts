@@ -54,6 +54,8 @@ export interface Settings<T extends Table> {
   values: Values<T>;
   /** "flag --http-addr", "environment LIZARDCD_DATA", "file lizardcd.yaml", "default". */
   sources: { [N in keyof Values<T>]: string };
+  /** Addresses that the file names by host and port apart, as the old files do. */
+  apart: ReadonlySet<keyof Values<T>>;
   /** One sentence each. */
   warnings: string[];
   /** Arguments that are not flags. */

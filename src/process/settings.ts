@@ -54,9 +54,10 @@ export function readSettings<const T extends Table>(table: T, { argv, env, readF
   const path = flags.given.get("config")?.value ?? (env.LIZARDCD_CONFIG || undefined);
   const file =
     path === undefined || asked === "help" || asked === "version" ? undefined : fileOf(path, table, readFile);
-  const settings = { values: {}, sources: {}, warnings: [], rest: flags.rest } as {
+  const settings = { values: {}, sources: {}, apart: new Set(), warnings: [], rest: flags.rest } as {
     values: Record<string, unknown>;
     sources: Record<string, string>;
+    apart: Set<string>;
     warnings: string[];
     rest: string[];
   };
@@ -73,6 +74,7 @@ export function readSettings<const T extends Table>(table: T, { argv, env, readF
     const { value, source, where } = found ?? { value: initial(key, env), source: "default", where: "the default" };
     settings.values[name] = value === undefined ? undefined : settingValue(key, value, where);
     settings.sources[name] = source;
+    if (found?.apart) settings.apart.add(name);
   }
   return { ...(settings as unknown as Settings<T>), asked };
 }

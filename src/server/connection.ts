@@ -71,8 +71,9 @@ export const mostAnswerBytes = 16 * 1024 * 1024;
 // A lost host is to be known within 5 s, also where nobody calls. Ours alone speak TLS or dial in, and they answer any
 // number of pings; a busy one has two seconds for it.
 const quick: Pings = { everyMs: 2_500, withinMs: 2_000, idle: true };
-// Over plain TCP it may be an agent of the existing system, which hangs up (GOAWAY, too_many_pings) on whoever pings more
-// often than every five minutes. There a call that hears nothing until its deadline finds out.
+// Over plain TCP anything may listen, an agent of the existing system too. It understands no call of ours, but shares
+// registries with ours, and hangs up (GOAWAY, too_many_pings) on whoever pings more often than every five minutes. There
+// a call that hears nothing until its deadline finds out.
 const rare: Pings = { everyMs: 310_000, withinMs: 10_000, idle: false };
 
 export function connections({ trust, most, idleMs, onClosed = () => {}, now }: ConnectionOptions): Connections {

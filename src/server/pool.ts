@@ -39,7 +39,7 @@ export interface PoolOptions {
   prefix: string;
   directory: Directory;
   connections: Connections;
-  /** Agents that do not speak TLS are called without it: for those of the existing system. */
+  /** Agents that do not speak TLS are called without it: ours with --insecure. What older ones speak is not spoken here. */
   allowPlain?: boolean;
   /** Milliseconds a call may take where the caller sets no deadline. */
   timeoutMs: number;
