@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuthority } from "../../test/testbed/certificates.ts";
-import { clusterNameOf, resolveConfig } from "./config.ts";
+import { clusterNameOf, proxyFor, resolveConfig } from "./config.ts";
 import type { AgentSettings } from "./settings.ts";
 
 const kubeconfig = (clusterName: string) => ({ clusterName });
@@ -29,6 +29,57 @@ describe("the cluster's name", () => {
 
   test("is not two names", () => {
     expect(() => clusterNameOf("eu-1", "eu-2", kubeconfig("k3d"), false)).toThrow("give one of them");
+  });
+});
+
+describe("the proxy to the server", () => {
+  const server = "https://cd.example.com";
+  for (const [what, url, env, proxy] of [
+    ["none", server, {}, undefined],
+    ["that of its scheme", server, { HTTPS_PROXY: "http://a:1", HTTP_PROXY: "http://b:1" }, "http://a:1"],
+    [
+      "that of its scheme",
+      "http://cd.example.com",
+      { HTTPS_PROXY: "http://a:1", HTTP_PROXY: "http://b:1" },
+      "http://b:1",
+    ],
+    ["that of all", server, { ALL_PROXY: "http://c:1" }, "http://c:1"],
+    ["lower case before upper", server, { https_proxy: "http://a:1", HTTPS_PROXY: "http://b:1" }, "http://a:1"],
+    ["HTTP where it has no scheme", server, { HTTPS_PROXY: "proxy.example.com:3128" }, "http://proxy.example.com:3128"],
+    ["HTTP where it has user and password alone", server, { HTTPS_PROXY: "u:p@proxy:3128" }, "http://u:p@proxy:3128"],
+    ["one by its address", server, { HTTPS_PROXY: "10.0.0.1:3128" }, "http://10.0.0.1:3128"],
+    ["none where all are excepted", server, { HTTPS_PROXY: "a:1", NO_PROXY: "*" }, undefined],
+    ["none for the host itself", server, { HTTPS_PROXY: "a:1", NO_PROXY: "x, CD.example.com" }, undefined],
+    ["none below a domain", server, { HTTPS_PROXY: "a:1", NO_PROXY: ".example.com" }, undefined],
+    ["none below a domain without a dot", server, { HTTPS_PROXY: "a:1", no_proxy: "example.com" }, undefined],
+    ["none below a domain with a star", server, { HTTPS_PROXY: "a:1", NO_PROXY: "*.example.com" }, undefined],
+    [
+      "one for a host that only ends so",
+      "https://notexample.com",
+      { HTTPS_PROXY: "a:1", NO_PROXY: "example.com" },
+      "http://a:1",
+    ],
+    [
+      "none for the port",
+      "https://cd.example.com:8443",
+      { HTTPS_PROXY: "a:1", NO_PROXY: "cd.example.com:8443" },
+      undefined,
+    ],
+    ["none for the usual port", server, { HTTPS_PROXY: "a:1", NO_PROXY: "cd.example.com:443" }, undefined],
+    ["one for another port", server, { HTTPS_PROXY: "a:1", NO_PROXY: "cd.example.com:80" }, "http://a:1"],
+    ["none for an address", "https://10.0.0.5", { HTTPS_PROXY: "a:1", NO_PROXY: "10.0.0.5" }, undefined],
+    ["none for an address of IPv6", "https://[fd00::1]", { HTTPS_PROXY: "a:1", NO_PROXY: "fd00::1" }, undefined],
+    ["one where nothing is excepted", server, { HTTPS_PROXY: "a:1", NO_PROXY: "" }, "http://a:1"],
+  ] as const)
+    test(`is ${what}: ${url} with ${JSON.stringify(env)}`, () => expect(proxyFor(url, env)).toBe(proxy as string));
+
+  test("is refused where it is none that is understood, before anything is asked through it", () => {
+    for (const wrong of ["socks5://u:hush@proxy:1080", "proxy 3128"]) {
+      expect(() => proxyFor(server, { HTTPS_PROXY: wrong })).toThrow(
+        "as the proxy to the server: give http://host:port",
+      );
+      expect(() => proxyFor(server, { HTTPS_PROXY: wrong })).not.toThrow("hush");
+    }
   });
 });
 

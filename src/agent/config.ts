@@ -149,9 +149,10 @@ function trustOf(values: AgentSettings, cluster: string, env: Env): TrustSource 
   return { from: "server", server, token: token ?? joinToken, file: kept };
 }
 
-/** HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as curl reads them. */
+/** HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as curl reads them. @throws SettingInvalid where it is no proxy that is understood */
 export function proxyFor(url: string, env: Env): string | undefined {
   const { protocol, hostname, port } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, "");
   const either = (name: string) => env[name.toLowerCase()] || env[name] || undefined;
   const proxy = either(protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY") ?? either("ALL_PROXY");
   if (!proxy) return undefined;
@@ -161,9 +162,17 @@ export function proxyFor(url: string, env: Env): string | undefined {
       .toLowerCase()
       .replace(/^\*?\./, "");
     if (name === "*") return true;
-    return name !== "" && (hostname === name || hostname.endsWith(`.${name}`) || `${hostname}:${port}` === name);
+    const places = [host, hostname, `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`];
+    return name !== "" && (places.includes(name) || host.endsWith(`.${name}`));
   });
-  return excepted ? undefined : proxy;
+  if (excepted) return undefined;
+  // Said without a scheme it is HTTP.
+  const whole = proxy.includes("://") ? proxy : `http://${proxy}`;
+  if (URL.canParse(whole) && /^https?:$/.test(new URL(whole).protocol)) return whole;
+  const shown = proxy.replace(/[^/]*@/, "…@");
+  throw new SettingInvalid(
+    `the environment names ${shown} as the proxy to the server: give http://host:port, or the server's host in NO_PROXY`,
+  );
 }
 
 /** The prefix may be part of the key or not: the old files have it both ways. */

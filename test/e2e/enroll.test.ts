@@ -13,6 +13,7 @@ import {
   createSelfSigned,
   createServerCertificate,
 } from "../testbed/certificates.ts";
+import { connectProxy } from "../testbed/connect-proxy.ts";
 import { freePorts, type ProcessGroup, processGroup } from "../testbed/processes.ts";
 import { untilAlive } from "../testbed/wait.ts";
 import { newCli, temporaryFolder } from "./world.ts";
@@ -145,6 +146,16 @@ for (const [what, files, trust] of [
     }
   }, 60_000);
 }
+
+test("an agent enrolls and serves behind a proxy, also where it is named without a scheme", async () => {
+  const { admin, lineOfCli, url } = await started({ cert: own.cert, key: own.key }, own.cert);
+  const { proxy, asked, stop } = await connectProxy();
+  onEnd(stop);
+  const agent = await run(await lineOfCli("eu-1"), { HTTPS_PROXY: proxy.replace("http://", "") });
+  await joined(admin, "eu-1", agent);
+  // To enroll, and for the tunnel.
+  expect(asked.filter((line) => line === `CONNECT ${new URL(url).host} HTTP/1.1`).length).toBeGreaterThan(1);
+}, 60_000);
 
 test("a server that does not know its CA prints the line without one, and the agent asks for it", async () => {
   const { cert, key } = createServerCertificate(stranger, ["127.0.0.1"]);

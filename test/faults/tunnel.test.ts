@@ -2,7 +2,6 @@
 // control; through TLS and an HTTP proxy; and comes back by itself.
 import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
@@ -13,6 +12,7 @@ import { AgentService } from "../../src/gen/lizardcd/v1/agent_pb.ts";
 import { WorkloadService } from "../../src/gen/lizardcd/v1/workload_pb.ts";
 import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
 import { createAuthority, createServerCertificate } from "../testbed/certificates.ts";
+import { connectProxy } from "../testbed/connect-proxy.ts";
 
 afterEach(endAll);
 
@@ -192,37 +192,10 @@ test("TLS and a proxy that knows CONNECT are passed through", async () => {
   await writeFile(files.key, key);
   const ca = authority.cert;
   const server = await startTestServer({ http: { host: "127.0.0.1", port: 0, tls: files } }, { ca });
-  const { proxy, asked } = await connectProxy();
+  const { proxy, asked, stop } = await connectProxy();
+  onEnd(stop);
   await tunnelled(server, { serverCa: () => ca, proxy });
   await known(server);
   expect((await server.pool.on(web).workload.get(web)).row!.name).toBe("web");
   expect(asked).toContain(`CONNECT ${new URL(server.url).host} HTTP/1.1`);
 });
-
-/** A proxy that connects where it is told to, and remembers what it was asked. */
-async function connectProxy() {
-  const asked: string[] = [];
-  const sockets = new Set<Socket>();
-  const proxy = createServer((client) => {
-    sockets.add(client);
-    client.on("error", () => client.destroy());
-    client.once("data", (head) => {
-      const line = head.toString().split("\r\n")[0]!;
-      asked.push(line);
-      const [host, port] = line.split(" ")[1]!.split(":");
-      const upstream = connect(Number(port), host, () => {
-        client.write("HTTP/1.1 200 Connection established\r\n\r\n");
-        client.pipe(upstream).pipe(client);
-      });
-      sockets.add(upstream);
-      upstream.on("error", () => client.destroy());
-    });
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-  onEnd(() => {
-    for (const socket of sockets) socket.destroy();
-    proxy.close();
-  });
-  const { port } = proxy.address() as { port: number };
-  return { proxy: `http://127.0.0.1:${port}`, asked };
-}
