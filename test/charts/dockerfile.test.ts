@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { agentSettings } from "../../src/agent/settings.ts";
 import { hostPort } from "../../src/process/settings.ts";
 import { serverSettings } from "../../src/server/settings.ts";
+import { describePart } from "../testbed/part.ts";
 
 const root = join(import.meta.dirname, "../..");
 const text = readFileSync(join(root, "Dockerfile"), "utf8");
@@ -25,6 +26,16 @@ for (const line of text.replace(/\\\n/g, " ").split("\n")) {
 }
 const stage = (name: string) => stages.find((one) => one.name === name)!;
 const said = (name: string, word: string) => stage(name).lines.flatMap((line) => (line.word === word ? line.rest : []));
+
+describePart("hadolint", "the Dockerfile", ({ hadolint }) => {
+  test("is as hadolint would have it", () => {
+    const linted = Bun.spawnSync([hadolint, join(root, "Dockerfile")]);
+    expect([linted.exitCode, linted.stdout.toString()]).toEqual([0, ""]);
+    // It does find what is wrong.
+    const wrong = Bun.spawnSync([hadolint, "-"], { stdin: Buffer.from("FROM debian:latest\nRUN cd /tmp\n") });
+    expect(wrong.stdout.toString()).toContain("DL3007");
+  });
+});
 
 describe("the Dockerfile", () => {
   test("begins with images of one version each", () => {

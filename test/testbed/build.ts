@@ -39,7 +39,7 @@ const modules = {
 
 type ModuleName = keyof typeof modules;
 
-/** How each part is had: binaries of a Go module, a Maven project, or programs of the operating system. */
+/** How each part is had: binaries of a Go module, a Maven project, a Python package that is one, or programs of the operating system. */
 const parts = {
   kubernetes: {
     module: "kube",
@@ -51,6 +51,7 @@ const parts = {
   consul: { module: "consul", tools: ["consul"] },
   nacos2: { project: "nacos/v2", jar: "nacos2.jar" },
   nacos3: { project: "nacos/v3", jar: "nacos3.jar" },
+  hadolint: { requirements: "hadolint", tools: ["hadolint"] },
   chromium: {
     programs: { chromium: ["chromium", "chromium-browser", "google-chrome"] },
     packages: ["chromium", "fonts-noto-cjk"],
@@ -84,6 +85,7 @@ export async function provide<P extends Part>(part: P, log: (line: string) => vo
   const how = parts[part];
   if ("module" in how) await buildTools(part, how.module, how.tools, log);
   else if ("project" in how) await buildNacos(part, how, log);
+  else if ("requirements" in how) await installWheel(part, how.requirements, log);
   else await aptInstall(part, how.packages, log);
   const built = cached(part);
   if (!built) throw new PartMissing(part, "it was installed, but its programs are not found");
@@ -100,6 +102,8 @@ export function cached<P extends Part>(part: P): Paths<P> | undefined {
 function locate(part: Part): Record<string, string | undefined> {
   const how = parts[part];
   if ("module" in how) return Object.fromEntries(how.tools.map((tool) => [tool, toolPath(how.module, tool)]));
+  if ("requirements" in how)
+    return Object.fromEntries(how.tools.map((tool) => [tool, join(projectFolder(how.requirements), "bin", tool)]));
   if ("project" in how) return { java: executable("java"), jar: join(projectFolder(how.project), how.jar) };
   return Object.fromEntries(Object.entries(how.programs).map(([name, names]) => [name, program(name, names)]));
 }
@@ -160,6 +164,34 @@ async function buildNacos(part: Part, { project, jar }: { project: string; jar: 
     }
     log(`testbed: built ${part} in ${seconds(started)} s`);
   });
+}
+
+/** Its file is the one that requirements.txt has the sum of, or it is not installed. */
+async function installWheel(part: Part, project: string, log: (line: string) => void) {
+  if (!hasPip()) await aptInstall(part, ["python3-pip"], log);
+  const folder = projectFolder(project);
+  await withLock(`${folder}.lock`, async () => {
+    if (existsSync(folder)) return;
+    log(`testbed: installing ${part}`);
+    const source = join(import.meta.dirname, project);
+    const unfinished = `${folder}.${process.pid}`;
+    const words = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"];
+    try {
+      await runBuild(
+        part,
+        [executable("python3")!, ...words, "--target", unfinished, "-r", "requirements.txt"],
+        source,
+      );
+      renameSync(unfinished, folder);
+    } finally {
+      rmSync(unfinished, { recursive: true, force: true });
+    }
+  });
+}
+
+function hasPip(): boolean {
+  const python = executable("python3");
+  return python !== undefined && Bun.spawnSync([python, "-m", "pip", "--version"]).success;
 }
 
 /** The jars come from a small publisher: they are what was compared with the official source, or they do not run. */
