@@ -1,7 +1,7 @@
 // Which connections are open, and who waits for one: nothing is dialled before something is sent.
 import { afterEach, expect, test } from "bun:test";
 import { Failed } from "../contract/errors.ts";
-import { type Connection, type Connections, connections } from "./connection.ts";
+import { type Connection, type Connections, connections, type Use } from "./connection.ts";
 
 const ends: (() => void)[] = [];
 afterEach(() => {
@@ -16,15 +16,15 @@ function world(most: number) {
   const placeOf = (name: string) => [`127.0.0.1:${name.charCodeAt(0)}`, { namespace: "*", cluster: name }] as const;
   return {
     all,
-    acquire: (name: string, background = false) => all.acquire(...placeOf(name), undefined, background),
-    turn: (name: string, { ms = 5_000, background = false, signal }: Waiting = {}) =>
-      all.turn(...placeOf(name), undefined, { deadline: Date.now() + ms, background, signal }),
+    acquire: (name: string, use?: Use) => all.acquire(...placeOf(name), undefined, use),
+    turn: (name: string, { ms = 5_000, use = "call", signal }: Waiting = {}) =>
+      all.turn(...placeOf(name), undefined, use, { deadline: Date.now() + ms, signal }),
   };
 }
 
 interface Waiting {
   ms?: number;
-  background?: boolean;
+  use?: Use;
   signal?: AbortSignal;
 }
 
@@ -72,6 +72,44 @@ test("with all in use the next ones wait, and are served the oldest first", asyn
   expect(order).toEqual(["c", "d", "e", "f"]);
 });
 
+test("calls that overlap hold no place for good: who waits comes between them, and those behind come again after", async () => {
+  const { all, acquire, turn } = world(2);
+  const [a, b] = [acquire("a")!, acquire("b")!];
+  all.release(acquire("b")!);
+  const order: string[] = [];
+  const c = noted(order, "c", turn("c"));
+  expect(acquire("b")).toBe(b);
+  all.release(b);
+  expect(acquire("a")).toBeUndefined();
+  const again = noted(order, "a", turn("a"));
+  all.release(a);
+  all.release(await c);
+  expect((await again).ended).toBe(false);
+  expect([order, a.ended]).toEqual([["c", "a"], true]);
+});
+
+test("one that makes room takes calls again where nobody waits any more", async () => {
+  const { acquire, turn } = world(1);
+  const a = acquire("a")!;
+  const late = turn("b", { ms: 20 });
+  expect(acquire("a")).toBeUndefined();
+  const behind = turn("a");
+  expect(await codeOf(late)).toBe("connections.all_in_use");
+  expect(await behind).toBe(a);
+  expect(acquire("a")).toBe(a);
+});
+
+test("a stream keeps its place, and calls beside it go on", async () => {
+  const { all, acquire, turn } = world(1);
+  const a = acquire("a", "stream")!;
+  const waiting = turn("b");
+  expect(acquire("a")).toBe(a);
+  all.release(a);
+  expect(a.ended).toBe(false);
+  all.release(a, "stream");
+  expect((await waiting).address).toBe("127.0.0.1:98");
+});
+
 test("one place serves all who wait for the same agent", async () => {
   const { all, acquire, turn } = world(1);
   const a = acquire("a")!;
@@ -99,18 +137,18 @@ test("who waits fails at the deadline with what can be done about it, or leaves,
 
 test("people come before the server's own questions, of which half of the places are free", async () => {
   const { all, acquire, turn } = world(2);
-  const own = acquire("a", true)!;
-  expect(acquire("b", true)).toBeUndefined();
+  const own = acquire("a", "own")!;
+  expect(acquire("b", "own")).toBeUndefined();
   const person = acquire("b")!;
   const order: string[] = [];
   const [second, third] = [
-    noted(order, "the server's own", turn("c", { background: true })),
+    noted(order, "the server's own", turn("c", { use: "own" })),
     noted(order, "a person's", turn("d")),
   ];
-  all.release(own, true);
+  all.release(own, "own");
   const served = await third;
   all.release(person);
-  all.release(await second, true);
+  all.release(await second, "own");
   all.release(served);
   expect(order).toEqual(["a person's", "the server's own"]);
 });

@@ -28,11 +28,14 @@ export interface Connection {
   peer?: Peer;
   /** Dialled over plain TCP, where nobody but a call finds out that the other host has gone. */
   readonly silentLoss: boolean;
-  /** Calls under way. */
+  /** Calls under way, and those of them that are streams. */
   outstanding: number;
+  streams: number;
   usedAt: number;
   /** When something last came over it, however little. */
   heardAt: number;
+  /** True while somebody waits for its place: calls to come wait too, behind them. */
+  yields: boolean;
   /** True once no more calls begin on it; it is open until those under way have ended. */
   ended: boolean;
   /** True once it was cut: its calls then end in an error of their own. */
@@ -41,16 +44,22 @@ export interface Connection {
   readonly cancels: Set<() => void>;
 }
 
+/** "own" is what the server asks of its own accord: people come first, and half of the places are theirs alone. */
+export type Use = "call" | "stream" | "own";
+
 export interface Connections {
   /**
    * Opens or shares the connection to an address; `release` when the call has ended. Nothing where all that may be open
    * are in use: `turn` then waits.
-   * @param background the server asks of its own accord: people come first, and half of the places are theirs alone
    */
-  acquire(address: string, key: AgentKey, plain?: boolean, background?: boolean): Connection | undefined;
-  /** As `acquire`, once there is a place, the oldest first. @throws Failed "connections.all_in_use" at the deadline. */
-  turn(address: string, key: AgentKey, plain: boolean | undefined, patience: Patience): Promise<Connection>;
-  release(connection: Connection, background?: boolean): void;
+  acquire(address: string, key: AgentKey, plain?: boolean, use?: Use): Connection | undefined;
+  /**
+   * As `acquire`, once there is a place, the oldest first. A connection that is in use by one call after the other makes
+   * room between them; one with a stream keeps its place.
+   * @throws Failed "connections.all_in_use" at the deadline.
+   */
+  turn(address: string, key: AgentKey, plain: boolean | undefined, use: Use, patience: Patience): Promise<Connection>;
+  release(connection: Connection, use?: Use): void;
   /** Closes the connections of an address: calls under way may end, the next one dials anew. */
   drop(address: string): void;
   /** The same at once: calls under way end here, for a peer that is trusted no longer. */
@@ -84,6 +93,8 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
   let ownCalls = 0;
   const mostOwnCalls = Math.max(1, Math.floor(most / 2));
   const turns = createTurns<Connection>();
+  /** By what is waited for, which connection makes room for it. */
+  const yielding = new Map<string, Connection>();
   const broken: ((connection: Connection) => void)[] = [];
   const sweep = setInterval(closeIdle, Math.max(50, idleMs / 4));
   sweep.unref();
@@ -95,25 +106,58 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
     address: string,
     key: AgentKey,
     plain = trust === undefined,
-    background = false,
+    use: Use = "call",
   ): Connection | undefined {
     const id = idOf(address, key, plain);
     let connection = open.get(id);
+    if (connection?.yields && connection.outstanding > 0) return undefined;
     if (!connection) {
-      if (background && (turns.people > 0 || ownCalls >= mostOwnCalls)) return undefined;
+      if (use === "own" && (turns.people > 0 || ownCalls >= mostOwnCalls)) return undefined;
       if (places >= most && !closeLeastRecent()) return undefined;
       connection = make(id, address, key, plain);
     }
     connection.outstanding++;
     connection.usedAt = now();
-    if (background) ownCalls++;
+    if (use === "own") ownCalls++;
+    if (use === "stream") connection.streams++;
     return connection;
   }
 
-  function turn(address: string, key: AgentKey, plain = trust === undefined, patience: Patience): Promise<Connection> {
+  function turn(
+    address: string,
+    key: AgentKey,
+    plain = trust === undefined,
+    use: Use,
+    patience: Patience,
+  ): Promise<Connection> {
+    const id = idOf(address, key, plain);
+    const own = use === "own";
+    if (!own) makeRoom(id);
     const late = () => new Failed("connections.all_in_use", { most }, { object: key.cluster });
-    const get = () => acquire(address, key, plain, patience.background);
-    return turns.wait(idOf(address, key, plain), get, patience, late);
+    const got = turns.wait(id, own, () => acquire(address, key, plain, use), patience, late);
+    return got.finally(() => roomMade(id));
+  }
+
+  /** Calls that overlap would hold a place for good: the connection used least recently takes no more of them. */
+  function makeRoom(id: string): void {
+    if (yielding.has(id)) return;
+    let oldest: Connection | undefined;
+    for (const connection of open.values()) {
+      if (connection.yields || connection.streams > 0) continue;
+      if (!oldest || connection.usedAt < oldest.usedAt) oldest = connection;
+    }
+    if (!oldest) return;
+    oldest.yields = true;
+    yielding.set(id, oldest);
+  }
+
+  /** Whoever waited has a connection, or has left. */
+  function roomMade(id: string): void {
+    const connection = turns.waitsFor(id) ? undefined : yielding.get(id);
+    if (!connection) return;
+    yielding.delete(id);
+    connection.yields = false;
+    turns.serve();
   }
 
   function make(id: string, address: string, key: AgentKey, plain: boolean): Connection {
@@ -123,8 +167,10 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
       channel: undefined as never,
       silentLoss: plain && !address.startsWith("unix:"),
       outstanding: 0,
+      streams: 0,
       usedAt: now(),
       heardAt: now(),
+      yields: false,
       ended: false,
       cut: false,
       cancels: new Set(),
@@ -198,12 +244,13 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
   return {
     acquire,
     turn,
-    release(connection, background = false) {
+    release(connection, use = "call") {
       connection.outstanding--;
       connection.usedAt = now();
-      if (background) ownCalls--;
+      if (use === "own") ownCalls--;
+      if (use === "stream") connection.streams--;
       if (connection.ended && connection.outstanding === 0) places--;
-      if (turns.waiting > 0 && (background || connection.outstanding === 0)) turns.serve();
+      if (turns.waiting > 0 && (use === "own" || connection.outstanding === 0)) turns.serve();
     },
     drop,
     cut,

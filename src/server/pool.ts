@@ -141,7 +141,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     let problem = "no instance is announced";
     let untrusted: string | undefined;
     let againPlain = false;
-    const background = operation.id === "agent.summary";
+    const use = operation.id === "agent.summary" ? "own" : "call";
     if (entry.endpoints.size > 1) probeFailed(entry);
     while (Date.now() < call.deadline) {
       const endpoint = pick(entry, tried);
@@ -151,8 +151,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
       const { plain } = endpoint;
       const { address } = endpoint;
       const connection =
-        connections.acquire(address, entry, plain, background) ??
-        (await connections.turn(address, entry, plain, { ...call, background }));
+        connections.acquire(address, entry, plain, use) ?? (await connections.turn(address, entry, plain, use, call));
       const began = now();
       endpoint.outstanding++;
       // Half of the time is left for the other instance: a read's in any case, a write's while nothing was sent.
@@ -200,7 +199,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
       } finally {
         leg.end();
         endpoint.outstanding--;
-        connections.release(connection, background);
+        connections.release(connection, use);
       }
     }
     heard(entry, false);
@@ -239,7 +238,8 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     const { address, plain } = endpoint;
     const patience = { signal: call.signal, deadline: call.deadline ?? Date.now() + timeoutMs };
     const connection =
-      connections.acquire(address, entry, plain) ?? (await connections.turn(address, entry, plain, patience));
+      connections.acquire(address, entry, plain, "stream") ??
+      (await connections.turn(address, entry, plain, "stream", patience));
     endpoint.outstanding++;
     const leg = begin(connection, call.signal);
     try {
@@ -263,7 +263,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     } finally {
       leg.end();
       endpoint.outstanding--;
-      connections.release(connection);
+      connections.release(connection, "stream");
     }
   }
 
@@ -288,7 +288,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
   }
 
   async function probe(entry: AgentEntry, endpoint: Endpoint): Promise<void> {
-    const connection = connections.acquire(endpoint.address, entry, endpoint.plain, true);
+    const connection = connections.acquire(endpoint.address, entry, endpoint.plain, "own");
     endpoint.ejectedUntil = now() + (connection ? 2 * probeMs : ejectMs);
     // Where calls wait for a place, it is asked another time.
     if (!connection) return;
@@ -303,7 +303,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         connections.end(connection);
       } else answered(endpoint, connection);
     } finally {
-      connections.release(connection, true);
+      connections.release(connection, "own");
     }
   }
 

@@ -6,21 +6,23 @@ export interface Patience {
   /** Milliseconds since the epoch. */
   deadline: number;
   signal?: AbortSignal;
-  /** The server asks of its own accord: whoever asks for people comes first. */
-  background?: boolean;
 }
 
 export interface Turns<T> {
   /**
-   * @param id what is waited for @param get gives it, once there is a place
+   * @param id what is waited for
+   * @param isOwn the server asks of its own accord: whoever asks for people comes first
+   * @param get gives it, once there is a place
    * @throws what `late` makes at the deadline, or Failed "request.cancelled"
    */
-  wait(id: string, get: () => T | undefined, patience: Patience, late: () => Failed): Promise<T>;
+  wait(id: string, isOwn: boolean, get: () => T | undefined, patience: Patience, late: () => Failed): Promise<T>;
   /** There may be a place: whoever can go on does. */
   serve(): void;
   /** Who waits, and those of them that people sent. */
   readonly waiting: number;
   readonly people: number;
+  /** Whether people wait for this already. */
+  waitsFor(id: string): boolean;
 }
 
 /** @returns false where there is no place yet */
@@ -44,9 +46,9 @@ export function createTurns<T>(): Turns<T> {
   }
 
   return {
-    wait: (id, get, { deadline, signal, background }, late) =>
+    wait: (id, isOwn, get, { deadline, signal }, late) =>
       new Promise((resolve, reject) => {
-        const queue = background ? own : people;
+        const queue = isOwn ? own : people;
         const leave = (failed: Failed) => {
           done();
           const tries = queue.get(id);
@@ -79,5 +81,6 @@ export function createTurns<T>(): Turns<T> {
     get people() {
       return people.size;
     },
+    waitsFor: (id) => people.has(id),
   };
 }
