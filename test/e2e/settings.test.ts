@@ -271,6 +271,52 @@ test("SIGHUP has the agent read again whom it trusts; a file that has become wro
   await agent.stop();
 }, 60_000);
 
+test("SIGHUP has agent and server read again whom they trust at a registry", async () => {
+  const folder = await temporaryFolder();
+  const sandbox = await startSandbox({ name: "looks-1", seed: calm });
+  onEnd(() => sandbox.stop());
+  const authority = createAuthority("the registry's CA");
+  const asked: string[] = [];
+  const consul = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    tls: createServerCertificate(authority, ["127.0.0.1"]),
+    fetch: ({ url }) => {
+      asked.push(new URL(url).pathname);
+      return new Response("", { status: 503 });
+    },
+  });
+  onEnd(() => consul.stop(true));
+  const [kubeconfig, ca] = [join(folder, "kubeconfig"), join(folder, "consul.crt")];
+  await writeFile(kubeconfig, sandbox.kubeconfig(), { mode: 0o600 });
+  const own = ["--consul-ca", ca, "--metrics-addr", "127.0.0.1:0"];
+  for (const [program, path, flags] of [
+    [
+      "lizardcd-agent",
+      "/v1/agent/service/register",
+      ["--consul-host", consul.url.origin, "--kubeconfig", kubeconfig, "--insecure", "--grpc-addr", "127.0.0.1:0"],
+    ],
+    [
+      "lizardcd-server",
+      "/v1/health/state/any",
+      ["--consul-addr", consul.url.origin, "--data", join(folder, "data"), "--http-addr", "127.0.0.1:0"],
+    ],
+  ] as const) {
+    await writeFile(ca, createAuthority("another CA").cert);
+    asked.length = 0;
+    const running = await group.start({ name: `looks-${program}`, command: [programs[program]!, ...flags, ...own] });
+    const logged = (words: string) =>
+      untilAlive(running, async () => running.log().includes(words), { what: `${program} to log "${words}"` });
+    await logged("not signed by an authority");
+    expect(asked).toEqual([]);
+    await writeFile(ca, authority.cert);
+    process.kill(running.pid, "SIGHUP");
+    await logged("read again");
+    await untilAlive(running, async () => asked.includes(path), { what: `${program} to be answered by its registry` });
+    await running.stop();
+  }
+}, 60_000);
+
 test("--print-config says which keys of an old file mean nothing here, beside what is in force", async () => {
   const file = join(await temporaryFolder(), "old.yaml");
   await writeFile(file, "Name: lizardcd\nMode: pro\nEtcd: { Hosts: ['http://u:hush@10.0.0.1:2379'] }\n");
