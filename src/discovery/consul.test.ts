@@ -130,6 +130,71 @@ describePart("consul", "Consul", () => {
     await durable.stop();
   });
 
+  test("a restored snapshot, by which Consul's index goes back under a query it holds, is the truth at once", async () => {
+    const restored = await startConsul({ durable: true });
+    await register(restored, "*.before");
+    const watcher = watched({ source: () => consulSource({ hosts: [restored.endpoint], prefix: "" }) });
+    await watcher.until("it", (keys) => keys.size === 1);
+    const snapshot = await (await fetch(`${restored.endpoint}/v1/snapshot`)).arrayBuffer();
+    for (let service = 0; service < 20; service++) await register(restored, `*.after-${service}`);
+    await watcher.until("all", (keys) => keys.size === 21);
+    const before = await indexOf(restored);
+    const answer = await fetch(`${restored.endpoint}/v1/snapshot`, { method: "PUT", body: snapshot });
+    expect([answer.status, (await indexOf(restored)) < before]).toEqual([200, true]);
+    const restoredAt = performance.now();
+    await watcher.until("what was there then", (keys) => keys.size === 1 && keys.has("lizardcd-agent.*.before"));
+    // Not only when the time is over for which Consul holds a query.
+    expect(performance.now() - restoredAt).toBeLessThan(28_000);
+    await register(restored, "*.since");
+    await watcher.until("what has come since", (keys) => keys.size === 2);
+    expect(watcher.changes.filter(({ type }) => type === "silent")).toEqual([]);
+    await watcher.stop();
+    await restored.stop();
+  });
+
+  test("a Consul that counts anew behind its address, with nobody silent, is asked from its beginning", async () => {
+    const [old, anew] = await Promise.all([startConsul(), startConsul()]);
+    for (let service = 0; service < 20; service++) await register(old, `*.old-${service}`);
+    await register(anew, "*.new");
+    expect(await indexOf(anew)).toBeLessThan(await indexOf(old));
+    let behind = old;
+    const changed = new AbortController();
+    const asked: (string | null)[] = [];
+    const front = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      idleTimeout: 0,
+      async fetch({ url }) {
+        const { pathname, searchParams } = new URL(url);
+        const pass = async (signal?: AbortSignal) => {
+          const answer = await fetch(`${behind.endpoint}${pathname}?${searchParams}`, { signal });
+          const index = answer.headers.get("x-consul-index") ?? "";
+          return new Response(await answer.text(), { headers: { "x-consul-index": index } });
+        };
+        if (!pathname.startsWith("/v1/health/state/")) return pass();
+        if (behind === anew) asked.push(searchParams.get("index"));
+        return pass(changed.signal).catch(() => {
+          // What is held is let go, as Consul does where its store is exchanged.
+          searchParams.delete("index");
+          return pass();
+        });
+      },
+    });
+    const watcher = watched({ source: () => consulSource({ hosts: [front.url.origin], prefix: "" }) });
+    await watcher.until("the old ones", (keys) => keys.size === 20);
+    behind = anew;
+    changed.abort();
+    await watcher.until("the new one", (keys) => keys.size === 1 && keys.has("lizardcd-agent.*.new"));
+    await register(anew, "*.newer");
+    await watcher.until("the newer one", (keys) => keys.size === 2);
+    // With an index that is ahead, Consul would hold back every change for as long as it holds a query.
+    expect(asked).toContain(null);
+    expect(watcher.changes.filter(({ type }) => type === "silent")).toEqual([]);
+    await watcher.stop();
+    await front.stop(true);
+    await Promise.all([old.stop(), anew.stop()]);
+  });
+
   test("a Consul with ACLs takes the right token only, and one that may see nothing empties no fleet", async () => {
     const guarded = await startConsul({ acl: true });
     const host = guarded.endpoint;
@@ -200,6 +265,24 @@ describePart("consul", "Consul", () => {
     await secure.stop();
   });
 });
+
+/** In the catalogue itself, under a node elsewhere: no agent of Consul puts it back there. */
+function register({ request }: RealConsul, key: string): Promise<unknown> {
+  const name = `lizardcd-agent.${key}`;
+  const ID = `${name}-10.0.0.1-5017`;
+  return request("PUT", "/v1/catalog/register", {
+    Node: "elsewhere",
+    Address: "10.0.0.1",
+    Service: { ID, Service: name },
+    Check: { CheckID: ID, ServiceID: ID, Status: "passing" },
+  });
+}
+
+async function indexOf({ endpoint }: RealConsul): Promise<number> {
+  const answer = await fetch(`${endpoint}/v1/health/state/any`);
+  await answer.arrayBuffer();
+  return Number(answer.headers.get("x-consul-index"));
+}
 
 function announced(options: ConsulAnnouncerOptions, registration: Registration) {
   const stop = new AbortController();

@@ -234,14 +234,16 @@ async function session(
       ...(options.datacenter ? { dc: options.datacenter } : {}),
       filter: filterOf(prefix),
     };
+    const asked = performance.now();
     const answer = await ask(host, "/health/state/any", query, options, signal);
+    const heldMs = performance.now() - asked;
     const checks = answer.body as Check[];
     seen ||= checks.length > 0;
     if (!seen) await refuseBlindness(answer, prefix, host, options, signal);
     if (signal.aborted) return;
     answered();
     told.all(...entriesOf(checks));
-    index = next(index, answer.headers.get("x-consul-index"));
+    index = next(index, heldMs, answer.headers.get("x-consul-index"));
     // Every answer holds all checks: where many change at once, they are worth one answer, not one each.
     await sleep(Math.min(checks.length / 20, mostPauseMs), signal);
   }
@@ -266,9 +268,14 @@ async function refuseBlindness(
   throw new Error(`it hides what its token may not read: the token must read nodes, and services from ${services} on`);
 }
 
-/** Consul says so itself: an index that went back, or is none, starts again at the beginning. */
-function next(index: bigint, header: string | null): bigint {
+/**
+ * The index to ask with next; none, from the beginning, where it went back, as Consul itself advises. A query that it let
+ * go before its time with nothing new was held on a store that is no more, as after a restored snapshot: that answer is
+ * the old one, and with its index the next would be held for nothing.
+ */
+function next(index: bigint, heldMs: number, header: string | null): bigint {
   const now = /^\d+$/.test(header ?? "") ? BigInt(header!) : 0n;
+  if (now === index && heldMs < holdSeconds * 1000) return 0n;
   return now < index ? 0n : now;
 }
 
