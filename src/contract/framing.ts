@@ -1,9 +1,8 @@
 // gRPC over HTTP/2, as the side that calls sees it: headers, messages in their frames, and what an end means.
 import { constants, type IncomingHttpHeaders } from "node:http2";
+import { frames } from "../wire/frames.ts";
 import { detailsKey, type WireCall, WireFailed } from "./channel.ts";
 import { grpcCode } from "./errors.ts";
-
-const headBytes = 5;
 
 export function headersOf(path: string, { metadata, deadline }: WireCall): Record<string, string> {
   return {
@@ -22,39 +21,13 @@ function timeout(deadline: number): string {
   return `${Math.min(99_999_999, Math.max(1, Math.ceil(deadline - Date.now())))}m`;
 }
 
-export function framed(message: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(headBytes + message.length);
-  bytes[0] = 0;
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, headBytes);
-  return bytes;
-}
-
 /** Cuts what arrives into messages. @throws WireFailed for one that is too large, or compressed. */
-export function frames(most: number) {
-  let rest: Buffer[] = [];
-  let held = 0;
-
-  function* take(chunk: Buffer): Generator<Uint8Array> {
-    rest.push(chunk);
-    held += chunk.length;
-    while (held >= headBytes) {
-      if (rest[0]!.length < headBytes) rest = [Buffer.concat(rest)];
-      const head = rest[0]!;
-      if (head[0] !== 0) throw new WireFailed(grpcCode.internal, "the peer compressed its answer without being asked");
-      const length = head.readUInt32BE(1);
-      if (length > most) {
-        throw new WireFailed(grpcCode.exhausted, `a message of ${length} bytes, more than ${most}`, { tooLarge: true });
-      }
-      if (held < headBytes + length) return;
-      const all = rest.length === 1 ? head : Buffer.concat(rest);
-      const end = headBytes + length;
-      rest = all.length > end ? [all.subarray(end)] : [];
-      held -= end;
-      yield all.subarray(headBytes, end);
-    }
-  }
-  return { take };
+export function messagesOf(most: number): (chunk: Buffer) => Generator<Uint8Array> {
+  return frames(most, {
+    compressed: () => new WireFailed(grpcCode.internal, "the peer compressed its answer without being asked"),
+    tooLarge: (bytes) =>
+      new WireFailed(grpcCode.exhausted, `a message of ${bytes} bytes, more than ${most}`, { tooLarge: true }),
+  });
 }
 
 export function failureOf(headers: IncomingHttpHeaders): WireFailed | undefined {

@@ -10,9 +10,10 @@ import {
 } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, type PeerCertificate, type SecureContext } from "node:tls";
+import { framed } from "../wire/frames.ts";
 import { type Channel, type ChannelOptions, type ChannelState, type WireCall, WireFailed } from "./channel.ts";
 import { grpcCode } from "./errors.ts";
-import { codeOfHttp, failureOf, framed, frames, headersOf, lostStream, messageOf, notLookedAt } from "./framing.ts";
+import { codeOfHttp, failureOf, headersOf, lostStream, messageOf, messagesOf, notLookedAt } from "./framing.ts";
 
 export interface Http2ChannelOptions extends ChannelOptions {
   /** Without it calls are plaintext. */
@@ -223,12 +224,12 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
 
   return {
     async unary(path, request, call) {
-      const messages = frames(mostAnswerBytes);
+      const messages = messagesOf(mostAnswerBytes);
       const answers: Uint8Array[] = [];
       const pending: Promise<Pending> = send(path, request, call, async (chunk) => {
         heardAt = performance.now();
         try {
-          answers.push(...messages.take(chunk));
+          answers.push(...messages(chunk));
           if (answers.length > 1) throw new WireFailed(grpcCode.internal, "the peer answered more than once");
         } catch (cause) {
           (await pending).stop(cause as WireFailed);
@@ -239,13 +240,13 @@ export function http2Channel(address: string, options: Http2ChannelOptions): Cha
       return answers[0];
     },
     async *stream(path, request, call) {
-      const messages = frames(mostAnswerBytes);
+      const messages = messagesOf(mostAnswerBytes);
       const { wire, ended, stop } = await send(path, request, call);
       if (!wire) return await ended;
       try {
         for await (const chunk of wire) {
           heardAt = performance.now();
-          yield* messages.take(chunk);
+          yield* messages(chunk);
         }
       } catch (cause) {
         // What was reset in the middle says so by its status, or by how it was stopped.

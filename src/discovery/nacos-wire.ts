@@ -2,6 +2,7 @@
 // server knows a client. A call costs about half of grpc-js's processor time, and a server that starts makes one for
 // each key.
 import { type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from "node:http2";
+import { framed, frames } from "../wire/frames.ts";
 
 export interface Wire {
   /** @throws Error where it does not answer in time, or not by a message */
@@ -23,7 +24,8 @@ export interface WireOptions {
 
 /** What may arrive before it is read, bytes: the names of some thousand services. */
 const windowBytes = 1024 * 1024;
-const headBytes = 5;
+/** More than any answer of Nacos: the names of some hundred thousand services. */
+const mostAnswerBytes = 64 * 1024 * 1024;
 const hungUp = "it ended the connection";
 
 /** @param origin "http://10.0.0.1:9848", "https://[::1]:9848" */
@@ -109,7 +111,10 @@ function follow(
   onMessage: (message: Uint8Array) => void,
   onEnd: (problem: unknown) => void,
 ): void {
-  const messages = frames();
+  const messages = frames(mostAnswerBytes, {
+    compressed: () => new Error("it compresses its answer without being asked"),
+    tooLarge: (bytes) => new Error(`it answers ${bytes} bytes at once`),
+  });
   let problem: unknown;
   const look = ({ "grpc-status": code = "0", "grpc-message": said = "" }: IncomingHttpHeaders) => {
     if (code !== "0") problem ??= new Error(`it answers with gRPC status ${code}: ${said}`);
@@ -134,32 +139,4 @@ function follow(
     problem ??= cause;
   });
   stream.on("close", () => onEnd(problem));
-}
-
-function framed(message: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(headBytes + message.length);
-  bytes[0] = 0;
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, headBytes);
-  return bytes;
-}
-
-/** Cuts what arrives into messages: whether it is compressed, its length, itself. @throws Error for one that is */
-function frames(): (chunk: Buffer) => Generator<Uint8Array> {
-  let rest: Buffer[] = [];
-  let held = 0;
-  return function* (chunk) {
-    rest.push(chunk);
-    held += chunk.length;
-    while (held >= headBytes) {
-      if (rest[0]!.length < headBytes) rest = [Buffer.concat(rest)];
-      if (rest[0]![0] !== 0) throw new Error("it compresses its answer without being asked");
-      const end = headBytes + rest[0]!.readUInt32BE(1);
-      if (held < end) return;
-      const all = rest.length === 1 ? rest[0]! : Buffer.concat(rest);
-      yield all.subarray(headBytes, end);
-      rest = all.length > end ? [all.subarray(end)] : [];
-      held -= end;
-    }
-  };
 }
