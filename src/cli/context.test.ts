@@ -74,6 +74,19 @@ test("a new address for a context takes its token away", async () => {
   expect(readFileSync(file, "utf8")).not.toContain("token: a");
 });
 
+test("the environment's token goes to the environment's server alone", async () => {
+  const other = fake.url.replace("127.0.0.1", "localhost");
+  await fake.cli(`login ${other} --token b --context second`, { env: bare });
+  const shown = async (words: string, env: object) => {
+    await fake.cli(words, { env: { ...bare, LIZARDCD_TOKEN: "env", ...env } });
+    return fake.seen.at(-1)!.token;
+  };
+  expect(await shown("get workloads", { LIZARDCD_SERVER: fake.url })).toBe("Bearer env");
+  expect(await shown("get workloads --context second", { LIZARDCD_SERVER: fake.url })).toBe("Bearer b");
+  expect(await shown(`get workloads --server ${other}`, { LIZARDCD_SERVER: fake.url })).toBe("Bearer b");
+  expect(await shown(`get workloads --server ${other}`, {})).toBe("Bearer env");
+});
+
 test("the earlier tool's file is read where ours is missing, and left as it is", async () => {
   const text = `lizardcd:\n  server:\n    url: ${fake.url}\n  auth:\n    access_token: old-token\n    username: ada\n`;
   writeFileSync(older, text, { mode: 0o600 });

@@ -74,9 +74,15 @@ export function contextOf(named: Named, env: Env, lang: Lang): Context {
   const file = named.serverCa || env.LIZARDCD_SERVER_CA;
   return {
     server,
-    token: named.token || env.LIZARDCD_TOKEN || kept?.token || "",
+    token: named.token || tokenFor(server, env, lang) || kept?.token || "",
     ca: file ? readCa(file, lang) : kept?.ca,
   };
+}
+
+/** The environment's, which is for the environment's server alone where that names one. */
+function tokenFor(server: string, { LIZARDCD_SERVER, LIZARDCD_TOKEN }: Env, lang: Lang): string | undefined {
+  if (!LIZARDCD_TOKEN || !LIZARDCD_SERVER) return LIZARDCD_TOKEN;
+  return serverOf(LIZARDCD_SERVER, lang) === server ? LIZARDCD_TOKEN : undefined;
 }
 
 export function noContext(name: string, contexts: Contexts["contexts"], lang: Lang): CommandFailed {

@@ -161,6 +161,18 @@ test("who is not signed in is told to sign in by it, for its session is its own"
   expect([code, err]).toEqual([3, expect.stringContaining("Sign in: lzcli login -u USERNAME -p PASSWORD.")]);
 });
 
+test("the token it keeps is shown to the server it was made by alone", async () => {
+  const other = fake.url.replace("127.0.0.1", "localhost");
+  for (const LIZARDCD_SERVER of [undefined, fake.url, `${fake.url}/`]) {
+    await lzcli("agent list", { ...bare, LIZARDCD_SERVER });
+    expect([LIZARDCD_SERVER, fake.seen.at(-1)!.token]).toEqual([LIZARDCD_SERVER, "Bearer tok"]);
+  }
+  await lzcli("agent list", { ...bare, LIZARDCD_SERVER: other });
+  expect(fake.seen.at(-1)!.token).toBe(null);
+  await lzcli("agent list", { LIZARDCD_SERVER: other, LIZARDCD_TOKEN: "given" });
+  expect(fake.seen.at(-1)!.token).toBe("Bearer given");
+});
+
 test("its words and flags are nothing to lizardcd itself", async () => {
   for (const words of ["deployment list", "agent list", "config -s http://a", "login -p secret"]) {
     expect([words, (await fake.cli(words)).code]).toEqual([words, 2]);

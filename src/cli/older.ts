@@ -90,11 +90,10 @@ export async function runOlder(argv: readonly string[], world: World): Promise<E
         throw new CommandFailed(exit.usage, tell(lang, "old.needs", { flag: name }), tell(lang, "old.missingNext"));
       },
       context: () => {
-        const { server, token } = kept(older);
-        return {
-          server: env.LIZARDCD_SERVER ? serverOf(env.LIZARDCD_SERVER, lang) : server,
-          token: env.LIZARDCD_TOKEN || token,
-        };
+        const own = kept(older);
+        const server = env.LIZARDCD_SERVER ? serverOf(env.LIZARDCD_SERVER, lang) : own.server;
+        // A token is for the server that made it.
+        return { server, token: env.LIZARDCD_TOKEN || (server === own.server ? own.token : "") };
       },
     };
     if (flag("help") || rest.length === 0) await terminal.out(help);

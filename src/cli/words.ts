@@ -10,7 +10,8 @@ const en = {
   everywhere: "Flags of every command:",
   more: "lizardcd COMMAND --help shows the flags of a command.",
   "flag.server": "the server, http://127.0.0.1:5117; else LIZARDCD_SERVER, else the current context's",
-  "flag.token": "the token to show; else LIZARDCD_TOKEN, else the one kept by login",
+  "flag.token":
+    "the token to show; else LIZARDCD_TOKEN, where LIZARDCD_SERVER is set for that server alone; else the one kept by login",
   "flag.context": "the context to use; else the current one",
   "flag.serverCa": "file with the CA of the server's certificate, PEM; else LIZARDCD_SERVER_CA, else the context's",
   "flag.output": "table, wide, json, yaml, name or jsonpath=TEMPLATE, as kubectl has it",
@@ -190,7 +191,8 @@ const zh: Record<CliCode, string> = {
   everywhere: "所有命令通用的参数：",
   more: "lizardcd 命令 --help 显示该命令的参数。",
   "flag.server": "服务器，例如 http://127.0.0.1:5117；否则用 LIZARDCD_SERVER，再否则用当前上下文的服务器",
-  "flag.token": "要出示的令牌；否则用 LIZARDCD_TOKEN，再否则用登录时保存的令牌",
+  "flag.token":
+    "要出示的令牌；否则用 LIZARDCD_TOKEN（设置了 LIZARDCD_SERVER 时只用于该服务器），再否则用登录时保存的令牌",
   "flag.context": "要使用的上下文；否则用当前上下文",
   "flag.serverCa": "服务器证书的 CA 文件（PEM）；否则用 LIZARDCD_SERVER_CA，再否则用上下文中的 CA",
   "flag.output": "table、wide、json、yaml、name 或 jsonpath=模板（与 kubectl 相同）",
