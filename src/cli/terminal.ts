@@ -12,6 +12,8 @@ export interface Terminal {
   live?: boolean;
   /** Output may be coloured. */
   color?: boolean;
+  /** Nobody reads the output any more: what does nothing but print may end. */
+  unread?: boolean;
   /** Asks without showing what is typed; undefined where nobody can be asked. */
   askSecret?: (prompt: string) => Promise<string | undefined>;
   readInput(): Promise<string>;
@@ -25,17 +27,19 @@ export const showCursor = "\u001b[?25h";
 export const hideCursor = "\u001b[?25l";
 
 export function processTerminal(env: Env): Terminal {
-  // Whoever reads may have seen enough ("| head"): that is no failure.
+  // Whoever reads may have seen enough ("| head"): that is no failure, and no reason to leave work undone.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(exit.done);
-      throw error;
+      if (error.code !== "EPIPE") throw error;
     });
   }
   const write = (stream: NodeJS.WriteStream) => (text: string) =>
     new Promise<void>((resolve) => {
-      if (text === "") resolve();
-      else stream.write(text, () => resolve());
+      if (text === "") return resolve();
+      stream.write(text, (error) => {
+        if (stream === process.stdout && (error as NodeJS.ErrnoException)?.code === "EPIPE") terminal.unread = true;
+        resolve();
+      });
     });
   const { isTTY } = process.stdout;
   const dumb = env.TERM === "dumb";

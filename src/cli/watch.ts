@@ -23,6 +23,11 @@ const mostRetryMs = 10_000;
 
 type Json = Record<string, unknown>;
 
+/** Whoever read has seen enough: nothing is left to be done. */
+class Unread extends Error {
+  override readonly name = "Unread";
+}
+
 interface Watching {
   context: Context;
   operation: Operation;
@@ -51,13 +56,17 @@ export async function watched(
   let first = true;
   await tellUnknown(wanted.format, rowSchema(op), terminal, options.lang);
   const one: Watching = { context, operation: op, input, wanted, terminal, options, shown, show };
-  await show(answer.json[key] as Json[]);
-  if (shown.size === 0) await terminal.err(`${tell(options.lang, "list.none")}\n`);
-  await tellUnanswered(answer.message, { terminal }, options.lang);
-  const away = new Set(unansweredIn(answer.message).map(({ cluster }) => cluster));
-  // A page of a list is no set that could be followed.
-  const streamed = op.id === "fleet.listWorkloads" && !wanted.limited;
-  if (!streamed || !(await followed(one, away))) await polled(one, key);
+  try {
+    await show(answer.json[key] as Json[]);
+    if (shown.size === 0) await terminal.err(`${tell(options.lang, "list.none")}\n`);
+    await tellUnanswered(answer.message, { terminal }, options.lang);
+    const away = new Set(unansweredIn(answer.message).map(({ cluster }) => cluster));
+    // A page of a list is no set that could be followed.
+    const streamed = op.id === "fleet.listWorkloads" && !wanted.limited;
+    if (!streamed || !(await followed(one, away))) await polled(one, key);
+  } catch (error) {
+    if (!(error instanceof Unread)) throw error;
+  }
   return exit.done;
 
   async function show(items: readonly Json[]): Promise<void> {
@@ -69,6 +78,7 @@ export async function watched(
     });
     if (news.length === 0) return;
     await print(news);
+    if (terminal.unread) throw new Unread();
     first = false;
   }
 
