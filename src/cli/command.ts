@@ -137,7 +137,9 @@ function shortForms(given: Given, { method }: Operation): void {
 /** Only where workloads are looked at or changed: nobody's certificate is revoked because a context names a cluster. */
 function fromContext(given: Given, { noun, id }: Operation, defaults: Defaults, everywhere: boolean): void {
   if (noun !== "workload" && noun !== "namespace" && id !== "fleet.listWorkloads") return;
-  if (noun !== "namespace" && !everywhere && given.namespace === undefined) given.namespace = defaults.namespace;
+  // As with kubectl, also beside a --namespace.
+  if (everywhere) given.namespace = undefined;
+  else if (noun !== "namespace" && given.namespace === undefined) given.namespace = defaults.namespace;
   given.cluster ??= defaults.cluster;
   // "-c '*'" is every cluster, whatever the context says.
   if (Array.isArray(given.cluster) && given.cluster.includes("*")) given.cluster = undefined;

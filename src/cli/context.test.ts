@@ -59,6 +59,7 @@ test("a context's cluster and namespace are what commands mean that name none", 
   };
   expect(await asked("get deploy")).toEqual(["/workloads", ["eu-1"], ["shop"]]);
   expect(await asked("get deploy -A")).toEqual(["/workloads", ["eu-1"], []]);
+  expect(await asked("get deploy -n other -A")).toEqual(["/workloads", ["eu-1"], []]);
   expect(await asked("get deploy -c * -n other")).toEqual(["/workloads", [], ["other"]]);
   expect(await asked("restart web")).toEqual(["/clusters/eu-1/namespaces/shop/deployments/web/restart", [], []]);
   // What is not about workloads is never narrowed, and nothing is revoked by a default.
