@@ -22,11 +22,7 @@ FROM debian:12.13-slim AS base
 RUN install --directory --owner 65532 --group 65532 --mode 0700 /data /home/lizardcd
 ENV HOME=/home/lizardcd
 
-# What both servers run on: told of less memory than the machine has, the runtime collects earlier and grows less.
-FROM base AS service
-ENV BUN_JSC_forceRAMSize=200000000
-
-FROM service AS server
+FROM base AS server
 COPY --from=build /src/dist/lizardcd-server /usr/local/bin/lizardcd-server
 USER 65532:65532
 # In /tmp are the sockets of the agents that dial out.
@@ -39,7 +35,7 @@ ENTRYPOINT ["/usr/local/bin/lizardcd-server"]
 # Whoever gives flags of their own gives these too.
 CMD ["--data", "/data", "--http-addr", "0.0.0.0:5117", "--metrics-addr", "0.0.0.0:15117", "--http.plain"]
 
-FROM service AS agent
+FROM base AS agent
 COPY --from=build /src/dist/lizardcd-agent /usr/local/bin/lizardcd-agent
 USER 65532:65532
 EXPOSE 5017 15017

@@ -79,19 +79,6 @@ describe("the Dockerfile", () => {
     expect(flags.filter((flag) => !known.includes(flag))).toEqual([]);
   });
 
-  test("the runtime is told of the same size of memory here, in the charts and in the systemd units", () => {
-    const [told] = said("service", "ENV");
-    expect(told).toMatch(/^BUN_JSC_forceRAMSize=\d+$/);
-    const [name, size] = told!.split("=");
-    for (const role of ["server", "agent"]) {
-      expect(stage(role).from).toBe("service");
-      const unit = readFileSync(join(root, `docs/systemd/lizardcd-${role}.service`), "utf8");
-      expect(unit).toContain(`Environment=${told}\n`);
-      const names = readFileSync(join(root, `helm/lizardcd-${role}/templates/_names.tpl`), "utf8");
-      expect(names).toContain(`- name: ${name}\n  value: "${size}"\n`);
-    }
-  });
-
   test("the charts' pods are that user", () => {
     for (const chart of ["lizardcd-server", "lizardcd-agent"]) {
       const values = Bun.YAML.parse(readFileSync(join(root, "helm", chart, "values.yaml"), "utf8")) as {

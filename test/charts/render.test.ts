@@ -227,16 +227,17 @@ describePart("helm", "the charts", ({ helm }) => {
     expect(JSON.stringify(telling)).not.toContain("hidden-word");
   });
 
-  test("extraEnv may say another size of memory to the runtime; it is said once", async () => {
-    const given = ["--set-json", 'extraEnv=[{"name":"BUN_JSC_forceRAMSize","value":"300000000"}]'];
-    const rendered = [
-      await template("lizardcd-agent", ...agent, "--set", "token=t", ...given),
-      await template("lizardcd-server", ...given),
-    ];
-    for (const manifest of rendered) {
-      expect(manifest.match(/BUN_JSC_forceRAMSize/g)).toHaveLength(1);
-      expect(manifest).toContain('value: "300000000"');
-    }
+  test("extraEnv reaches the programs, and an agent keeps its own", async () => {
+    const given = ["--set-json", 'extraEnv=[{"name":"HTTPS_PROXY","value":"http://proxy:3128"}]'];
+    const envOf = (manifest: string, kind: string) => {
+      const found = objectsOf(manifest).find((object) => object.kind === kind);
+      const pods = found as unknown as { spec: { template: { spec: { containers: { env?: { name: string }[] }[] } } } };
+      return pods.spec.template.spec.containers[0]!.env?.map(({ name }) => name);
+    };
+    const agentPod = await template("lizardcd-agent", ...agent, "--set", "token=t", ...given);
+    expect(envOf(agentPod, "Deployment")).toEqual(["POD_IP", "HTTPS_PROXY"]);
+    expect(envOf(await template("lizardcd-server", ...given), "StatefulSet")).toEqual(["HTTPS_PROXY"]);
+    expect(envOf(await template("lizardcd-server"), "StatefulSet")).toBeUndefined();
   });
 
   test("an agent's name of two releases in two namespaces does not clash cluster-wide", async () => {

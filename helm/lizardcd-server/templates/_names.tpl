@@ -129,16 +129,3 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.nacos.existingSecret }}{{- $_ := set $mounts "nacos" . }}{{- end }}
 {{- $mounts | toJson -}}
 {{- end -}}
-
-{{/* Told of less memory than its node has, the runtime collects earlier and grows less; extraEnv may say otherwise. */}}
-{{- define "lizardcd-server.env" -}}
-{{- $own := true -}}
-{{- range .Values.extraEnv }}{{- if eq .name "BUN_JSC_forceRAMSize" }}{{- $own = false }}{{- end }}{{- end }}
-{{- if $own }}
-- name: BUN_JSC_forceRAMSize
-  value: "200000000"
-{{- end }}
-{{- with .Values.extraEnv }}
-{{ toYaml . }}
-{{- end }}
-{{- end -}}
