@@ -9,7 +9,7 @@ import { type Lang, sentence } from "../words/words.ts";
 import { bordered } from "./bordered.ts";
 import { type CallOptions, call } from "./client.ts";
 import { flagFailed } from "./command.ts";
-import { type Context, olderPath, readOlder, serverOf, writePrivate } from "./context.ts";
+import { type Context, olderPath, readCa, readOlder, serverOf, writePrivate } from "./context.ts";
 import { CommandFailed, type Exit, exit, exitOf, Refused } from "./exit.ts";
 import { reasonOf } from "./picture.ts";
 import { describe, type World } from "./run.ts";
@@ -56,6 +56,8 @@ const help = `lzcli: the grammar of earlier scripts. New ones use lizardcd, see 
   lzcli version
 
   -c, --config FILE   where server and token are kept (default ~/.lizardcd-cli.yaml)
+
+  LIZARDCD_SERVER and LIZARDCD_TOKEN win over that file; LIZARDCD_SERVER_CA names the CA of the server's certificate.
 `;
 
 interface Older extends World {
@@ -83,7 +85,7 @@ export async function runOlder(argv: readonly string[], world: World): Promise<E
       lang,
       path,
       flag,
-      options: { lang, version, timeoutMs: 30_000, terminal },
+      options: { lang, version, timeoutMs: 30_000, terminal, older: true },
       needed(name) {
         const value = flag(name);
         if (value) return value;
@@ -93,7 +95,8 @@ export async function runOlder(argv: readonly string[], world: World): Promise<E
         const own = kept(older);
         const server = env.LIZARDCD_SERVER ? serverOf(env.LIZARDCD_SERVER, lang) : own.server;
         // A token is for the server that made it.
-        return { server, token: env.LIZARDCD_TOKEN || (server === own.server ? own.token : "") };
+        const token = env.LIZARDCD_TOKEN || (server === own.server ? own.token : "");
+        return { server, token, ca: env.LIZARDCD_SERVER_CA ? readCa(env.LIZARDCD_SERVER_CA, lang) : undefined };
       },
     };
     if (flag("help") || rest.length === 0) await terminal.out(help);
@@ -154,14 +157,14 @@ async function config(older: Older): Promise<void> {
 
 async function login(older: Older): Promise<void> {
   const { terminal, lang, options } = older;
-  const { server } = older.context();
+  const { server, ca } = older.context();
   if (isPlain(server)) await terminal.err(`${tell(lang, "server.plain", { server })}\n`);
   const token = older.flag("token");
   if (token) return save(older, { server, token, username: "" });
   const username = older.needed("username");
   const sign = operation("user.login");
   const input = inputOf(sign, { username, password: older.needed("password") });
-  const { accessToken } = (await call({ server, token: "" }, sign, input, options)).message as Session;
+  const { accessToken } = (await call({ server, token: "", ca }, sign, input, options)).message as Session;
   save(older, { server, token: accessToken, username: older.flag("save") ? username : "" });
   if (older.flag("save")) await terminal.err(`${tell(lang, "old.save")}\n`);
 }

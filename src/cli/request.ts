@@ -7,6 +7,8 @@ export interface CallOptions {
   timeoutMs: number;
   lang: Lang;
   version: string;
+  /** Asked by lzcli, which has no flags of ours that could be advised. */
+  older?: boolean;
   /** Told what Ctrl-C would mean while a change is under way. */
   terminal?: Pick<Terminal, "onInterrupt">;
 }

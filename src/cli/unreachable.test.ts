@@ -11,7 +11,17 @@ const authority = createAuthority("shop CA");
 const own = createServerCertificate(authority, ["127.0.0.1"]);
 const fingerprint = new X509Certificate(own.cert).fingerprint256;
 const clusters = () => Response.json({ clusters: [{ name: "eu-1", state: "ok" }] });
-const secure = Bun.serve({ port: 0, hostname: "127.0.0.1", tls: own, fetch: clusters });
+const answers: Record<string, () => Response> = {
+  "/fleet": clusters,
+  "/agents": () => Response.json({ items: [] }),
+  "/login": () => Response.json({ accessToken: "tok", expiresIn: 60 }),
+};
+const secure = Bun.serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  tls: own,
+  fetch: ({ url }) => answers[new URL(url).pathname]!(),
+});
 const elsewhere = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",
@@ -44,6 +54,19 @@ test("it is trusted by flag, by environment and by context", async () => {
   expect((await at(url, `context set shop --server ${url} --ca ${ca}`)).code).toBe(0);
   expect((await at(url)).out).toBe("eu-1\n");
   expect((await fake.cli("clusters -o name --context shop")).out).toBe("eu-1\n");
+});
+
+test("lzcli trusts it by the environment, and says so", async () => {
+  const older = (words: string, env = {}) =>
+    fake.lzcli(words, { env: { LIZARDCD_SERVER: url, LIZARDCD_TOKEN: undefined, ...env } });
+  for (const words of ["agent list", "login -u ada -p secret"]) {
+    const { code, err } = await older(words);
+    expect([words, code, err]).toEqual([words, 6, expect.stringContaining("LIZARDCD_SERVER_CA=FILE")]);
+    expect(err).toContain(fingerprint);
+    expect(err).not.toMatch(/--server-ca|context set/);
+    const trusted = await older(words, { LIZARDCD_SERVER_CA: ca });
+    expect([words, trusted.code, trusted.err]).toEqual([words, 0, ""]);
+  }
 });
 
 test("a certificate for another name is not taken, trusted CA or not", async () => {

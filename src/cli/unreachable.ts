@@ -12,7 +12,7 @@ export async function unreachable(
   { server }: Pick<Context, "server">,
   writes: boolean,
   cause: unknown,
-  { lang, timeoutMs }: Pick<CallOptions, "lang" | "timeoutMs">,
+  { lang, timeoutMs, older }: Pick<CallOptions, "lang" | "timeoutMs" | "older">,
 ): Promise<CommandFailed> {
   const { name, message, code = "" } = cause as Error & { code?: string };
   const fail = (problem: string, next: string) =>
@@ -21,7 +21,7 @@ export async function unreachable(
     return new CommandFailed(
       exit.timedOut,
       tell(lang, "server.timedOut", { server, seconds: timeoutMs / 1000 }),
-      tell(lang, writes ? "server.outcomeUnknownNext" : "server.timedOutNext"),
+      tell(lang, writes ? "server.outcomeUnknownNext" : older ? "old.timedOutNext" : "server.timedOutNext"),
       { cause },
     );
   }
@@ -48,7 +48,7 @@ export async function unreachable(
     if (/EXPIRED/.test(code))
       return { problem: tell(lang, "certificate.over"), next: tell(lang, "certificate.overNext") };
     const problem = tell(lang, "certificate.unknown", { problem: reasonOf(code, message) });
-    return { problem, next: tell(lang, "certificate.next") };
+    return { problem, next: tell(lang, older ? "old.certificateNext" : "certificate.next") };
   }
 
   function plainly(): string | undefined {

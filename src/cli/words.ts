@@ -173,6 +173,9 @@ const en = {
   "version.far": "Warning: client {client} and server {server} are far apart; some commands may not work.",
   "old.missing": "{words} is not in this version",
   "old.signIn": "Sign in: lzcli login -u USERNAME -p PASSWORD",
+  "old.timedOutNext": "Try again; lizardcd can wait longer, with --timeout",
+  "old.certificateNext":
+    "If that is the server's own, get its CA and trust it: LIZARDCD_SERVER_CA=FILE in the environment of lzcli",
   "old.missingNext": "lzcli --help lists what is; lizardcd --help lists the commands that replace it",
   "old.unknown": "{words} is not a command of lzcli",
   "old.needs": "required flag --{flag} is not given",
@@ -351,6 +354,9 @@ const zh: Record<CliCode, string> = {
   "version.far": "警告：客户端 {client} 与服务器 {server} 相差太远，有些命令可能无法使用。",
   "old.missing": "本版本没有 {words}",
   "old.signIn": "请登录：lzcli login -u 用户名 -p 密码",
+  "old.timedOutNext": "请重试；lizardcd 可用 --timeout 等待更久",
+  "old.certificateNext":
+    "如果这确实是服务器的证书，请取得其 CA 并信任它：在 lzcli 的环境中设置 LIZARDCD_SERVER_CA=文件",
   "old.missingNext": "lzcli --help 列出现有的命令；lizardcd --help 列出替代它的命令",
   "old.unknown": "{words} 不是 lzcli 的命令",
   "old.needs": "缺少必填参数 --{flag}",
