@@ -57,6 +57,20 @@ for (const [words, said] of cases) {
   }, 30_000);
 }
 
+test("on Ctrl-C lzcli speaks under its own name", async () => {
+  const asked = new Promise<void>((resolve) => {
+    arrived = resolve;
+  });
+  const words = "deployment restart --name web --cluster eu-1 -n shop".split(" ");
+  const options = { env, argv0: "lzcli", stdout: "pipe", stderr: "pipe" } as const;
+  const child = Bun.spawn([process.execPath, main, ...words], options);
+  await asked;
+  await Bun.sleep(100);
+  child.kill("SIGINT");
+  expect((await new Response(child.stderr).text()).trim()).toStartWith("lzcli: The change may or may not");
+  expect(await child.exited).toBe(130);
+}, 30_000);
+
 const script = Bun.which("script");
 
 /** In a pseudo-terminal; `type` gets what was printed so far each time something is. */

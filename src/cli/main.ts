@@ -4,14 +4,15 @@ import { build } from "../process/version.ts";
 import { processTerminal } from "./terminal.ts";
 
 const argv = process.argv.slice(2);
-const terminal = processTerminal(process.env);
+// A link keeps its own name in argv0; the file it leads to does not know it.
+const older = /(^|[\\/])lzcli(\.exe)?$/i.test(process.argv0);
+const terminal = processTerminal(process.env, older ? "lzcli" : "lizardcd");
 
 process.exit(await main());
 
 async function main(): Promise<number> {
   const world = { env: process.env, terminal, version: build };
-  // A link keeps its own name in argv0; the file it leads to does not know it.
-  if (/(^|[\\/])lzcli(\.exe)?$/i.test(process.argv0)) return (await import("./older.ts")).runOlder(argv, world);
+  if (older) return (await import("./older.ts")).runOlder(argv, world);
   const { versionAlone } = await import("./version.ts");
   return (await versionAlone(argv, world)) ?? (await import("./run.ts")).run(argv, world);
 }

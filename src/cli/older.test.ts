@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, expect, test } from "bun:test";
-import { readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { startFake, workloadRow } from "./testserver.ts";
 
@@ -159,6 +159,16 @@ test("who is not signed in is told to sign in by it, for its session is its own"
   fake.answers["GET /agents"] = () => Response.json(failed, { status: 401 });
   const { code, err } = await lzcli("agent list");
   expect([code, err]).toEqual([3, expect.stringContaining("Sign in: lzcli login -u USERNAME -p PASSWORD.")]);
+});
+
+test("a file that others may read is told, once a command", async () => {
+  chmodSync(file, 0o644);
+  const { code, out, err } = await lzcli("deployment restart --name web --cluster k1");
+  expect([code, out]).toEqual([0, "restart deployment web: done\n"]);
+  expect(err).toBe(
+    `Warning: ${file} can be read by others, and it holds your token. Make it yours alone: chmod 600 ${file}\n`,
+  );
+  expect((await lzcli("version")).err).toBe("");
 });
 
 test("the token it keeps is shown to the server it was made by alone", async () => {

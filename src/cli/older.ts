@@ -114,6 +114,7 @@ async function runWords(words: readonly string[], older: Older): Promise<void> {
   const [noun = "", ...rest] = words;
   const verb = rest.join(" ");
   if (noun === "version") return terminal.out(`${version}\n`);
+  for (const warning of readOlder(older.env, lang, older.path).warnings) await terminal.err(`${warning}\n`);
   if (noun === "config") return config(older);
   if (noun === "login") return login(older);
   if (noun === "agent" && verb === "list") return agents(older);

@@ -26,7 +26,8 @@ export type Env = Record<string, string | undefined>;
 export const showCursor = "\u001b[?25h";
 export const hideCursor = "\u001b[?25l";
 
-export function processTerminal(env: Env): Terminal {
+/** @param program the name that it goes by */
+export function processTerminal(env: Env, program: string): Terminal {
   // Whoever reads may have seen enough ("| head"): that is no failure, and no reason to leave work undone.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {
@@ -60,7 +61,7 @@ export function processTerminal(env: Env): Terminal {
   };
   process.on("SIGINT", () => {
     process.stderr.write(`${terminal.live ? showCursor : ""}\n`);
-    if (terminal.onInterrupt) process.stderr.write(`lizardcd: ${terminal.onInterrupt}\n`);
+    if (terminal.onInterrupt) process.stderr.write(`${program}: ${terminal.onInterrupt}\n`);
     process.exit(exit.interrupted);
   });
   return terminal;
