@@ -335,6 +335,9 @@ for (const [what, fault] of [
     const paceMs = fault.delayMs ?? 1_000;
     const met = { answered: 0, late: 0, refused: 0 };
     let over = false;
+    onEnd(() => {
+      over = true;
+    });
     const asking = Array.from({ length: 8 }, async (_, one) => {
       while (!over) {
         const asked = now();
@@ -349,11 +352,14 @@ for (const [what, fault] of [
       }
     });
     const rounds = await besides(async () => expect((await server.client.get(here!)).status).toBe(200), {
-      begin: () => ill.sandbox.fault(fault),
-      async end() {
-        // Until all have met it, and what it holds back has gone through.
+      async begin() {
+        ill.sandbox.fault(fault);
+        // Until all have met it.
         await Bun.sleep(paceMs);
+      },
+      async end() {
         ill.sandbox.fault({});
+        // Until what it held back has gone through.
         await Bun.sleep(paceMs);
       },
     });
