@@ -1,9 +1,9 @@
-import { describe, expect, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
+import { describe, expect, spyOn, test } from "bun:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAuthority } from "../../test/testbed/certificates.ts";
-import { clusterNameOf, proxyFor, resolveConfig } from "./config.ts";
+import { agentConfig, clusterNameOf, proxyFor, resolveConfig } from "./config.ts";
 import type { AgentSettings } from "./settings.ts";
 
 const kubeconfig = (clusterName: string) => ({ clusterName });
@@ -183,4 +183,36 @@ describe("the server's CA", () => {
     );
     await expect(trusted({ serverCa: "none.pem" })).rejects.toThrow(/none.pem cannot be used: there is no such file/);
   });
+});
+
+test("metrics that an old file serves to all are served, with a warning; in words of this version that has to be meant", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lizardcd-config-"));
+  const said = spyOn(process.stderr, "write").mockImplementation(() => true);
+  try {
+    const kubeconfig = await written(folder, "cluster", "any");
+    const configured = async (text: string) => {
+      const file = join(folder, "agent.yaml");
+      await writeFile(file, text);
+      const flags = [
+        "--kubeconfig",
+        kubeconfig,
+        "--cluster",
+        "eu-1",
+        "--server",
+        "http://127.0.0.1:5117",
+        "--token",
+        "t",
+      ];
+      return (await agentConfig(["-f", file, ...flags])).metrics.host;
+    };
+    expect(await configured("Prometheus: { Host: 0.0.0.0, Port: 15118 }")).toBe("0.0.0.0");
+    const warnings = said.mock.calls.map(([line]) => String(line)).filter((line) => line.includes("0.0.0.0:15118"));
+    expect(warnings).toEqual([expect.stringContaining("not encrypted, as the file")]);
+    expect(await configured("metrics-addr: 0.0.0.0:15118").catch((cause: Error) => cause.message)).toContain(
+      "add --http.plain if that is meant",
+    );
+  } finally {
+    said.mockRestore();
+    await rm(folder, { recursive: true, force: true });
+  }
 });

@@ -4,7 +4,7 @@ import { networkInterfaces } from "node:os";
 import { delimiter, join } from "node:path";
 import { formatKey, parseKey } from "../discovery/discovery.ts";
 import { reasonOf } from "../process/setting-file.ts";
-import { hostPort, isLoopback, programSettings, refuseOpen, SettingInvalid } from "../process/settings.ts";
+import { hostPort, isLoopback, openIfMeant, programSettings, SettingInvalid } from "../process/settings.ts";
 import { build } from "../process/version.ts";
 import { certificatesIn, pemOf } from "../trust/pem.ts";
 import { type Access, accessFromKubeconfig, accessInCluster } from "./kubeconfig.ts";
@@ -51,15 +51,21 @@ export type TrustSource =
 type Env = Record<string, string | undefined>;
 
 /** @throws SettingInvalid, KubeconfigInvalid */
-export async function agentConfig(): Promise<AgentConfig> {
+export async function agentConfig(argv?: readonly string[]): Promise<AgentConfig> {
   const summary = "The Lizardcd agent: serves one Kubernetes cluster, and announces itself.";
-  const { values } = programSettings({ name: "lizardcd-agent", summary, version: build, table: agentSettings });
-  return resolveConfig(values, process.env);
+  const settings = programSettings({ name: "lizardcd-agent", summary, version: build, table: agentSettings, argv });
+  const { insecure, httpPlain } = settings.values;
+  const next = "give --http.plain if that is meant, or another --metrics-addr";
+  openIfMeant("lizardcd-agent", settings, "metricsAddr", {
+    flag: "metrics-addr",
+    allowed: insecure || httpPlain,
+    next,
+  });
+  return resolveConfig(settings.values, process.env);
 }
 
 /** What follows from the settings. @throws SettingInvalid, KubeconfigInvalid */
 export async function resolveConfig(values: AgentSettings, env: Env): Promise<AgentConfig> {
-  refuseOpen("metrics-addr", values.metricsAddr, values.insecure || values.httpPlain, "--http.plain");
   const registry = registryOf(values) !== undefined;
   if (!values.server && !registry) {
     throw new SettingInvalid(

@@ -2,11 +2,30 @@
 import { type FlagShape, parseFlags, UsageInvalid } from "./flags.ts";
 import { type Env, type Given, type Key, SettingInvalid, type Settings, type Table } from "./setting.ts";
 import { type Found, fileOf, reasonOf, type SettingFile } from "./setting-file.ts";
-import { settingValue } from "./setting-value.ts";
+import { isLoopback, refuseOpen, settingValue } from "./setting-value.ts";
 
 export { helpText, type Program, printConfig, programSettings, versionText } from "./program.ts";
 export { type Env, type Key, SettingInvalid, type Settings, type Table, type Values } from "./setting.ts";
-export { hostPort, isLoopback, refuseOpen } from "./setting-value.ts";
+export { hostPort, isLoopback } from "./setting-value.ts";
+
+/**
+ * A file of the existing system listens as it always did, and its program says what that means; all else has to say that
+ * an address which others can reach without encryption is meant.
+ * @param next what there is to do about it
+ * @throws SettingInvalid as `refuseOpen`
+ */
+export function openIfMeant<N extends string>(
+  program: string,
+  { values, sources, apart }: { values: Record<N, string>; sources: Record<N, string>; apart: ReadonlySet<string> },
+  name: N,
+  { flag, allowed, next }: { flag: string; allowed: boolean; next: string },
+): void {
+  const address = values[name];
+  if (allowed || isLoopback(address)) return;
+  if (!apart.has(name)) refuseOpen(flag, address, allowed, "--http.plain");
+  const what = `${address} can be reached from other machines and is not encrypted, as the ${sources[name]} says`;
+  process.stderr.write(`${program}: ${what}: ${next}\n`);
+}
 
 /** Keys that every program has. */
 export const common = {

@@ -1,13 +1,6 @@
 // The server's configuration: the only file here that reads flags, files and environment.
 import { join } from "node:path";
-import {
-  hostPort,
-  isLoopback,
-  programSettings,
-  refuseOpen,
-  SettingInvalid,
-  type Settings,
-} from "../process/settings.ts";
+import { hostPort, isLoopback, openIfMeant, programSettings, SettingInvalid } from "../process/settings.ts";
 import { build } from "../process/version.ts";
 import { type ServerSettings, serverSettings } from "./settings.ts";
 
@@ -32,9 +25,13 @@ export function serverConfig(argv?: readonly string[]): ServerConfig {
       "--http.tls.ca is the CA of --http.tls.cert, or of the proxy at --public-url https://…: give one of them too",
     );
   }
-  if (!cert)
-    openIfMeant(settings, "httpAddr", "give --http.tls.cert and --http.tls.key, or --http.plain behind a proxy");
-  openIfMeant(settings, "metricsAddr", "give --http.plain if that is meant, or another --metrics-addr");
+  const allowed = values.insecure || values.httpPlain;
+  if (!cert) {
+    const next = "give --http.tls.cert and --http.tls.key, or --http.plain behind a proxy";
+    openIfMeant("lizardcd-server", settings, "httpAddr", { flag: "http-addr", allowed, next });
+  }
+  const next = "give --http.plain if that is meant, or another --metrics-addr";
+  openIfMeant("lizardcd-server", settings, "metricsAddr", { flag: "metrics-addr", allowed, next });
   return {
     ...values,
     http: { ...hostPort(values.httpAddr), tls: cert && key ? { cert, key } : undefined, ca },
@@ -42,17 +39,4 @@ export function serverConfig(argv?: readonly string[]): ServerConfig {
     store: values.db || join(values.data, "lizardcd.db"),
     open: !isLoopback(values.httpAddr),
   };
-}
-
-/** A file of an earlier version listens as it always did, and is told what that means; all else has to say that it is meant. */
-function openIfMeant(
-  { values, sources, apart }: Settings<typeof serverSettings>,
-  name: "httpAddr" | "metricsAddr",
-  next: string,
-): void {
-  const plain = values.insecure || values.httpPlain;
-  if (plain || isLoopback(values[name])) return;
-  if (!apart.has(name)) refuseOpen(serverSettings[name].flag, values[name], plain, "--http.plain");
-  const what = `${values[name]} can be reached from other machines and is not encrypted, as the ${sources[name]} says`;
-  process.stderr.write(`lizardcd-server: ${what}: ${next}\n`);
 }
