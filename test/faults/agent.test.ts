@@ -220,7 +220,7 @@ describe("an agent", () => {
             const [ms, lateMs] = [Math.max(...waits), late()];
             if (ms - lateMs > givenUp.ms - givenUp.lateMs) Object.assign(givenUp, { ms, lateMs });
           });
-          await Bun.sleep(20);
+          await Bun.sleep(100);
           expect(underWay).toBe(20);
         },
         end: () => ended,

@@ -169,6 +169,7 @@ describe("an agent that answers with", () => {
           const [ms, lateMs] = [performance.now() - began, late()];
           if (ms - lateMs > givenUp.ms - givenUp.lateMs) Object.assign(givenUp, { ms, lateMs });
         });
+        await Bun.sleep(100);
       },
       end: () => ended,
     });
