@@ -1,4 +1,5 @@
 import { afterAll, beforeEach, expect, test } from "bun:test";
+import { type Command, commands } from "./catalogue.ts";
 import { failure, startFake, workloadRow } from "./testserver.ts";
 import { areFar } from "./version.ts";
 
@@ -11,6 +12,7 @@ const rows = [
   workloadRow("部署", { ready: 1 }),
 ];
 beforeEach(() => {
+  for (const path of Object.keys(fake.answers)) delete fake.answers[path];
   fake.answers["GET /workloads"] = () => Response.json({ items: rows.map((row) => ({ row })) });
   fake.answers["GET /version"] = ({ token }) => Response.json({ version: "1.2.0", commit: token ? "3f1c2ab" : "" });
   fake.answers["GET /clusters/eu-1/namespaces/shop/deployments/web"] = () =>
@@ -67,14 +69,57 @@ test("describe shows state, reason, rollout, pods, conditions and events", async
   }
 });
 
-test("a terminal of 20 columns gets no line that is wider, whatever is shown", async () => {
-  const terminal = { columns: 20 };
-  for (const words of ["get deploy", "describe web -c eu-1 -n shop", "get deploy --no-headers"]) {
-    const { code, out } = await fake.cli(words, { terminal });
-    expect(code).toBe(0);
-    for (const line of out.split("\n")) expect([line, Bun.stringWidth(line) <= 20]).toEqual([line, true]);
-    expect(out.replaceAll(/\s/g, "")).toContain("deployments/web");
+/** Whatever one asks for that is there. */
+const args: Record<string, string> = { cluster: "eu-1", namespace: "shop", name: "web" };
+const reading = commands.filter(({ operation }) => operation && !operation.audited);
+const linesOf = ({ words, positional, flags }: Command) => {
+  const places = positional.map(({ name }) => args[name]!);
+  const needed = flags.filter(({ name, required }) => required && !positional.some((one) => one.name === name));
+  return [words, ...places, ...needed.flatMap(({ name }) => [`--${name}`, args[name]!])].join(" ");
+};
+const everywhereRead = [...reading.map(linesOf), "get deploy", "get deploy web -c eu-1 -n shop", "version"];
+
+test("a terminal of 20 columns gets no line that is wider, whatever is read", async () => {
+  const name = "a-name-that-is-longer-than-the-terminal-is-wide";
+  const row = {
+    name,
+    cluster: name,
+    namespace: "*",
+    key: `lizardcd-agent.*.${name}`,
+    keys: [name],
+    labels: { region: name },
+  };
+  const instances = [{ address: "192.168.100.200:5017", answering: true }];
+  const more = {
+    ...row,
+    username: name,
+    role: "readonly",
+    kubernetesVersion: "v1.36.3+sandbox",
+    state: "ok",
+    instances,
+  };
+  for (const path of ["/clusters/eu-1/agent", "/account"]) fake.answers[`GET ${path}`] = () => Response.json(more);
+  for (const path of ["/agents", "/registries", "/audit", "/clusters/eu-1/namespaces"])
+    fake.answers[`GET ${path}`] = () => Response.json({ items: [more] });
+  fake.answers["GET /fleet"] = () => Response.json({ clusters: [{ ...more, name: "eu-1" }, more] });
+  // A live picture ends with the rollout; an address is there to be copied.
+  const terminal = { columns: 20, live: true };
+  const shown = everywhereRead.filter((words) => !words.startsWith("open"));
+  expect(shown.length).toBeGreaterThanOrEqual(14);
+  for (const words of [...shown, "context list", "get deploy --no-headers"]) {
+    if (words === "context list") await fake.cli(`context set ${name} --server ${fake.url}`);
+    const { code, out, err } = await fake.cli(words, { terminal });
+    expect([words, code, err]).toEqual([words, 0, ""]);
+    for (const line of Bun.stripANSI(out).split("\n"))
+      expect([words, line, Bun.stringWidth(line) <= 20]).toEqual([words, line, true]);
+    expect([words, out === ""]).toEqual([words, false]);
   }
+});
+
+test("the lines that enroll an agent are whole in every terminal, to be copied", async () => {
+  const command = "lizardcd-agent --server http://127.0.0.1:5117 --token lz1.5kV0o2Xw9dQa";
+  fake.answers["POST /agents/invitations"] = () => Response.json({ cluster: "eu-1", command });
+  expect((await fake.cli("agents enroll -c eu-1", { terminal: { columns: 20 } })).out).toContain(command);
 });
 
 test("colours are shown where they may be, and change no width", async () => {

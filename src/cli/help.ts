@@ -1,7 +1,7 @@
 // Help, made from the commands: nothing of it is written twice.
 import type { Lang } from "../words/words.ts";
 import { type Command, commands, everywhere, type Field, summaryOf } from "./catalogue.ts";
-import { pairs, wrap } from "./output.ts";
+import { pairs, paragraph } from "./output.ts";
 import { tell } from "./words.ts";
 
 /**
@@ -17,11 +17,11 @@ function ofAll(lang: Lang, width: number | undefined, begun: string): string[] {
   const shown = begun ? commands.flatMap((command) => beginningSo(command, `${begun} `)) : commands;
   const lines = shown.map((command) => [`  ${usageOf(command)}`, summaryOf(command, lang)] as const);
   return [
-    plain(tell(lang, "summary"), width),
-    plain(`${tell(lang, "usage")} lizardcd ${begun ? `${begun} ` : ""}COMMAND [flags]`, width),
-    plain(tell(lang, "commands"), width) + pairs(lines, width),
-    plain(tell(lang, "everywhere"), width) + flagLines(everywhere, lang, width),
-    plain(tell(lang, "more"), width),
+    paragraph(tell(lang, "summary"), width),
+    paragraph(`${tell(lang, "usage")} lizardcd ${begun ? `${begun} ` : ""}COMMAND [flags]`, width),
+    paragraph(tell(lang, "commands"), width) + pairs(lines, width),
+    paragraph(tell(lang, "everywhere"), width) + flagLines(everywhere, lang, width),
+    paragraph(tell(lang, "more"), width),
   ];
 }
 
@@ -36,17 +36,12 @@ function ofCommand(command: Command, lang: Lang, width: number | undefined): str
   const own = command.flags.filter(({ name }) => !positional.has(name));
   const also = command.aliases?.map((words) => `lizardcd ${words}`).join(", ");
   return [
-    plain(summaryOf(command, lang), width),
-    plain(`${tell(lang, "usage")} lizardcd ${usageOf(command)} [flags]`, width) +
-      (also ? plain(tell(lang, "also", { words: also }), width) : ""),
-    own.length > 0 ? plain(tell(lang, "flags"), width) + flagLines(own, lang, width) : "",
-    plain(tell(lang, "everywhere"), width) + flagLines(everywhere, lang, width),
+    paragraph(summaryOf(command, lang), width),
+    paragraph(`${tell(lang, "usage")} lizardcd ${usageOf(command)} [flags]`, width) +
+      (also ? paragraph(tell(lang, "also", { words: also }), width) : ""),
+    own.length > 0 ? paragraph(tell(lang, "flags"), width) + flagLines(own, lang, width) : "",
+    paragraph(tell(lang, "everywhere"), width) + flagLines(everywhere, lang, width),
   ];
-}
-
-function plain(text: string, width: number | undefined): string {
-  const lines = width === undefined ? [text] : wrap(text, width);
-  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** What may be left out stands in brackets. */

@@ -90,6 +90,12 @@ export function pairs(all: readonly (readonly [name: string, value: string])[], 
     .join("");
 }
 
+/** A text with its line breaks; without a width in one line. */
+export function paragraph(text: string, width?: number): string {
+  const lines = width === undefined ? [text] : wrap(text, width);
+  return lines.map((line) => `${line}\n`).join("");
+}
+
 /** Lines of at most this width, broken between words or Chinese characters where there are some; at least one line. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];

@@ -8,7 +8,7 @@ import { inputFrom, timeoutOf } from "./command.ts";
 import { contextOf, namedIn } from "./context.ts";
 import { CommandFailed, type Exit, exit, Refused } from "./exit.ts";
 import { formatOf } from "./format.ts";
-import { clean, cut, paint } from "./output.ts";
+import { clean, cut, paint, paragraph } from "./output.ts";
 import { podState, reasonOf, state, toneOf } from "./picture.ts";
 import { describe, type OwnCommand } from "./run.ts";
 import { hideCursor, showCursor, type Terminal } from "./terminal.ts";
@@ -75,7 +75,7 @@ export async function rolloutStatus({ asked, env, terminal, options, defaults }:
     }
     const said =
       desired === 0 ? tell(lang, "rollout.zero", { what }) : tell(lang, "rollout.ended", { what, ready, desired });
-    if (format.as !== "value") await terminal.out(`${clean(said)}\n`);
+    if (format.as !== "value") await terminal.out(paragraph(clean(said), terminal.columns));
     return exit.done;
   }
 }
@@ -133,7 +133,7 @@ function lineView(terminal: Terminal, lang: Lang): View {
   const line = async (text: string, write: Terminal["out"]) => {
     if (text === before) return;
     before = text;
-    await write(`${clean(text)}\n`);
+    await write(paragraph(clean(text), terminal.columns));
   };
   return {
     show: (workload) => line(lineOf(workload, lang), terminal.out),

@@ -136,12 +136,13 @@ export function text(message: Message, lang: Lang, { asRow, ...options }: TableO
     return table(rows as never[], columns as Column<never>[], options);
   }
   if (message.$typeName === "lizardcd.v1.Workload") return picture(message as Workload, lang, options);
-  return facts(message, lang);
+  return facts(message, lang, options.columns);
 }
 
 /** After a write: what was done to which object, and what it changed. */
 export function done(message: Message, verb: string, lang: Lang): string {
   const { row, changes = [], dryRun } = message as Partial<Workload>;
+  // A token, and the lines that use it.
   if (!row) return facts(message, lang);
   const lines = changes.map((change) => `  ${changeText(change)}\n`).join("");
   const params = { name: `${row.namespace}/${row.name}`, cluster: row.cluster };
@@ -161,10 +162,13 @@ function plainColumns(rows: readonly Message[], lang: Lang): Column<Message>[] {
   }));
 }
 
-/** Any other message: its plain fields by name, not broken into lines: there are commands among them, to be copied. */
-function facts(message: Message, lang: Lang): string {
+/** Any other message: its plain fields by name. Without a width nothing is broken, for who copies a command whole. */
+function facts(message: Message, lang: Lang, width?: number): string {
   const entries = Object.entries(message).filter(([name]) => !name.startsWith("$"));
-  return pairs(entries.map(([name, value]) => [titleOf(name, lang), plain(name, value, lang)] as const));
+  return pairs(
+    entries.map(([name, value]) => [titleOf(name, lang), plain(name, value, lang)] as const),
+    width,
+  );
 }
 
 /** Fields that pages have a word for, too. */

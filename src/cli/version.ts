@@ -5,7 +5,7 @@ import { contextOf, namedIn } from "./context.ts";
 import { CommandFailed, type Exit, exit } from "./exit.ts";
 import { everywhere, versionFlags } from "./flags.ts";
 import { formatOf } from "./format.ts";
-import { clean } from "./output.ts";
+import { clean, paragraph } from "./output.ts";
 import { type CallOptions, request } from "./request.ts";
 import type { World } from "./run.ts";
 import { langOf, tell } from "./words.ts";
@@ -52,19 +52,23 @@ export async function showVersion({ asked, env, terminal, version, options }: Ve
   const clientAlone = asked.flags.get("client")?.at(-1) === "true";
   const context = clientAlone ? undefined : known();
   // Said before the server is asked: it may be slow.
-  if (format.as !== "value") await terminal.out(`${tell(lang, "version.client", { version })}\n`);
+  if (format.as !== "value") await say(tell(lang, "version.client", { version }));
   const { server, problem } = context ? await ask(context) : {};
   if (format.as === "value") {
     await terminal.out(format.write({ client: version, ...(server ? { server } : {}) }));
   } else if (server) {
     const params = { version: server, server: context!.server };
-    await terminal.out(`${clean(tell(lang, "version.server", params))}\n`);
+    await say(tell(lang, "version.server", params));
   }
   if (problem) await terminal.err(`${clean(tell(lang, "version.noServer", { problem }))}\n`);
   if (server && areFar(version, server)) {
     await terminal.err(`${tell(lang, "version.far", { client: version, server: clean(server) })}\n`);
   }
   return exit.done;
+
+  function say(text: string): Promise<void> {
+    return terminal.out(paragraph(clean(text), terminal.columns));
+  }
 
   /** Undefined where no server is known: the program is what it is without one. */
   function known() {
