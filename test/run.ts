@@ -9,6 +9,7 @@ import { delimiter, join, relative } from "node:path";
 import { type Part, partNames, provide } from "./testbed/build.ts";
 import { markedProcesses } from "./testbed/marked.ts";
 import { processGroup } from "./testbed/processes.ts";
+import { compiledPrograms, programsVariable } from "./testbed/programs.ts";
 import { type MissingPart, missingPartsVariable, PartMissing } from "./testbed/toolchain.ts";
 import { until } from "./testbed/wait.ts";
 
@@ -25,6 +26,7 @@ const env = {
   PATH: `${binaries}${delimiter}${process.env.PATH}`,
   [mark.name]: mark.value,
   [missingPartsVariable]: missingFile,
+  [programsVariable]: join(work, "programs"),
 };
 
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -46,6 +48,7 @@ async function run(): Promise<number> {
     await check("reference pages are fresh", () => command([process.execPath, "scripts/docs.ts", "--check"]));
   }
   await buildParts(files);
+  if (files.some((file) => /^test\/(e2e|charts|faults)\//.test(file))) await check("programs compile", compile);
   for (const [name, shard] of shards(files)) await test(name, shard);
   if (files.length === 0) fail(`no test file matches ${filters.join(", ") || "src/ and test/"}`);
   if (process.platform === "linux") await check("no process is left behind", nothingIsLeft);
@@ -90,6 +93,12 @@ async function command(command: string[]): Promise<string | undefined> {
   const child = Bun.spawn(command, { cwd: root, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const printed = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   return (await child.exited) === 0 ? undefined : printed.join("") || `${command.join(" ")} failed`;
+}
+
+/** Before the tests: the seconds it takes are no test's. */
+async function compile(): Promise<undefined> {
+  process.env[programsVariable] = env[programsVariable];
+  await compiledPrograms();
 }
 
 async function generatedCodeIsFresh(): Promise<string | undefined> {

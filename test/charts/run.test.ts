@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { buildPrograms } from "../../scripts/build.ts";
 import { type Client, login } from "../harness.ts";
 import { createAuthority, createServerCertificate } from "../testbed/certificates.ts";
 import type { RealCluster } from "../testbed/cluster.ts";
@@ -13,6 +12,7 @@ import { startEtcd } from "../testbed/etcd.ts";
 import { sharedCluster } from "../testbed/kubernetes.ts";
 import { describePart } from "../testbed/part.ts";
 import { type ProcessGroup, processGroup } from "../testbed/processes.ts";
+import { compiledPrograms, type Programs } from "../testbed/programs.ts";
 import { until } from "../testbed/wait.ts";
 import { objectsOf, release, render, restrictedNamespace } from "./helm.ts";
 import { type Pod, runPod } from "./pod.ts";
@@ -31,7 +31,7 @@ const clusters = ["local", "wide", "narrow", "given", "look", "stand", "moved", 
 describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install", ({ helm, kubectl }) => {
   let cluster: RealCluster;
   let group: ProcessGroup;
-  let programs: Record<string, string>;
+  let programs: Programs;
   let namespace: string;
   let server: Pod;
   let url: string;
@@ -42,11 +42,7 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
   beforeAll(async () => {
     cluster = await sharedCluster();
     group = await processGroup({ name: "charts" });
-    const built = buildPrograms({
-      root: join(import.meta.dirname, "../.."),
-      out: join(group.folder, "bin"),
-      names: ["lizardcd-server", "lizardcd-agent"],
-    });
+    programs = await compiledPrograms();
     for (const name of shops) await cluster.namespace(name);
     await cluster.apply(shops.flatMap((where) => clusters.map((name) => deployment(where, name))));
     namespace = await restrictedNamespace(cluster);
@@ -54,7 +50,6 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
       "--set",
       "lizardcd-server.persistence.enabled=false",
     );
-    programs = await built;
     server = await runPod({ cluster, group, namespace, programs, controller: "statefulsets/whole-server" });
     url = `https://127.0.0.1:${server.ports.http}`;
     client = await signIn(server, url);
@@ -177,7 +172,7 @@ describePart(["kubernetes", "helm", "etcd", "consul"], "what the charts install"
     expect(await shell(printed(`kubectl -n ${namespace} rollout status`))).toMatchObject({ code: 0 });
     expect(await shell(printed(`kubectl -n ${namespace} get secret`))).toEqual({ code: 0, said: "" });
     expect(readFileSync(join(group.folder, "lizardcd-ca.pem"), "utf8")).toBe(caOf(server));
-    const cli = `${process.execPath} ${join(import.meta.dirname, "../../src/cli/main.ts")}`;
+    const cli = programs.lizardcd;
     const login = printed("lizardcd login").replace("lizardcd", cli).replace("https://127.0.0.1:5117", url);
     const { code, said } = await shell(`${login} --password-stdin`);
     expect([code, said]).toEqual([0, expect.stringContaining(`Signed in to ${url} as admin`)]);

@@ -2,8 +2,7 @@
 // of the server's certificate.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { buildPrograms } from "../../scripts/build.ts";
+import { dirname, join } from "node:path";
 import { startSandbox } from "../../src/sandbox/cluster.ts";
 import { calm } from "../../src/sandbox/seeds.ts";
 import { type Client, endAll, eventually, login, onEnd } from "../harness.ts";
@@ -15,6 +14,7 @@ import {
 } from "../testbed/certificates.ts";
 import { connectProxy } from "../testbed/connect-proxy.ts";
 import { freePorts, type ProcessGroup, processGroup } from "../testbed/processes.ts";
+import { compiledPrograms } from "../testbed/programs.ts";
 import { untilAlive } from "../testbed/wait.ts";
 import { newCli, temporaryFolder } from "./world.ts";
 
@@ -25,8 +25,7 @@ let kubeconfig: string;
 beforeAll(async () => {
   group = await processGroup({ name: "enroll" });
   onEnd(() => group.stop());
-  bin = join(group.folder, "bin");
-  await buildPrograms({ root: join(import.meta.dirname, "../.."), out: bin });
+  bin = dirname((await compiledPrograms()).lizardcd);
   const sandbox = await startSandbox({ name: "sandbox", seed: calm });
   onEnd(() => sandbox.stop());
   kubeconfig = join(group.folder, "kubeconfig");

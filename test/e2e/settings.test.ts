@@ -6,32 +6,30 @@ import { readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { buildPrograms } from "../../scripts/build.ts";
 import { startSandbox } from "../../src/sandbox/cluster.ts";
 import { calm } from "../../src/sandbox/seeds.ts";
 import { endAll, eventually, onEnd } from "../harness.ts";
 import { type Certificate, createAuthority, createServerCertificate } from "../testbed/certificates.ts";
 import { report } from "../testbed/part.ts";
 import { freePorts, type ProcessGroup, processGroup } from "../testbed/processes.ts";
+import { compiledPrograms, type Programs } from "../testbed/programs.ts";
 import { untilAlive } from "../testbed/wait.ts";
 import { temporaryFolder } from "./world.ts";
 
-const root = join(import.meta.dirname, "../..");
 let group: ProcessGroup;
-let programs: Record<string, string>;
+let programs: Programs;
 
 beforeAll(async () => {
   group = await processGroup({ name: "settings" });
   onEnd(() => group.stop());
-  const out = join(group.folder, "bin");
-  programs = await buildPrograms({ root, out, names: ["lizardcd-server", "lizardcd-agent"] });
+  programs = await compiledPrograms();
 }, 120_000);
 afterAll(endAll);
 
 /** Until it ends by itself. */
 async function ran(program: "server" | "agent", flags: string[]) {
   const env = { PATH: process.env.PATH, HOME: await temporaryFolder() };
-  const command = [programs[`lizardcd-${program}`]!, ...flags];
+  const command = [programs[`lizardcd-${program}`], ...flags];
   const child = Bun.spawn(command, { env, cwd: env.HOME, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   return { code: await child.exited, out, err };

@@ -9,6 +9,7 @@ import { announceToServer } from "../../src/discovery/server.ts";
 import { log } from "../../src/process/log.ts";
 import { type Sandbox, type SandboxOptions, startSandbox } from "../../src/sandbox/cluster.ts";
 import { eventually, login, onEnd, type TestServer } from "../harness.ts";
+import { compiledPrograms } from "../testbed/programs.ts";
 import { kubeFromFile } from "./agent.ts";
 
 /** A cluster with its agent, as the server sees it. */
@@ -136,13 +137,12 @@ export interface Ran {
 
 export type Cli = (words: string[], input?: string) => Promise<Ran>;
 
-/** The CLI from source, with a configuration folder of its own. */
-export async function newCli(
-  program: readonly string[] = [process.execPath, join(import.meta.dirname, "../../src/cli/main.ts")],
-): Promise<Cli> {
+/** The compiled CLI, with a configuration folder of its own. */
+export async function newCli(program?: readonly string[]): Promise<Cli> {
+  const command = program ?? [(await compiledPrograms()).lizardcd];
   const home = await temporaryFolder();
   return async (words, input) => {
-    const child = Bun.spawn([...program, ...words], {
+    const child = Bun.spawn([...command, ...words], {
       // Nothing of this process's own environment says where to go or who asks.
       env: { PATH: process.env.PATH, HOME: home, XDG_CONFIG_HOME: join(home, "config"), LANG: "en_US.UTF-8" },
       cwd: home,
