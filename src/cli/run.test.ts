@@ -154,14 +154,6 @@ test("a list is a table with headings, names, or the server's own JSON", async (
   expect(JSON.parse((await cli("get workloads -o json")).out).items[0].row.name).toBe("web");
 });
 
-test("a list that has no view of its own shows the plain fields of its rows", async () => {
-  answers["GET /agents"] = () => Response.json({ items: [{ cluster: "eu-1", version: "0.1.0" }] });
-  const { code, out } = await cli("agents list");
-  expect(code).toBe(0);
-  expect(out).toMatch(/^CLUSTER .*VERSION/);
-  expect(out).toContain("eu-1");
-});
-
 test("every page of a set is read, unless a limit is named", async () => {
   answers["GET /workloads"] = ({ path }) => {
     const token = new URLSearchParams(path.split("?")[1]).get("continue");

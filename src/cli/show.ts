@@ -2,10 +2,10 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
 import type { Reason } from "../gen/lizardcd/v1/failure_pb.ts";
-import type { ClusterRow, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
+import type { AgentRow, ClusterRow, RegistryRow, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { NamespaceRow } from "../gen/lizardcd/v1/namespace_pb.ts";
 import type { Change, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { age, duration, type Lang, say, sentence } from "../words/words.ts";
+import { age, duration, type Lang, problemIn, say, sentence } from "../words/words.ts";
 import { type Column, clean, pairs, type TableOptions, table } from "./output.ts";
 import { labelText, picture, reasonOf, state, toneOf, wordOf } from "./picture.ts";
 import { tell } from "./words.ts";
@@ -91,7 +91,68 @@ const namespaces: View<NamespaceRow> = {
   ],
 };
 
+const agents: View<AgentRow> = {
+  name: ({ key }) => `agent/${key}`,
+  columns: (lang) => [
+    { head: say(lang, "key"), value: ({ key }) => key },
+    { head: say(lang, "state"), value: (row) => state(lang, row.state), tone: (row) => toneOf(row.state) },
+    { head: say(lang, "instances"), value: answering, right: true },
+    { head: tell(lang, "addresses"), value: addresses, flexible: true, wide: true },
+    { head: say(lang, "registries"), value: ({ sources }) => sources.join(","), flexible: true },
+    { head: say(lang, "announced"), value: ({ announcedMs }) => age(lang, announcedMs), right: true, wide: true },
+    { head: say(lang, "seen"), value: ({ seenMs }) => age(lang, seenMs), right: true },
+    { head: tell(lang, "certificateEnds"), value: (row) => certificateLeft(lang, row), right: true },
+    { head: say(lang, "version"), value: ({ version }) => version },
+    { head: "Kubernetes", value: ({ kubernetesVersion }) => kubernetesVersion, wide: true },
+    { head: tell(lang, "why"), value: ({ failure }) => (failure?.code ? sentence(lang, failure) : ""), flexible: true },
+  ],
+};
+
+const registries: View<RegistryRow> = {
+  name: ({ name }) => `registry/${name}`,
+  columns: (lang) => [
+    { head: say(lang, "name"), value: ({ name }) => name },
+    { head: say(lang, "kind"), value: ({ kind }) => kind },
+    { head: say(lang, "state"), value: (row) => registryState(lang, row), tone: (row) => toneOf(row.state) },
+    { head: say(lang, "entries"), value: ({ entries }) => String(entries), right: true },
+    { head: say(lang, "heard"), value: ({ heardMs }) => age(lang, heardMs), right: true },
+    { head: say(lang, "registry.lastProblem"), value: (row) => lastProblem(lang, row), flexible: true },
+    { head: say(lang, "ignored"), value: (row) => ignored(lang, row), flexible: true },
+  ],
+};
+
+/** Of those that there are. */
+function answering({ instances, state }: AgentRow): string {
+  const n = state === "lost" ? 0 : instances.filter((one) => one.answering).length;
+  return instances.length === 0 ? "0" : `${n}/${instances.length}`;
+}
+
+function addresses({ instances }: AgentRow): string {
+  return instances.map(({ address }) => address).join(",");
+}
+
+function certificateLeft(lang: Lang, { certificateMs }: AgentRow): string {
+  return certificateMs <= 0 ? "" : duration(lang, certificateMs);
+}
+
+function registryState(lang: Lang, row: RegistryRow): string {
+  return wordOf(lang, `registry.${row.state}`) ?? row.state;
+}
+
+/** What it fails with now, else what it failed with last. */
+function lastProblem(lang: Lang, { problem, lastProblem: last, lastProblemMs }: RegistryRow): string {
+  if (problem) return problemIn(lang, problem);
+  return last ? `${problemIn(lang, last)} (${age(lang, lastProblemMs)})` : "";
+}
+
+function ignored(lang: Lang, { ignored: n, ignoredKey: key, ignoredProblem: problem }: RegistryRow): string {
+  if (n === 0) return "";
+  return key ? `${n}; ${say(lang, "ignored.last", { key, problem: problemIn(lang, problem) })}` : String(n);
+}
+
 const views: Record<string, View<never>> = {
+  "lizardcd.v1.AgentRow": agents,
+  "lizardcd.v1.RegistryRow": registries,
   "lizardcd.v1.WorkloadRow": workloads,
   "lizardcd.v1.ClusterRow": clusters,
   "lizardcd.v1.AuditEntry": audit,
@@ -132,8 +193,10 @@ export function text(message: Message, lang: Lang, { asRow, ...options }: TableO
   // Headings of nothing are nothing.
   if (rows?.length === 0) return "";
   if (rows) {
-    const columns = rows[0] ? (views[rows[0].$typeName]?.columns(lang) ?? plainColumns(rows, lang)) : [];
-    return table(rows as never[], columns as Column<never>[], options);
+    const [{ $typeName }] = rows as [Message];
+    const view = views[$typeName];
+    if (!view) throw new Error(`rows of type ${$typeName} have no view`);
+    return table(rows as never[], view.columns(lang), options);
   }
   if (message.$typeName === "lizardcd.v1.Workload") return picture(message as Workload, lang, options);
   return facts(message, lang, options.columns);
@@ -150,16 +213,6 @@ export function done(message: Message, verb: string, lang: Lang): string {
   const did = wordOf(lang, `done.${verb}`, params) ?? verb;
   const head = dryRun ? tell(lang, "dryRun", { did }) : did;
   return `${clean(head)}${lang === "en" ? "." : "。"}\n${lines}`;
-}
-
-/** Rows of a type without a view: a column for each of their plain fields. */
-function plainColumns(rows: readonly Message[], lang: Lang): Column<Message>[] {
-  const names = new Set(rows.flatMap((row) => Object.keys(row)).filter((name) => !name.startsWith("$")));
-  return [...names].map((name) => ({
-    head: titleOf(name, lang),
-    value: (row) => plain(name, (row as unknown as Record<string, unknown>)[name], lang),
-    flexible: true,
-  }));
 }
 
 /** Any other message: its plain fields by name. Without a width nothing is broken, for who copies a command whole. */
@@ -183,8 +236,6 @@ function titleOf(name: string, lang: Lang): string {
 }
 
 function plain(name: string, value: unknown, lang: Lang): string {
-  // What is still to come, where all others have passed.
-  if (name === "certificateMs" && typeof value === "number") return value <= 0 ? "" : duration(lang, value);
   if (name === "expiresIn" && typeof value === "number") return duration(lang, value * 1000);
   if (name.endsWith("Ms") && typeof value === "number") return age(lang, value);
   if (typeof value === "string") return value;
