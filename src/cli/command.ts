@@ -60,10 +60,7 @@ export function inputFrom({ command, flags, rest }: Asked & { command: Command }
     else if (flag.seconds) given[field.name] = secondsOf(values.at(-1)!, flag, command, lang);
     else given[field.name] = field.fieldKind === "list" ? values.flatMap((value) => value.split(",")) : values.at(-1);
   }
-  const words = takesResource(operation) ? joined(rest) : rest;
-  if (words.length > positional.length) {
-    throw usage(command, tell(lang, "command.extra", { word: JSON.stringify(words[positional.length]) }), lang);
-  }
+  const words = argumentsOf({ command, rest }, lang);
   for (const [index, { field }] of positional.entries())
     if (words[index] !== undefined && field) given[field.name] = words[index];
   fromContext(given, operation, defaults, flags.get("all-namespaces")?.at(-1) === "true");
@@ -76,6 +73,15 @@ export function inputFrom({ command, flags, rest }: Asked & { command: Command }
     throw new CommandFailed(exit.usage, problem, tell(lang, "command.place", { argument: `--${name}` }));
   }
   return inputOf(operation, given);
+}
+
+/** The plain arguments, in order. @throws CommandFailed (usage) for one that the command does not take. */
+export function argumentsOf({ command, rest }: { command: Command; rest: readonly string[] }, lang: Lang) {
+  const { operation, positional } = command;
+  const words = operation && takesResource(operation) ? joined(rest) : rest;
+  const extra = words[positional.length];
+  if (extra === undefined) return words;
+  throw usage(command, tell(lang, "command.extra", { word: JSON.stringify(extra) }), lang);
 }
 
 /** The flag or argument that a field of the input is given by. */

@@ -199,6 +199,16 @@ test("a server that does not know an operation may be of another version, and sa
   expect([code, err]).toEqual([5, expect.stringContaining("lizardcd version shows both")]);
 });
 
+test("an argument too many is refused by every command before anything is asked for", async () => {
+  for (const command of commands) {
+    const places = command.positional.map(({ name }) => args[name] ?? name);
+    const before = fake.seen.length;
+    const { code, out, err } = await fake.cli([...command.words.split(" "), ...places, "--server", fake.url, "extra"]);
+    expect([command.words, code, out, err]).toEqual([command.words, 2, "", expect.stringContaining('"extra" is one')]);
+    expect([command.words, fake.seen.length]).toEqual([command.words, before]);
+  }
+});
+
 test("other words for the same command", async () => {
   fake.answers["GET /fleet"] = () => Response.json({ clusters: [{ name: "eu-1", state: "ok" }] });
   expect((await fake.cli("clusters -o name")).out).toBe("eu-1\n");

@@ -16,13 +16,11 @@ export async function context(
   terminal: Terminal,
   { lang }: CallOptions,
 ): Promise<void> {
-  const { words, positional } = command!;
+  const { words } = command!;
   const all = readContexts(env, lang);
-  const [name, extra] = rest;
+  const [name] = rest;
   const wrong = (message: string) =>
     new CommandFailed(exit.usage, message, tell(lang, "command.see", { command: words }));
-  const most = positional.length;
-  if (rest.length > most) throw wrong(tell(lang, "command.extra", { word: JSON.stringify(most ? extra : name) }));
   if (words === "context list") {
     await terminal.out(listed(all, { flags, terminal, lang }));
     if (Object.keys(all.contexts).length === 0) await terminal.err(`${tell(lang, "server.next")}\n`);

@@ -4,7 +4,7 @@ import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import { type Lang, sentence, stopped } from "../words/words.ts";
 import type { CallOptions } from "./client.ts";
 import { clusterNamed, mustBeThere } from "./cluster.ts";
-import { type Asked, ask, type Command, type Defaults, inputFrom, spelled, timeoutOf } from "./command.ts";
+import { type Asked, argumentsOf, ask, type Command, type Defaults, inputFrom, spelled, timeoutOf } from "./command.ts";
 import { contextOf, namedIn, readContexts } from "./context.ts";
 import { CommandFailed, type Exit, exit, exitOf, Refused } from "./exit.ts";
 import { formatOf } from "./format.ts";
@@ -66,6 +66,7 @@ export async function run(argv: readonly string[], world: World): Promise<Exit> 
     const options: CallOptions = { lang, version, timeoutMs: timeoutOf(asked, lang), terminal };
     const found = command.own ? own[command.words.split(" ")[0]!] : undefined;
     if (found) {
+      argumentsOf({ ...asked, command }, lang);
       const defaults =
         command.operation && !command.words.startsWith("log") ? await defaultsOf(asked, world, lang) : {};
       return (await (await found())({ ...world, asked: { ...asked, command }, options, defaults })) ?? exit.done;
