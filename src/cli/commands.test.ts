@@ -169,6 +169,9 @@ test("open prints the page's address, and opens nothing where there is no termin
     err: "",
   });
   expect((await fake.cli("open")).out).toBe(`${fake.url}/fleet\n`);
+  expect((await fake.cli("open -c eu-1")).out).toBe(`${fake.url}/clusters/eu-1/summary\n`);
+  expect((await fake.cli("open -c eu-1 -n shop")).out).toBe(`${fake.url}/workloads?cluster=eu-1&namespace=shop\n`);
+  expect((await fake.cli("open -c eu/1")).code).toBe(2);
   expect((await fake.cli("open web -c eu-1")).code).toBe(2);
   const broken = await fake.cli("open", { terminal: { live: true }, env: { BROWSER: "/nowhere/browser" } });
   expect([broken.code, broken.err]).toEqual([0, expect.stringContaining("No browser could be started")]);

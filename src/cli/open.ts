@@ -1,6 +1,7 @@
-// The page of a workload, or of the fleet, in the browser of whoever asks.
+// The page of a workload, of a cluster, or of the fleet, in the browser of whoever asks.
 import { spawn } from "node:child_process";
-import { href } from "../contract/operation.ts";
+import { href, operation } from "../contract/operation.ts";
+import { inputOf } from "../contract/request.ts";
 import type { GetWorkloadRequest } from "../gen/lizardcd/v1/workload_pb.ts";
 import { inputFrom } from "./command.ts";
 import { contextOf, namedIn } from "./context.ts";
@@ -12,7 +13,7 @@ import { tell } from "./words.ts";
 export async function open({ asked, env, terminal, options, defaults }: OwnCommand): Promise<Exit> {
   const { lang } = options;
   const { server } = contextOf(namedIn(asked.flags), env, lang);
-  const path = asked.rest.length > 0 ? pageOf() : href("fleet.get");
+  const path = asked.rest.length > 0 ? pageOf() : placeOf(asked.flags);
   const address = server + path;
   await terminal.out(`${address}\n`);
   const opener = terminal.live && asked.flags.get("no-browser")?.at(-1) !== "true" ? openerOf(env) : undefined;
@@ -27,6 +28,21 @@ export async function open({ asked, env, terminal, options, defaults }: OwnComma
     const { cluster, namespace, resource, name } = input;
     return href("workload.get", { cluster, namespace, resource, name });
   }
+}
+
+/** Where no workload is named. A context's cluster is not looked at: the fleet is what one opens without a word. */
+function placeOf(flags: ReadonlyMap<string, string[]>): string {
+  const said = (name: string) => flags.get(name)?.at(-1) || undefined;
+  const [cluster, namespace] = [said("cluster"), said("namespace")];
+  if (namespace) {
+    const list = operation("fleet.listWorkloads");
+    inputOf(list, { cluster: cluster && [cluster], namespace: [namespace] });
+    return href(list.id, { cluster, namespace });
+  }
+  if (!cluster) return href("fleet.get");
+  const summary = operation("agent.summary");
+  inputOf(summary, { cluster });
+  return href(summary.id, { cluster });
 }
 
 /** Undefined where there is no screen to open anything on. */
