@@ -5,6 +5,9 @@ import { type Sandbox, startSandbox } from "../../src/sandbox/cluster.ts";
 import { calm } from "../../src/sandbox/seeds.ts";
 import { onEnd, type TestServer } from "../harness.ts";
 import { freePorts, type ProcessGroup, processGroup, type RunningProcess } from "../testbed/processes.ts";
+import { compiledPrograms } from "../testbed/programs.ts";
+
+const source = join(import.meta.dirname, "../../src/agent/main.ts");
 
 export interface AgentProcess extends RunningProcess {
   /** Where its gRPC server listens. */
@@ -59,9 +62,10 @@ export async function agentFleet(server: Place, cluster: string): Promise<Fleet>
       const started = await group.start({
         name: `agent-${++count}`,
         command: [
-          process.execPath,
-          ...(preload ? ["--preload", join(import.meta.dirname, preload)] : []),
-          join(import.meta.dirname, "../../src/agent/main.ts"),
+          // What is loaded before it can be loaded into the source alone.
+          ...(preload
+            ? [process.execPath, "--preload", join(import.meta.dirname, preload), source]
+            : [(await compiledPrograms())["lizardcd-agent"]]),
           ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]),
           ...(server.trust ? [] : ["--insecure"]),
         ],

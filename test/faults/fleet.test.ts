@@ -25,6 +25,7 @@ import { startStubAgent } from "../stub-agent.ts";
 import { type RealEtcd, startEtcd } from "../testbed/etcd.ts";
 import { describePart } from "../testbed/part.ts";
 import { freePorts, processGroup } from "../testbed/processes.ts";
+import { compiledPrograms } from "../testbed/programs.ts";
 import { untilAlive } from "../testbed/wait.ts";
 import { besides, expectUntouched, expectWithin, figure, lateness, msUntil, percentile, shownMs } from "./figure.ts";
 import type { Look, Looking } from "./looking.ts";
@@ -155,10 +156,8 @@ test("ten thousand agents that announce themselves in one moment are all usable 
   };
   const server = await group.start({
     name: "server",
-    cwd: join(import.meta.dirname, "../.."),
     command: [
-      process.execPath,
-      join(import.meta.dirname, "../../src/server/main.ts"),
+      (await compiledPrograms())["lizardcd-server"],
       "--insecure",
       ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]),
     ],
