@@ -92,7 +92,7 @@ test("a cluster that does not answer is described as it was last known, and does
   fake.answers["GET /workloads"] = () =>
     Response.json({ items: [], unanswered: [{ cluster: "us-1", code: "agent.unavailable", message: "it is gone" }] });
   const { code, out, err } = await fake.cli("describe cluster us-1");
-  expect([code, err]).toEqual([6, "lizardcd: us-1 did not answer: it is gone\n"]);
+  expect([code, err]).toEqual([6, "lizardcd: us-1 did not answer: It is gone\n"]);
   expect(out).toMatch(/^Health +Lost$/m);
   expect(out).toContain("This is what was last known");
   const narrow = await fake.cli("describe cluster us-1", { terminal: { columns: 20 } });

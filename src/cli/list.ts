@@ -2,8 +2,8 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { Operation } from "../contract/operation.ts";
 import { ruleOf } from "../contract/rules.ts";
-import type { Fleet } from "../gen/lizardcd/v1/fleet_pb.ts";
-import type { Lang } from "../words/words.ts";
+import type { Fleet, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
+import { type Lang, sentence } from "../words/words.ts";
 import { listOf } from "./catalogue.ts";
 import { type Answer, type CallOptions, call } from "./client.ts";
 import type { Context } from "./context.ts";
@@ -123,12 +123,19 @@ function namesIn(message: Message, words: string, lang: Lang): string {
 
 export async function tellUnanswered(message: Message, { terminal }: Out, lang: Lang): Promise<Exit> {
   const unanswered = unansweredIn(message);
-  for (const { cluster, message: problem } of unanswered) {
-    await terminal.err(`lizardcd: ${clean(tell(lang, "list.unanswered", { cluster, message: problem }))}\n`);
-  }
+  for (const one of unanswered) await terminal.err(`lizardcd: ${clean(unansweredText(one, lang))}\n`);
   if (unanswered.length === 0) return exit.done;
   // As a write to a cluster of that name ends: nobody has ever heard of it.
   return unanswered.every(({ code }) => code === "agent.none") ? exit.notFound : exit.unreachable;
+}
+
+/** A failure that travels as code and English sentence, in the reader's language. */
+export function unansweredText(
+  { cluster, code, message }: Pick<Unanswered, "cluster" | "code" | "message">,
+  lang: Lang,
+) {
+  const said = sentence(lang, { code, params: { cluster }, message });
+  return tell(lang, "list.unanswered", { cluster, message: said });
 }
 
 function nextOf({ message }: Pick<Answer, "message">): string {

@@ -178,16 +178,24 @@ test("clusters that did not answer are told, and the command does not count as d
   const { code, out, err } = await cli("get workloads -o name");
   expect(code).toBe(6);
   expect(out).toBe("eu-1/shop/deployments/web\n");
-  expect(err).toBe("lizardcd: edge-1 did not answer: agent x does not answer\n");
+  expect(err).toBe("lizardcd: edge-1 did not answer: Agent x does not answer\n");
 });
 
 test("a list of a cluster that nobody has heard of ends as a write to it does", async () => {
   answers["GET /workloads"] = () =>
     Response.json({
       items: [],
-      unanswered: [{ cluster: "zzz", code: "agent.none", message: "no agent for cluster zzz" }],
+      unanswered: [
+        { cluster: "zzz", code: "agent.none", message: "no agent for cluster zzz: is one announced under k?" },
+      ],
     });
-  expect((await cli("get workloads -c zzz -o name")).code).toBe(5);
+  const { code, err } = await cli("get workloads -c zzz -o name");
+  expect([code, err]).toEqual([
+    5,
+    "lizardcd: zzz did not answer: No agent for cluster zzz. Is one announced under k?\n",
+  ]);
+  const chinese = await cli("get workloads -c zzz -o name", { env: { LANG: "zh_CN.UTF-8" } });
+  expect(chinese.err).toBe("lizardcd: zzz 没有应答：集群 zzz 没有 Agent。是否有 Agent 以 k 登记？\n");
 });
 
 test("an empty fleet says what adds a cluster; a filter that finds nothing does not", async () => {

@@ -8,7 +8,7 @@ import { type Answer, type CallOptions, requestOf } from "./client.ts";
 import { mustBeThere } from "./cluster.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, type Exit, exit, Refused } from "./exit.ts";
-import { tellUnanswered, type Wanted, wholeAnswer } from "./list.ts";
+import { tellUnanswered, unansweredText, type Wanted, wholeAnswer } from "./list.ts";
 import { clean } from "./output.ts";
 import { names, rowsOf, text, unansweredIn } from "./show.ts";
 import { openStream, StreamOver } from "./stream.ts";
@@ -150,9 +150,8 @@ async function followed(one: Watching, away: Set<string>): Promise<boolean> {
           whole = true;
           for (const name of one.shown.keys()) if (!seen.has(name) && !isAway(name, away)) await tellGone(one, name);
         } else if (event.case === "lost" && !away.has(event.value.cluster)) {
-          const { cluster, message } = event.value;
-          away.add(cluster);
-          await terminal.err(`lizardcd: ${clean(tell(lang, "list.unanswered", { cluster, message }))}\n`);
+          away.add(event.value.cluster);
+          await terminal.err(`lizardcd: ${clean(unansweredText(event.value, lang))}\n`);
         }
       }
       throw new StreamOver(tell(lang, "watch.over"));
