@@ -7,6 +7,7 @@ import { agentSettings } from "../src/agent/settings.ts";
 import { type Command, commands, everywhere, type Field, summaryOf } from "../src/cli/catalogue.ts";
 import { exit } from "../src/cli/exit.ts";
 import { usageOf } from "../src/cli/help.ts";
+import { olderHelp } from "../src/cli/older.ts";
 import { type Key, type Table, variableOf } from "../src/process/settings.ts";
 import { serverSettings } from "../src/server/settings.ts";
 
@@ -22,6 +23,18 @@ const exits: Record<string, string> = {
   unhealthy: "the workload that was waited for failed, passed its deadline, or is held back",
   timedOut: "no answer within `--timeout`, or not healthy within it",
   interrupted: "interrupted",
+};
+
+const variables: Record<string, string> = {
+  LIZARDCD_SERVER: "the server, where no `--server` or `--context` names one",
+  LIZARDCD_TOKEN: "the token to show, where no `--token` does; beside `LIZARDCD_SERVER` to that server alone",
+  LIZARDCD_SERVER_CA: "a file with the CA of the server's certificate, PEM, where no `--server-ca` names one",
+  XDG_CONFIG_HOME:
+    "the folder of `lizardcd/config.yaml`, where contexts and tokens are kept; `~/.config` where it is not set",
+  NO_COLOR: "where it is set and not empty, nothing is coloured; nor is anything that goes to a file or a pipe",
+  TERM: "in a terminal that is `dumb` nothing is coloured or drawn over",
+  "LC_ALL, LC_MESSAGES, LANG": "Chinese where the first that is set begins with `zh`, else English",
+  BROWSER: "the program that `open` starts",
 };
 
 const pages = { "docs/configuration.md": configuration, "docs/cli.md": commandLine };
@@ -125,6 +138,13 @@ ${rows(
 
 ${flags(everywhere)}
 
+## Environment
+
+${rows(
+  ["Variable", "Meaning"],
+  Object.entries(variables).map(([name, meaning]) => [`\`${name}\``, meaning]),
+)}
+
 ## Exit codes
 
 ${rows(
@@ -133,6 +153,15 @@ ${rows(
 )}
 
 ${commands.map(section).join("\n\n")}
+
+## lzcli
+
+Called by this name (\`ln -s lizardcd lzcli\`) the program takes the grammar of the tool before it, and that alone. Exit codes
+are those above. Each of the two names keeps a session of its own: \`lizardcd\` reads the file of \`lzcli\` only where it has none yet.
+
+\`\`\`
+${olderHelp.trim()}
+\`\`\`
 `;
 }
 
@@ -144,7 +173,7 @@ function meaningOf(name: string): string {
 }
 
 function section(command: Command): string {
-  const { words, operation, positional } = command;
+  const { words, operation, positional, aliases = [] } = command;
   const own = command.flags.filter(({ name }) => !positional.some((one) => one.name === name));
   const http = operation?.http && `\`${operation.http.method} ${operation.http.path}\``;
   const said = [
@@ -160,7 +189,7 @@ ${said.filter(Boolean).join(" ")}
 \`\`\`
 lizardcd ${usageOf(command)}${own.length > 0 ? " [flags]" : ""}
 \`\`\`
-${own.length > 0 ? `\n${flags(own)}\n` : ""}`.trim();
+${aliases.length > 0 ? `\nAlso: ${aliases.map((words) => `\`lizardcd ${words}\``).join(", ")}.\n` : ""}${own.length > 0 ? `\n${flags(own)}\n` : ""}`.trim();
 }
 
 function flags(all: readonly Field[]): string {

@@ -1,5 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
+import { join } from "node:path";
 import { commands, everywhere } from "./command.ts";
+import { olderHelp } from "./older.ts";
 import { startFake } from "./testserver.ts";
 
 const fake = startFake();
@@ -40,4 +42,17 @@ test("commands stand in the order in which people need them", () => {
     );
   expect(words.filter((one) => wanted.includes(one))).toEqual(wanted);
   expect(words.at(-1)).toBe("version");
+});
+
+test("the reference page has every other word for a command, every variable that is looked at, and the grammar of lzcli", async () => {
+  const page = await Bun.file(join(import.meta.dir, "../../docs/cli.md")).text();
+  for (const words of commands.flatMap(({ aliases = [] }) => aliases)) expect(page).toContain(`\`lizardcd ${words}\``);
+  const sources = [...new Bun.Glob("*.ts").scanSync(import.meta.dir)].filter((name) => !name.includes("test"));
+  expect(sources.length).toBeGreaterThan(20);
+  for (const name of sources) {
+    const source = await Bun.file(join(import.meta.dir, name)).text();
+    for (const [, variable] of source.matchAll(/env\.([A-Z_]+)/g))
+      if (variable !== "HOME") expect([name, page]).toEqual([name, expect.stringContaining(variable!)]);
+  }
+  expect(page).toContain(olderHelp.trim());
 });

@@ -40,7 +40,7 @@ const shapes: readonly FlagShape[] = [
 /** Its commands that have no counterpart. */
 const missing = new Set(["apply", "application", "app", "task", "helm", "database", "tkn"]);
 
-const help = `lzcli: the grammar of earlier scripts. New ones use lizardcd, see lizardcd --help.
+export const olderHelp = `lzcli: the grammar of earlier scripts. New ones use lizardcd, see lizardcd --help.
 
   lzcli config -s URL
   lzcli login -u USERNAME -p PASSWORD [--save]
@@ -99,7 +99,7 @@ export async function runOlder(argv: readonly string[], world: World): Promise<E
         return { server, token, ca: env.LIZARDCD_SERVER_CA ? readCa(env.LIZARDCD_SERVER_CA, lang) : undefined };
       },
     };
-    if (flag("help") || rest.length === 0) await terminal.out(help);
+    if (flag("help") || rest.length === 0) await terminal.out(olderHelp);
     else await runWords(rest, older);
     return exit.done;
   } catch (error) {
