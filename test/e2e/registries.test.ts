@@ -1,18 +1,25 @@
 // The compiled programs, away from where they were built, with every registry at once.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Sandbox, startSandbox } from "../../src/sandbox/cluster.ts";
 import { type RealConsul, startConsul } from "../testbed/consul.ts";
 import { type RealEtcd, startEtcd } from "../testbed/etcd.ts";
 import { type RealNacos, startNacos } from "../testbed/nacos.ts";
 import { describePart } from "../testbed/part.ts";
 import { freePorts, type ProcessGroup, processGroup, type RunningProcess } from "../testbed/processes.ts";
+import { compiledPrograms, type Programs } from "../testbed/programs.ts";
 import { until } from "../testbed/wait.ts";
 
 const root = join(import.meta.dir, "../..");
 
-describePart(["etcd", "consul", "nacos2"], "compiled programs and real registries", () => {
+for (const version of ["nacos2", "nacos3"] as const) {
+  describePart(["etcd", "consul", version], `compiled programs and real registries, ${version} among them`, () =>
+    compiledWith(version),
+  );
+}
+
+function compiledWith(version: "nacos2" | "nacos3"): void {
   let group: ProcessGroup;
   let etcd: RealEtcd;
   let consul: RealConsul;
@@ -20,18 +27,21 @@ describePart(["etcd", "consul", "nacos2"], "compiled programs and real registrie
   let sandbox: Sandbox;
   let server: RunningProcess;
   let url: string;
+  let bin: string;
   const agents: Record<string, RunningProcess> = {};
   const file = (name: string) => join(group.folder, name);
 
   beforeAll(async () => {
     group = await processGroup({ name: "registries" });
-    [etcd, consul, nacos, sandbox] = await Promise.all([
+    let programs: Pick<Programs, "lizardcd-server">;
+    [etcd, consul, nacos, sandbox, programs] = await Promise.all([
       startEtcd(),
       startConsul({ acl: true, tls: true }),
-      startNacos("nacos2", { auth: true }),
+      startNacos(version, { auth: true }),
       startSandbox({ name: "simulated", seed: { namespaces: [] } }),
-      compile(),
+      version === "nacos2" ? compiledElsewhere() : compiledPrograms(),
     ]);
+    bin = dirname(programs["lizardcd-server"]);
     mkdirSync(file("empty"));
     const secrets = { kubeconfig: sandbox.kubeconfig(), token: consul.token, ca: consul.ca, password: nacos.password };
     for (const [name, text] of Object.entries(secrets)) writeFileSync(file(name), text!, { mode: 0o600 });
@@ -74,7 +84,7 @@ describePart(["etcd", "consul", "nacos2"], "compiled programs and real registrie
   });
 
   /** From a copy that is gone when they run: what a program still looks for there is missed. */
-  async function compile(): Promise<void> {
+  async function compiledElsewhere(): Promise<Pick<Programs, "lizardcd-server">> {
     const copy = file("copy");
     for (const name of ["package.json", "tsconfig.json", "src", "scripts"]) {
       cpSync(join(root, name), join(copy, name), { recursive: true });
@@ -89,6 +99,7 @@ describePart(["etcd", "consul", "nacos2"], "compiled programs and real registrie
     const build = await group.start({ name: "build", command: [process.execPath, "-e", script], cwd: copy });
     if ((await build.exited) !== "0") throw new Error(build.log());
     rmSync(copy, { recursive: true });
+    return { "lizardcd-server": file("bin/lizardcd-server") };
   }
 
   async function run(program: string, name: string, addresses: string[], flags: string[]): Promise<RunningProcess> {
@@ -96,7 +107,7 @@ describePart(["etcd", "consul", "nacos2"], "compiled programs and real registrie
     const listen = addresses.flatMap((flag, index) => [flag, `127.0.0.1:${ports[index]}`]);
     return group.start({
       name,
-      command: [join(file("bin"), program), "--insecure", ...listen, ...flags],
+      command: [join(bin, program), "--insecure", ...listen, ...flags],
       cwd: file("empty"),
       env: { HOME: file("empty"), PATH: "/usr/bin:/bin" },
     });
@@ -159,4 +170,4 @@ describePart(["etcd", "consul", "nacos2"], "compiled programs and real registrie
     expect(await both.exited).not.toBe("0");
     expect(both.log()).toContain("--etcd-host and --consul-host are 2 registries");
   });
-});
+}
