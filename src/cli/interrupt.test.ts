@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { type Command, commands } from "./catalogue.ts";
 import { startFake, workloadRow } from "./testserver.ts";
 
 const fake = startFake();
@@ -24,7 +25,6 @@ fake.answers["GET /workloads"] = () => {
   arrived();
   return Response.json({ items: [{ row: workloadRow("web") }] });
 };
-fake.answers["GET /fleet"] = hang;
 fake.answers[`POST ${workload}/restart`] = hang;
 fake.answers[`GET ${workload}`] = () => {
   arrived();
@@ -33,27 +33,74 @@ fake.answers[`GET ${workload}`] = () => {
 
 afterAll(() => fake.stop());
 
-const cases: [words: string, said: string][] = [
-  ["get deploy -w", ""],
-  ["get clusters", ""],
-  ["restart web -c eu-1 -n shop", "may or may not have been made"],
-  ["rollout status web -c eu-1 -n shop", ""],
-];
+/** Goes on after the server has answered: what it does then is interrupted. */
+const going = ["get workloads --watch", `rollout status web -c eu-1 -n shop`];
 
-for (const [words, said] of cases) {
-  test(`Ctrl-C ends ${words} with 130 and says what is not known`, async () => {
+/** On a server that never answers: each command that talks to one, with whatever it needs. */
+const args: Record<string, string> = { cluster: "eu-1", namespace: "shop", name: "web", replicas: "2", image: "a:1" };
+const talking = commands.filter(({ operation, words }) => operation && words !== "open");
+const waiting = talking.map((command) => {
+  const { words, positional, flags } = command;
+  const isPlace = (name: string) => positional.some((one) => one.name === name);
+  const places = positional
+    .filter(({ required, name }) => required || name === "cluster")
+    .map(({ name }) => args[name]!);
+  const needed = flags.filter(({ name, required }) => required && !isPlace(name));
+  const line = [words, ...places, ...needed.flatMap(({ name }) => [`--${name}`, args[name]!])].join(" ");
+  return { line: words === "login" ? "login --password-stdin" : line, writes: isWrite(command) };
+});
+
+/** Ctrl-C leaves it open whether it was done. */
+function isWrite({ operation }: Command): boolean {
+  return operation?.audited ?? false;
+}
+
+async function interrupted(line: string, LIZARDCD_SERVER: string, reached: Promise<void>, settle: number) {
+  const options = { env: { ...env, LIZARDCD_SERVER }, stdout: "pipe", stderr: "pipe" } as const;
+  const stdin = new Blob(["password"]);
+  const child = Bun.spawn([process.execPath, main, ...line.split(" ")], { ...options, stdin });
+  await reached;
+  await Bun.sleep(settle);
+  child.kill("SIGINT");
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  return { code: await child.exited, out, err: err.trim() };
+}
+
+test("every command that talks to a server is among those that are interrupted", () => {
+  expect(waiting.length).toBeGreaterThanOrEqual(20);
+  expect(waiting.filter(({ writes }) => writes).length).toBeGreaterThanOrEqual(8);
+});
+
+for (const { line, writes } of [...waiting, { line: "version", writes: false }]) {
+  test(`Ctrl-C ends ${line} with 130, and says what is not known where something may have been done`, async () => {
+    let reached = () => {};
+    const asked = new Promise<void>((resolve) => {
+      reached = resolve;
+    });
+    const silent = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch() {
+        reached();
+        return new Promise<Response>(() => {});
+      },
+    });
+    const { code, out, err } = await interrupted(line, silent.url.origin, asked, 0);
+    await silent.stop(true);
+    const said = writes ? "lizardcd: The change may or may not have been made: look before you repeat it" : "";
+    expect([line, code, err]).toEqual([line, 130, said]);
+    // The client's version is said before the server is asked for its own.
+    expect([line, out.replace(/^Client: .*\n/, "")]).toEqual([line, ""]);
+  }, 30_000);
+}
+
+for (const line of going) {
+  test(`Ctrl-C ends ${line} with 130 while it goes on`, async () => {
     const asked = new Promise<void>((resolve) => {
       arrived = resolve;
     });
-    const child = Bun.spawn([process.execPath, main, ...words.split(" ")], { env, stdout: "pipe", stderr: "pipe" });
-    await asked;
-    // What was asked for has arrived; the program goes on to print or to wait.
-    await Bun.sleep(100);
-    child.kill("SIGINT");
-    const err = await new Response(child.stderr).text();
-    expect(await child.exited).toBe(130);
-    expect(err.trim()).toContain(said);
-    if (said === "") expect(err.trim()).toBe("");
+    const { code, err } = await interrupted(line, fake.url, asked, 100);
+    expect([line, code, err]).toEqual([line, 130, ""]);
   }, 30_000);
 }
 
