@@ -121,6 +121,43 @@ describePart("etcd", "the compiled programs, away from where they were built", (
     for (const { log } of [server.running, agent.running]) expect(log()).not.toMatch(/ENOENT|Cannot find|error:/);
   }, 120_000);
 
+  test("from nothing to a restarted Deployment in the three commands of docs/install.md", async () => {
+    const home = join(group.folder, "three-home");
+    await mkdir(join(home, ".kube"), { recursive: true });
+    await cp(kubeconfig, join(home, ".kube/config"));
+    const [http, metrics] = (await freePorts(2)) as [number, number];
+    const url = `http://127.0.0.1:${http}`;
+    const place = { CLUSTER: cluster, NAMESPACE: "shop", "deploy/web": "deploy/cart", "http://127.0.0.1:5117": url };
+    const [serve, serveCluster, restart, ...more] = (await commandsOf("docs/install.md", "From nothing to")).map(
+      (line) => Object.entries(place).reduce((text, [from, to]) => text.replaceAll(from, to), line),
+    );
+    expect([serve, serveCluster, restart].every(Boolean) && more.length === 0).toBe(true);
+
+    const run = (name: string, line: string) => {
+      const env = { PATH: "/usr/bin:/bin", HOME: home };
+      return group.start({ name, command: ["bash", "-c", line], cwd: programs, env });
+    };
+    const ports = `--http-addr 127.0.0.1:${http} --metrics-addr 127.0.0.1:${metrics}`;
+    const running = await run("three-server", `exec ${serve} ${ports}`);
+    await untilAlive(running, async () => (await fetch(`${url}/readyz`)).ok, { what: "the server to be ready" });
+    const agent = await run("three-agent", `exec ${serveCluster} --grpc-addr 127.0.0.1:0 --metrics-addr 127.0.0.1:0`);
+    const password = (await readFile(join(home, ".local/share/lizardcd/first-password"), "utf8")).trim();
+    const admin = await managed({ url, password, running }, agent);
+
+    const current = async () => {
+      const { body } = await admin.get(`/clusters/${cluster}/namespaces/shop/deployments/cart`);
+      return body.revisions.find((one: { current: boolean }) => one.current).revision;
+    };
+    const before = await current();
+    const env = { PATH: "/usr/bin:/bin", HOME: home };
+    const child = Bun.spawn(["bash", "-c", restart!], { cwd: programs, env, stdout: "pipe", stderr: "pipe" });
+    const said = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+    expect([await child.exited, said[0]]).toEqual([0, expect.stringContaining(`Restarting shop/cart in ${cluster}.`)]);
+    await eventually(current, (revision) => revision !== before);
+    await agent.stop();
+    await running.stop();
+  }, 120_000);
+
   test("etcd: announced there, found there; health and reflection answer", async () => {
     const etcd = await startEtcd();
     onEnd(() => etcd.stop());
@@ -160,6 +197,16 @@ describePart("etcd", "the compiled programs, away from where they were built", (
     }
   }, 120_000);
 });
+
+/** The commands of the shell block after these words; what goes on in the next line is one. */
+async function commandsOf(page: string, words: string): Promise<string[]> {
+  const text = await readFile(join(root, page), "utf8");
+  const [, block] = /```sh\n(.*?)```/s.exec(text.slice(text.indexOf(words))) ?? [];
+  return block!
+    .replaceAll(/\\\n\s*|(?<=&&)\n\s*/g, " ")
+    .trim()
+    .split("\n");
+}
 
 /** Builds in a copy with its own node_modules and takes the copy away. @returns the folder of the binaries */
 async function builtElsewhere(): Promise<string> {
