@@ -110,6 +110,49 @@ test("a stream keeps its place, and calls beside it go on", async () => {
   expect((await waiting).address).toBe("127.0.0.1:98");
 });
 
+test("streams hold three quarters of the places at most: calls always come between each other", () => {
+  const { all, acquire } = world(4);
+  const streams = ["a", "b", "c"].map((name) => acquire(name, "stream")!);
+  expect(() => acquire("d", "stream")).toThrow("--max-connections");
+  expect(acquire("a", "stream")).toBe(streams[0]!);
+  const call = acquire("d")!;
+  expect(() => acquire("d", "stream")).toThrow("--max-connections");
+  all.release(call);
+  expect(acquire("e")).toBeDefined();
+  all.release(streams[1]!, "stream");
+  expect(acquire("f", "stream")).toBeDefined();
+});
+
+test("of more that wait than there are connections each has its turn, though calls overlap on whatever is open", async () => {
+  const { all, acquire, turn } = world(1);
+  let current = acquire("a")!;
+  const waiting = ["b", "c", "d"].map((name) => turn(name));
+  for (const [index, next] of waiting.entries()) {
+    const name = "abc"[index]!;
+    expect([name, acquire(name)]).toEqual([name, undefined]);
+    all.release(current);
+    current = await next;
+    // One call more at any time, as long as it is let in.
+    if (acquire("bcd"[index]!)) all.release(current);
+  }
+  expect(current.address).toBe("127.0.0.1:100");
+});
+
+test("who waits for a connection that takes calls again is not held up by who still waits for a place", async () => {
+  const { all, acquire, turn } = world(3);
+  const held = ["x", "p", "q"].map((name) => acquire(name)!);
+  all.release(acquire("p")!);
+  all.release(acquire("q")!);
+  const y = turn("y");
+  const w = turn("w");
+  const again = turn("x");
+  all.release(held[1]!);
+  await y;
+  expect(await again).toBe(held[0]!);
+  all.release(held[2]!);
+  expect((await w).address).toBe("127.0.0.1:119");
+});
+
 test("one place serves all who wait for the same agent", async () => {
   const { all, acquire, turn } = world(1);
   const a = acquire("a")!;

@@ -44,13 +44,17 @@ export interface Connection {
   readonly cancels: Set<() => void>;
 }
 
-/** "own" is what the server asks of its own accord: people come first, and half of the places are theirs alone. */
+/**
+ * "own" is what the server asks of its own accord: people come first, and half of the places are theirs alone. A stream holds
+ * its place for as long as somebody looks: a quarter of them is for calls alone.
+ */
 export type Use = "call" | "stream" | "own";
 
 export interface Connections {
   /**
    * Opens or shares the connection to an address; `release` when the call has ended. Nothing where all that may be open
    * are in use: `turn` then waits.
+   * @throws Failed "connections.all_in_use" for a stream where streams have all that they may have
    */
   acquire(address: string, key: AgentKey, plain?: boolean, use?: Use): Connection | undefined;
   /**
@@ -92,7 +96,10 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
   /** Calls under way that the server makes of its own accord. */
   let ownCalls = 0;
   const mostOwnCalls = Math.max(1, Math.floor(most / 2));
-  const turns = createTurns<Connection>();
+  /** Connections with a stream on them. */
+  let streaming = 0;
+  const mostStreaming = Math.max(1, Math.floor((most * 3) / 4));
+  const turns = createTurns<Connection>((id) => !open.has(id));
   /** By what is waited for, which connection makes room for it. */
   const yielding = new Map<string, Connection>();
   const broken: ((connection: Connection) => void)[] = [];
@@ -110,6 +117,7 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
   ): Connection | undefined {
     const id = idOf(address, key, plain);
     let connection = open.get(id);
+    if (use === "stream" && !connection?.streams && streaming >= mostStreaming) throw allInUse(key);
     if (connection?.yields && connection.outstanding > 0) return undefined;
     if (!connection) {
       if (use === "own" && (turns.people > 0 || ownCalls >= mostOwnCalls)) return undefined;
@@ -119,9 +127,11 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
     connection.outstanding++;
     connection.usedAt = now();
     if (use === "own") ownCalls++;
-    if (use === "stream") connection.streams++;
+    if (use === "stream" && connection.streams++ === 0) streaming++;
     return connection;
   }
+
+  const allInUse = (key: AgentKey) => new Failed("connections.all_in_use", { most }, { object: key.cluster });
 
   function turn(
     address: string,
@@ -131,33 +141,42 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
     patience: Patience,
   ): Promise<Connection> {
     const id = idOf(address, key, plain);
-    const own = use === "own";
-    if (!own) makeRoom(id);
-    const late = () => new Failed("connections.all_in_use", { most }, { object: key.cluster });
-    const got = turns.wait(id, own, () => acquire(address, key, plain, use), patience, late);
-    return got.finally(() => roomMade(id));
+    const get = () => acquire(address, key, plain, use);
+    const got = turns.wait(id, use === "own", get, patience, () => allInUse(key));
+    makeRoom();
+    return got.finally(serve);
   }
 
-  /** Calls that overlap would hold a place for good: the connection used least recently takes no more of them. */
-  function makeRoom(id: string): void {
-    if (yielding.has(id)) return;
-    let oldest: Connection | undefined;
-    for (const connection of open.values()) {
-      if (connection.yields || connection.streams > 0) continue;
-      if (!oldest || connection.usedAt < oldest.usedAt) oldest = connection;
-    }
-    if (!oldest) return;
-    oldest.yields = true;
-    yielding.set(id, oldest);
-  }
-
-  /** Whoever waited has a connection, or has left. */
-  function roomMade(id: string): void {
-    const connection = turns.waitsFor(id) ? undefined : yielding.get(id);
-    if (!connection) return;
-    yielding.delete(id);
-    connection.yields = false;
+  function serve(): void {
     turns.serve();
+    const waiting = new Set(turns.ids());
+    let freed = false;
+    for (const [id, connection] of yielding) {
+      if (waiting.has(id) && !open.has(id) && !connection.ended) continue;
+      yielding.delete(id);
+      connection.yields = false;
+      freed = true;
+    }
+    if (freed) turns.serve();
+    makeRoom();
+  }
+
+  /**
+   * Calls that overlap would hold a place for good: for each peer that people wait for, the connection used least recently
+   * takes no more of them.
+   */
+  function makeRoom(): void {
+    for (const id of turns.ids()) {
+      if (yielding.has(id) || open.has(id)) continue;
+      let oldest: Connection | undefined;
+      for (const connection of open.values()) {
+        if (connection.yields || connection.streams > 0) continue;
+        if (!oldest || connection.usedAt < oldest.usedAt) oldest = connection;
+      }
+      if (!oldest) return;
+      oldest.yields = true;
+      yielding.set(id, oldest);
+    }
   }
 
   function make(id: string, address: string, key: AgentKey, plain: boolean): Connection {
@@ -248,9 +267,9 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
       connection.outstanding--;
       connection.usedAt = now();
       if (use === "own") ownCalls--;
-      if (use === "stream") connection.streams--;
+      if (use === "stream" && --connection.streams === 0) streaming--;
       if (connection.ended && connection.outstanding === 0) places--;
-      if (turns.waiting > 0 && (use === "own" || connection.outstanding === 0)) turns.serve();
+      if (turns.waiting > 0 && (use !== "call" || connection.outstanding === 0)) serve();
     },
     drop,
     cut,

@@ -421,35 +421,56 @@ describe("connections", () => {
     expect((await pool.on(web).workload.get(web)).row!.name).toBe("a");
   });
 
-  test("are never more than allowed: calls beyond wait for their turn, and a stream holds its place", async () => {
+  test("are never more than allowed: calls beyond wait for their turn, and streams leave some to calls", async () => {
     const { pool, announce } = await world({ most: 2 });
-    const clusters = ["a", "b", "d", "e", "f", "g"];
-    for (const cluster of clusters) {
-      const { address } = await stubAgent(cluster, { delayMs: 50 });
+    const released = Promise.withResolvers<void>();
+    const clusters = ["a", "b", "d", "e", "f"];
+    for (const cluster of [...clusters, "g"]) {
+      const { address } = await stubAgent(cluster, {
+        delayMs: 50,
+        until: cluster === "g" ? released.promise : undefined,
+      });
       await announce("*", cluster, address);
     }
     const ask = async (cluster: string, call = {}) =>
       (await pool.on({ cluster }).workload.get({ ...web, cluster }, call)).row!.name;
+    const watch = (cluster: string) =>
+      pool
+        .on({ cluster })
+        .workload.watch({ ...web, cluster })
+        [Symbol.asyncIterator]();
     let most = 0;
     const looking = setInterval(() => {
       most = Math.max(most, pool.connections);
     }, 1);
     expect(await Promise.all(clusters.map((cluster) => ask(cluster)))).toEqual(clusters);
-    const streams = ["a", "b"].map((cluster) =>
-      pool
-        .on({ cluster })
-        .workload.watch({ ...web, cluster })
-        [Symbol.asyncIterator](),
-    );
-    for (const stream of streams) await stream.next();
+    const stream = watch("a");
+    await stream.next();
+    expect((await failure(watch("b").next())).code).toBe("connections.all_in_use");
+    expect(await Promise.all(clusters.map((cluster) => ask(cluster)))).toEqual(clusters);
+
+    const long = ask("g");
     const full = await failure(ask("d", { deadline: Date.now() + 100 }));
     expect([full.code, full.message]).toEqual(["connections.all_in_use", expect.stringContaining("all 2 connections")]);
     const waiting = ask("d");
-    await streams[0]!.return!();
-    expect(await waiting).toBe("d");
-    await streams[1]!.return!();
+    released.resolve();
+    expect([await long, await waiting]).toEqual(["g", "d"]);
+    await stream.return!();
     clearInterval(looking);
     expect(most).toBe(2);
+  });
+
+  test("to another instance serve where one to the idle instance cannot be opened", async () => {
+    const { pool, announce } = await world({ most: 1 });
+    const [a, b] = [await stubAgent("a"), await stubAgent("b")];
+    await announce("*", "c", a.address);
+    const stream = pool.on(web).workload.watch(web)[Symbol.asyncIterator]();
+    await stream.next();
+    await announce("*", "c", b.address);
+    expect((await pool.on(web).workload.get(web)).row!.name).toBe("a");
+    await stream.return!();
+    // Nothing holds the one place any more: the least busy is asked, whoever that is.
+    expect(["a", "b"]).toContain((await pool.on(web).workload.get(web)).row!.name);
   });
 
   test("of an instance that is withdrawn are closed", async () => {

@@ -138,20 +138,26 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     call: CallOptions & { deadline: number },
   ): Promise<unknown> {
     const tried = new Set<Endpoint>();
+    /** Instances for whose connection there was no place. */
+    const full: Endpoint[] = [];
     let problem = "no instance is announced";
     let untrusted: string | undefined;
     let againPlain = false;
     const use = operation.id === "agent.summary" ? "own" : "call";
     if (entry.endpoints.size > 1) probeFailed(entry);
     while (Date.now() < call.deadline) {
-      const endpoint = pick(entry, tried);
+      const endpoint = pick(entry, tried) ?? full.shift();
       if (!endpoint) break;
+      const waits = tried.has(endpoint);
       tried.add(endpoint);
-      const other = pick(entry, tried) !== undefined;
-      const { plain } = endpoint;
-      const { address } = endpoint;
-      const connection =
-        connections.acquire(address, entry, plain, use) ?? (await connections.turn(address, entry, plain, use, call));
+      const other = full.length > 0 || pick(entry, tried) !== undefined;
+      const { address, plain } = endpoint;
+      let connection = connections.acquire(address, entry, plain, use);
+      if (!connection && other && !waits) {
+        full.push(endpoint);
+        continue;
+      }
+      connection ??= await connections.turn(address, entry, plain, use, call);
       const began = now();
       endpoint.outstanding++;
       // Half of the time is left for the other instance: a read's in any case, a write's while nothing was sent.

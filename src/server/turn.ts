@@ -13,7 +13,7 @@ export interface Turns<T> {
    * @param id what is waited for
    * @param isOwn the server asks of its own accord: whoever asks for people comes first
    * @param get gives it, once there is a place
-   * @throws what `late` makes at the deadline, or Failed "request.cancelled"
+   * @throws what `late` makes at the deadline, Failed "request.cancelled", or what `get` throws
    */
   wait(id: string, isOwn: boolean, get: () => T | undefined, patience: Patience, late: () => Failed): Promise<T>;
   /** There may be a place: whoever can go on does. */
@@ -21,28 +21,32 @@ export interface Turns<T> {
   /** Who waits, and those of them that people sent. */
   readonly waiting: number;
   readonly people: number;
-  /** Whether people wait for this already. */
-  waitsFor(id: string): boolean;
+  /** What people wait for, in the order in which it was first. */
+  ids(): Iterable<string>;
 }
 
 /** @returns false where there is no place yet */
 type Try = () => boolean;
 
-export function createTurns<T>(): Turns<T> {
+/** @param needsPlace false where what is waited for can be had without another place */
+export function createTurns<T>(needsPlace: (id: string) => boolean): Turns<T> {
   /** By what is waited for, in the order in which it was first. */
   const people = new Map<string, Set<Try>>();
   const own = new Map<string, Set<Try>>();
 
   /** @returns whether nobody is left waiting */
   function serveAll(queue: Map<string, Set<Try>>): boolean {
+    let full = false;
     for (const [id, tries] of queue) {
+      if (full && needsPlace(id)) continue;
       for (const go of tries) {
-        if (!go()) return false;
+        full = !go();
+        if (full) break;
         tries.delete(go);
       }
-      queue.delete(id);
+      if (tries.size === 0) queue.delete(id);
     }
-    return true;
+    return queue.size === 0;
   }
 
   return {
@@ -62,10 +66,14 @@ export function createTurns<T>(): Turns<T> {
           signal?.removeEventListener("abort", cancel);
         };
         const go = () => {
-          const got = get();
-          if (got === undefined) return false;
+          try {
+            const got = get();
+            if (got === undefined) return false;
+            resolve(got);
+          } catch (cause) {
+            reject(cause);
+          }
           done();
-          resolve(got);
           return true;
         };
         signal?.addEventListener("abort", cancel, { once: true });
@@ -81,6 +89,6 @@ export function createTurns<T>(): Turns<T> {
     get people() {
       return people.size;
     },
-    waitsFor: (id) => people.has(id),
+    ids: () => people.keys(),
   };
 }
