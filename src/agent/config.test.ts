@@ -103,6 +103,21 @@ const given = {
   allowNamespaces: [],
 } as unknown as AgentSettings;
 
+test("a proxy that no tunnel would use stops nobody", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "lizardcd-config-"));
+  try {
+    const kubeconfig = await written(folder, "cluster", "any");
+    const env = { HOME: folder, ALL_PROXY: "socks5h://127.0.0.1:1080" };
+    const resolved = (more: Partial<AgentSettings>) =>
+      resolveConfig({ ...given, kubeconfig, token: "t", ...more }, env).then(({ proxy }) => proxy);
+    expect(await resolved({})).toBeUndefined();
+    expect(await resolved({ reach: "tunnel", etcdHost: ["http://127.0.0.1:2379"] })).toBeUndefined();
+    await expect(resolved({ reach: "tunnel" })).rejects.toThrow("as the proxy to the server");
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 test("outside of a cluster the kubeconfig is the one given, else kubectl's", async () => {
   const folder = await mkdtemp(join(tmpdir(), "lizardcd-config-"));
   try {

@@ -96,7 +96,8 @@ export async function resolveConfig(values: AgentSettings, env: Env): Promise<Ag
     serverCaPem,
     trust,
     via: registry ? "registry" : values.reach,
-    proxy: values.server ? proxyFor(values.server, env) : undefined,
+    // Nothing else asks for it: what fetch makes of the environment is its own.
+    proxy: !registry && values.reach === "tunnel" && values.server ? proxyFor(values.server, env) : undefined,
     key: key && formatKey(values.servicePrefix, key),
     only: onlyOf(key, values),
     metrics: hostPort(values.metricsAddr),

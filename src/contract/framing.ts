@@ -1,6 +1,7 @@
 // gRPC over HTTP/2, as the side that calls sees it: headers, messages in their frames, and what an end means.
 import { constants, type IncomingHttpHeaders } from "node:http2";
 import { frames } from "../wire/frames.ts";
+import { said } from "../wire/status.ts";
 import { detailsKey, type WireCall, WireFailed } from "./channel.ts";
 import { grpcCode } from "./errors.ts";
 
@@ -37,17 +38,6 @@ export function failureOf(headers: IncomingHttpHeaders): WireFailed | undefined 
   return new WireFailed(Number.isInteger(code) ? code : grpcCode.unknown, said(headers["grpc-message"]), {
     details: typeof details === "string" ? Buffer.from(details, "base64") : undefined,
   });
-}
-
-/** gRPC writes what is not ASCII as percent and two digits. */
-function said(message: string | string[] | undefined): string {
-  const text = String(message ?? "");
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // Not by the rule: as it came.
-    return text;
-  }
 }
 
 /** A stream that ended without a status. */

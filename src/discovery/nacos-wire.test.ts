@@ -57,10 +57,14 @@ test("what is no good answer is a failure of its call that says why, and the con
       stream.end("<h1>Not Found</h1>");
     },
     "/status": (stream) =>
-      stream.respond({ ...good, "grpc-status": "12", "grpc-message": "no such" }, { endStream: true }),
+      stream.respond({ ...good, "grpc-status": "12", "grpc-message": "no such%3A %E4%B8%8D" }, { endStream: true }),
     "/nothing": (stream) => {
       stream.respond(good);
       stream.end();
+    },
+    "/broken": (stream) => {
+      stream.respond(good);
+      stream.write(framed(hello), () => stream.close(8));
     },
     "/compressed": (stream) => {
       stream.respond(good);
@@ -72,8 +76,9 @@ test("what is no good answer is a failure of its call that says why, and the con
   const wire = wireTo(await peer((stream, { ":path": path }) => answers[path!]!(stream)), { timeoutMs: 300 });
   const call = (path: string) => wire.unary(path, hello);
   await expect(call("/proxy")).rejects.toThrow("it answers HTTP 404");
-  await expect(call("/status")).rejects.toThrow("it answers with gRPC status 12: no such");
+  await expect(call("/status")).rejects.toThrow("it answers with gRPC status 12: no such: 不");
   await expect(call("/nothing")).rejects.toThrow("it answers nothing");
+  await expect(call("/broken")).rejects.toThrow("it breaks off its answer");
   await expect(call("/compressed")).rejects.toThrow("it compresses its answer without being asked");
   await expect(call("/silent")).rejects.toMatchObject({ name: "TimeoutError" });
   expect(Buffer.from(await call("/echo"))).toEqual(hello);

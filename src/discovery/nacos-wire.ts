@@ -3,6 +3,7 @@
 // each key.
 import { type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from "node:http2";
 import { framed, frames } from "../wire/frames.ts";
+import { said } from "../wire/status.ts";
 
 export interface Wire {
   /** @throws Error where it does not answer in time, or not by a message */
@@ -76,9 +77,9 @@ export function openWire(origin: string, { ca, timeoutMs }: WireOptions): Wire {
       const onMessage = (message: Uint8Array) => {
         answer ??= message;
       };
-      follow(stream, onMessage, (problem) => {
-        if (answer && !problem) resolve(answer);
-        else fail(problem ?? new Error("it answers nothing"));
+      follow(stream, onMessage, (problem, whole) => {
+        if (answer && whole && !problem) resolve(answer);
+        else fail(problem ?? new Error(answer ? "it breaks off its answer" : "it answers nothing"));
       });
       const late = setTimeout(() => {
         fail(new DOMException("it does not answer", "TimeoutError"));
@@ -105,19 +106,22 @@ export function openWire(origin: string, { ca, timeoutMs }: WireOptions): Wire {
   };
 }
 
-/** @param onEnd told what was wrong with the answer, if anything was */
+/** @param onEnd told what was wrong with the answer, if anything was, and whether a status has come at its end */
 function follow(
   stream: ClientHttp2Stream,
   onMessage: (message: Uint8Array) => void,
-  onEnd: (problem: unknown) => void,
+  onEnd: (problem: unknown, whole: boolean) => void,
 ): void {
   const messages = frames(mostAnswerBytes, {
     compressed: () => new Error("it compresses its answer without being asked"),
     tooLarge: (bytes) => new Error(`it answers ${bytes} bytes at once`),
   });
   let problem: unknown;
-  const look = ({ "grpc-status": code = "0", "grpc-message": said = "" }: IncomingHttpHeaders) => {
-    if (code !== "0") problem ??= new Error(`it answers with gRPC status ${code}: ${said}`);
+  let whole = false;
+  const look = ({ "grpc-status": code, "grpc-message": message }: IncomingHttpHeaders) => {
+    if (code === undefined) return;
+    whole = true;
+    if (code !== "0") problem ??= new Error(`it answers with gRPC status ${code}: ${said(message)}`);
   };
   stream.on("response", (headers) => {
     // What follows is no gRPC, but the words of a proxy.
@@ -138,5 +142,5 @@ function follow(
   stream.on("error", (cause) => {
     problem ??= cause;
   });
-  stream.on("close", () => onEnd(problem));
+  stream.on("close", () => onEnd(problem, whole));
 }

@@ -161,6 +161,18 @@ describe("a certificate that somebody else made", () => {
     }
   });
 
+  test("may be of any authority in the file, of the one to come behind the one that ends", async () => {
+    const [before, next] = [await createAuthority(), await createAuthority()];
+    const authority = openAuthority(next);
+    const own = await authority.own(86_400_000);
+    const store = await openStore(":memory:");
+    onEnd(() => store.close());
+    const trust = await opened({ store, given: () => ({ ca: before.certificate + next.certificate, ...own }) });
+    const { key, request } = await newRequest();
+    const { certificate } = await authority.sign(request, { cluster: "eu-1", namespaces: ["*"] }, 86_400_000);
+    expect(trust.identify(certificate, "text", await prove("text", key)).cluster).toBe("eu-1");
+  });
+
   test("is nothing that a server with an authority of its own revokes by a serial it does not know", async () => {
     expect(await (await opened()).revoke("eu-1", "AB12")).toBe(0);
   });

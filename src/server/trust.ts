@@ -1,6 +1,6 @@
 // The trust noun and what stands behind it: the authority, the invitations, the certificates, and the check that every
 // connection to an agent goes through.
-import { createHash, randomBytes, verify } from "node:crypto";
+import { createHash, randomBytes, verify, type X509Certificate } from "node:crypto";
 import { createSecureContext, type PeerCertificate, type SecureContext } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import { Failed } from "../contract/errors.ts";
@@ -27,6 +27,7 @@ import {
   serialOf,
   shownIdentity,
 } from "../trust/identity.ts";
+import { certificatesIn } from "../trust/pem.ts";
 import { agentsPage } from "../views/agents.tsx";
 import { invitationMade } from "../views/enroll.tsx";
 import { revokeDone } from "../views/revoke.tsx";
@@ -145,7 +146,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
 
   /** One that was never shown here can be revoked by its serial: nothing else is known of it but when its CA ends. */
   async function revokeUnseen(cluster: string, serial: string): Promise<string[]> {
-    const { notAfter } = readCertificate(ca);
+    const notAfter = Math.max(...certificatesIn(ca).map(({ validTo }) => Date.parse(validTo)));
     const revokedAt = clock();
     const one = { serial, cluster, namespaces: [], issuedAt: revokedAt, notAfter, revokedAt };
     return (await store.trust.addCertificate(one)) ? [serial] : [];
@@ -200,9 +201,8 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
       throw new Failed("certificate.refused", { problem: "it cannot be read" }, { cause });
     }
     const { certificate, names, serial, notAfter, notBefore } = read;
-    const { certificate: signer } = readCertificate(ca);
-    if (!certificate.checkIssued(signer) || !certificate.verify(signer.publicKey))
-      throw refused("it is not signed here");
+    const signs = (signer: X509Certificate) => certificate.checkIssued(signer) && certificate.verify(signer.publicKey);
+    if (!certificatesIn(ca).some(signs)) throw refused("it is not signed here");
     if (notAfter <= clock()) throw refused("its time is over");
     if (notBefore > clock()) throw refused("its time has not begun");
     if (revoked.has(serial)) throw refused("it is revoked");
