@@ -50,6 +50,40 @@ test("several servers are kept by name, each with its own token, and one is curr
   expect([none.code, none.err]).toEqual([2, expect.stringContaining("second")]);
 });
 
+test("login to a context goes to its server, whatever the environment names", async () => {
+  const elsewhere: string[] = [];
+  const other = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request) {
+      elsewhere.push(request.url);
+      return new Response("", { status: 500 });
+    },
+  });
+  try {
+    await fake.cli(`context set prod --server ${fake.url}`, { env: bare });
+    const env = { ...bare, LIZARDCD_SERVER: other.url.origin };
+    const again = await fake.cli("login --context prod --password-stdin", { env, input: "right" });
+    expect([again.code, elsewhere]).toEqual([0, []]);
+    expect((await fake.cli("context list", { env: bare })).out).toContain(`prod  ${fake.url}`);
+    // A new one is for the server that the environment names.
+    await fake.cli("login --context fresh --password-stdin", { env, input: "right" });
+    expect(elsewhere).toHaveLength(1);
+  } finally {
+    await other.stop(true);
+  }
+});
+
+test("a context may be called what every object has", async () => {
+  const none = await fake.cli("context set constructor", { env: bare });
+  expect([none.code, none.out]).toEqual([2, ""]);
+  expect((await fake.cli("get workloads --context constructor", { env: bare })).code).toBe(2);
+  await fake.cli(`context set constructor --server ${fake.url}`, { env: bare });
+  expect((await fake.cli("get workloads --context constructor", { env: { ...bare, LIZARDCD_TOKEN: "a" } })).code).toBe(
+    0,
+  );
+});
+
 test("a context's cluster and namespace are what commands mean that name none", async () => {
   await fake.cli(`context set home --server ${fake.url} -c eu-1 -n shop`, { env: bare });
   const asked = async (words: string) => {

@@ -136,7 +136,12 @@ export function readContexts(env: Env, lang: Lang): Contexts {
       expires: kept.expires ?? 0,
     },
   ]);
-  return { current: root.current ?? "", contexts: Object.fromEntries(contexts), warnings: guard(path, lang) };
+  return { current: root.current ?? "", contexts: byName(Object.fromEntries(contexts)), warnings: guard(path, lang) };
+}
+
+/** Without what every object has: "constructor" is a name like any other. */
+function byName(contexts: Record<string, Kept>): Contexts["contexts"] {
+  return Object.assign(Object.create(null), contexts);
 }
 
 /** Written whole or not at all. */
@@ -163,12 +168,12 @@ interface Older {
 /** The file of the tool before this one, as a context. */
 export function readOlder(env: Env, lang: Lang, path = olderPath(env)): Contexts {
   const text = read(path, lang);
-  const none: Contexts = { current: "", contexts: {}, warnings: [] };
+  const none: Contexts = { current: "", contexts: byName({}), warnings: [] };
   if (text === undefined) return none;
   const { server, auth } = (parse(text, path, lang) as Older).lizardcd ?? {};
   if (!server?.url) return none;
   const kept = { server: serverOf(server.url, lang), username: auth?.username ?? "", token: auth?.access_token ?? "" };
-  return { current: "lzcli", contexts: { lzcli: { ...kept, expires: 0 } }, warnings: guard(path, lang) };
+  return { current: "lzcli", contexts: byName({ lzcli: { ...kept, expires: 0 } }), warnings: guard(path, lang) };
 }
 
 function read(path: string, lang: Lang): string | undefined {

@@ -24,7 +24,9 @@ export async function login({ flags, rest }: Asked, env: Env, terminal: Terminal
   const all = readContexts(env, lang);
   const named = namedIn(flags);
   const own = all.contexts[named.context ?? all.current];
-  const address = rest[0] ?? named.server ?? env.LIZARDCD_SERVER ?? own?.server;
+  // Whoever names a context means its server; the environment is for a new one.
+  const meant = named.context ? own?.server : undefined;
+  const address = rest[0] ?? named.server ?? meant ?? env.LIZARDCD_SERVER ?? own?.server;
   if (!address) throw new CommandFailed(exit.usage, tell(lang, "server.none"), tell(lang, "server.next"));
   const server = serverOf(address, lang);
   const name = named.context ?? nameFor(server, all);
