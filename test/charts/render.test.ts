@@ -66,6 +66,23 @@ describePart("helm", "the charts", ({ helm }) => {
     );
   });
 
+  test("a certificate is made for names and addresses, and not for a name with a port", async () => {
+    const given = (name: string) => ["--set", "tls.selfSigned=true", "--set-json", `tls.names=["${name}"]`];
+    for (const name of ["lb.example.com", "*.example.com", "10.0.0.1", "fd00::1"])
+      expect(await template("lizardcd-server", ...given(name))).toContain("tls.crt");
+    expect(await refused("lizardcd-server", ...given("lb.example.com:443"))).toContain("pattern");
+  });
+
+  test("however long a chart is called, its labels are no longer than Kubernetes allows", async () => {
+    const name = "n".repeat(62);
+    const manifests = [
+      await template("lizardcd-server", "--set", `nameOverride=${name}`),
+      await template("lizardcd-agent", ...agent, "--set", `token=t,nameOverride=${name}`),
+    ];
+    for (const [, label] of manifests.join("\n").matchAll(/app\.kubernetes\.io\/name: (\S+)/g))
+      expect(label!.length).toBeLessThanOrEqual(63);
+  });
+
   test("a misspelt value is refused", async () => {
     expect(await refused("lizardcd-agent", ...agent, "--set", "token=t,namespace=shop")).toContain("'namespace'");
     expect(await refused("lizardcd", "--set", "lizardcd-server.ingres.enabled=true")).toContain("'ingres'");

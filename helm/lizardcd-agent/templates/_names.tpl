@@ -21,7 +21,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* Of the pod that `helm test` runs. */}}
 {{- define "lizardcd-agent.testLabels" -}}
-app.kubernetes.io/name: {{ include "lizardcd-agent.name" . }}-test
+app.kubernetes.io/name: {{ include "lizardcd-agent.name" . | trunc 58 | trimSuffix "-" }}-test
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 

@@ -16,7 +16,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* Of the pod that `helm test` runs. */}}
 {{- define "lizardcd-server.testLabels" -}}
-app.kubernetes.io/name: {{ include "lizardcd-server.name" . }}-test
+app.kubernetes.io/name: {{ include "lizardcd-server.name" . | trunc 58 | trimSuffix "-" }}-test
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
