@@ -101,7 +101,7 @@ export function timeoutOf({ flags }: Pick<Asked, "flags">, lang: Lang, standard 
 function secondsOf(value: string, { name, field }: Field, command: Command, lang: Lang): number {
   const mostMs = Number(ruleOf(field!)?.max ?? 2 ** 31 - 1) * 1000;
   const next = tell(lang, "command.see", { command: command.words });
-  return Math.ceil(lengthOfTime(value, { flag: `--${name}`, mostMs, next }, lang) / 1000);
+  return Math.ceil(lengthOfTime(value, { flag: `--${name}`, some: true, mostMs, next }, lang) / 1000);
 }
 
 /** Also as kubectl has it: "--dry-run=server", "--dry-run=none". */

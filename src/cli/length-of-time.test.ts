@@ -40,6 +40,7 @@ test("a wait is written the same way, and both refuse what is none or too long b
     ["get deploy --timeout 48h", 'lizardcd: --timeout must be at most 24 h, not "48h".'],
     ["agents enroll -c eu-1 --lifetime 10min", wrong("--lifetime", "10min")],
     ["agents enroll -c eu-1 --lifetime=-5", wrong("--lifetime", "-5")],
+    ["agents enroll -c eu-1 --lifetime 0", wrong("--lifetime", "0")],
     ["agents enroll -c eu-1 --lifetime 10d", 'lizardcd: --lifetime must be at most 7 d, not "10d".'],
   ];
   for (const [words, said] of cases) {

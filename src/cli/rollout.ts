@@ -37,7 +37,7 @@ export async function rolloutStatus({ asked, env, terminal, options, defaults }:
   let last: Workload | undefined;
   try {
     for (;;) {
-      const left = end - performance.now();
+      const left = Math.round(end - performance.now());
       if (left <= 0) throw timedOut(last, timeoutMs, lang);
       let answer: Awaited<ReturnType<typeof call>> | undefined;
       try {
@@ -45,7 +45,7 @@ export async function rolloutStatus({ asked, env, terminal, options, defaults }:
         heard = performance.now();
       } catch (error) {
         if (!last || !mayPass(error) || performance.now() - heard > silentMs) throw error;
-        await view.lost(describe(error, asked, env, lang).message);
+        if (performance.now() < end) await view.lost(describe(error, asked, env, lang).message);
       }
       if (answer) {
         last = answer.message as Workload;

@@ -17,7 +17,7 @@ const en = {
   "flag.output": "table, wide, json, yaml, name or jsonpath=TEMPLATE, as kubectl has it",
   "flag.noHeaders": "leave out the headings of a table",
   "flag.timeout":
-    "give up after so long: 30s, 5m, 1h30m; a bare number is seconds (default 30s, of rollout status 15m)",
+    "give up after so long, with --watch on each answer: 30s, 5m, 1h30m; a bare number is seconds (default 30s, of rollout status 15m)",
   "flag.seconds": "or with a unit: 90s, 10m, 24h",
   "flag.help": "show this",
   "flag.username": "the user's name (default admin)",

@@ -1,7 +1,7 @@
 // One process at a time on a folder. The lock is SQLite's, so it ends with its process however that ended: nobody has to
 // guess whether a process id that somebody wrote down is still the same program.
 import { Database } from "bun:sqlite";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { sleep } from "./backoff.ts";
@@ -26,14 +26,20 @@ export interface Holder {
  * Holds the data folder until it is released or this process ends.
  * @throws Error that names the folder and the process that has it.
  */
-export async function hold(folder: string, { program, file, patience = patienceMs }: Holder): Promise<Hold> {
+export async function hold(folder: string, holder: Holder): Promise<Hold> {
+  const lock = await locked(folder, holder);
+  writeFileSync(join(folder, `${holder.file}.pid`), `${process.pid} ${hostname()}\n`, { mode: 0o600 });
+  return { release: () => lock.close() };
+}
+
+async function locked(folder: string, { program, file, patience = patienceMs }: Holder): Promise<Database> {
   const end = performance.now() + patience;
   const lock = new Database(join(folder, `${file}.lock`), { create: true });
   const pid = join(folder, `${file}.pid`);
   for (;;) {
     try {
       lock.run("BEGIN EXCLUSIVE");
-      break;
+      return lock;
     } catch (cause) {
       if ((cause as { code?: string }).code !== "SQLITE_BUSY") {
         lock.close();
@@ -49,8 +55,13 @@ export async function hold(folder: string, { program, file, patience = patienceM
       await sleep(50);
     }
   }
-  writeFileSync(pid, `${process.pid} ${hostname()}\n`, { mode: 0o600 });
-  return { release: () => lock.close() };
+}
+
+/** @throws Error as `hold` where somebody has the folder now; changes nothing. */
+export async function free(folder: string, holder: Holder): Promise<void> {
+  if (!existsSync(join(folder, `${holder.file}.lock`))) return;
+  const lock = await locked(folder, { ...holder, patience: 0 });
+  lock.close();
 }
 
 /** ", process 123", and where it is if that is not here. */

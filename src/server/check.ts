@@ -3,8 +3,10 @@ import { Database } from "bun:sqlite";
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { answeringRegistry, type Check, certificatePair, freeAddress, writableFolder } from "../process/check.ts";
+import { free } from "../process/hold.ts";
 import { reasonOf } from "../process/setting-file.ts";
 import type { ServerConfig } from "./config.ts";
+import { holder } from "./data.ts";
 import { readHttpCa } from "./http-ca.ts";
 import { sourcesOf } from "./sources.ts";
 
@@ -12,7 +14,7 @@ export function serverChecks(config: ServerConfig): Check[] {
   const { httpTlsCert, httpTlsKey, httpTlsCa, tlsCa, tlsCert, tlsKey, db } = config;
   return [
     { what: "settings", look: async () => undefined },
-    writableFolder("the data folder", config.data, "data"),
+    dataFolder(config.data),
     ...(db ? [writableFolder("the store's folder", dirname(db), "db")] : []),
     store(config.store),
     freeAddress("http-addr", config.httpAddr),
@@ -24,6 +26,18 @@ export function serverChecks(config: ServerConfig): Check[] {
       : []),
     ...sourcesOf(config).map((source) => answeringRegistry(source, `${source.name}-addr`)),
   ];
+}
+
+function dataFolder(path: string): Check {
+  const { what, look } = writableFolder("the data folder", path, "data");
+  return {
+    what,
+    async look(signal) {
+      const remark = await look(signal);
+      await free(path, holder);
+      return remark;
+    },
+  };
 }
 
 function carriedCa(ca: string, cert: string | undefined): Check {

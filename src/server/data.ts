@@ -3,6 +3,9 @@ import { chmod, mkdir, open, readFile, rename, unlink, writeFile } from "node:fs
 import { join } from "node:path";
 import { reasonOf } from "../process/setting-file.ts";
 
+/** As which a server holds its data folder. */
+export const holder = { program: "server", file: "server" };
+
 export interface DataFolder {
   readonly path: string;
   /** Signs sessions. */

@@ -10,7 +10,7 @@ import { SettingInvalid } from "../process/settings.ts";
 import { version } from "../process/version.ts";
 import { serverChecks } from "./check.ts";
 import { type ServerConfig, serverConfig } from "./config.ts";
-import { openDataFolder } from "./data.ts";
+import { holder, openDataFolder } from "./data.ts";
 import { type RunningServer, startServer } from "./server.ts";
 import { sourcesOf } from "./sources.ts";
 
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   ]);
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
   const data = await openDataFolder(config.data);
-  const held = await hold(data.path, { program: "server", file: "server" });
+  const held = await hold(data.path, holder);
   const memory = keepMemorySmall();
   server = await startServer({
     http: config.http,

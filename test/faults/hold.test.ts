@@ -4,7 +4,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hold } from "../../src/process/hold.ts";
+import { free, hold } from "../../src/process/hold.ts";
 import { endAll, eventually, onEnd } from "../harness.ts";
 import { freePorts, type ProcessGroup, processGroup, type RunningProcess } from "../testbed/processes.ts";
 
@@ -85,6 +85,8 @@ test("a second npm start on one data folder is refused before it starts anything
 test("whoever lets go in time is waited for", async () => {
   const { data } = await place();
   const held = await hold(data, { program: "server", file: "server" });
+  // As --check looks, which takes nothing and waits for nobody.
+  await expect(free(data, { program: "server", file: "server" })).rejects.toThrow("is in use by another server");
   const next = hold(data, { program: "server", file: "server" });
   await expect(hold(data, { program: "server", file: "server", patience: 0 })).rejects.toThrow(String(process.pid));
   // A full disk, or the moment before it is written.
@@ -92,4 +94,5 @@ test("whoever lets go in time is waited for", async () => {
   await expect(hold(data, { program: "server", file: "server", patience: 0 })).rejects.toThrow("another server: end");
   held.release();
   (await next).release();
+  await free(data, { program: "server", file: "server" });
 });
