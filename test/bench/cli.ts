@@ -1,4 +1,4 @@
-// The command line against kubectl: from the start of the process to the first byte it prints, by turns.
+// The command line against kubectl: from the start of the process to the first byte it prints, and its memory, by turns.
 import { join } from "node:path";
 import { buildPrograms } from "../../scripts/build.ts";
 import { provide } from "../testbed/build.ts";
@@ -63,31 +63,40 @@ async function byTurns(pairs: [string, string[], string[]][], env: Record<string
   const figures: Figure[] = [];
   for (const [what, ours, theirs] of pairs) {
     const [a, b]: [number[], number[]] = [[], []];
+    const [ourMb, theirMb]: [number[], number[]] = [[], []];
     // The first ones fill the kernel's cache, and kubectl's.
     for (const command of [ours, theirs]) await firstByte(command, env);
     for (let turn = 0; turn < turns; turn++) {
-      a.push(await firstByte(ours, env));
-      b.push(await firstByte(theirs, env));
+      for (const [command, ms, mb] of [
+        [ours, a, ourMb],
+        [theirs, b, theirMb],
+      ] as const) {
+        const one = await firstByte(command, env);
+        ms.push(one.ms);
+        mb.push(one.mb);
+      }
     }
     figures.push(repeated(`lizardcd ${what}`, a, "ms", "start", { atMost: Math.round(median(b)) }));
     figures.push(repeated(`kubectl ${theirs.slice(1, 3).join(" ")}`, b, "ms", "start"));
+    figures.push(repeated(`lizardcd ${what}, memory at its most`, ourMb, "MB", "start"));
+    figures.push(repeated(`kubectl ${theirs.slice(1, 3).join(" ")}, memory at its most`, theirMb, "MB", "start"));
   }
   return figures;
 }
 
-/** Milliseconds. @throws Error where the command fails. */
-async function firstByte(command: string[], env: Record<string, string>): Promise<number> {
+/** Until the first byte, and the largest resident set (MB of 1,000,000 bytes). @throws Error where the command fails. */
+async function firstByte(command: string[], env: Record<string, string>): Promise<{ ms: number; mb: number }> {
   const began = performance.now();
   const child = Bun.spawn(command, { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const reader = child.stdout.getReader();
   const { done } = await reader.read();
-  const took = performance.now() - began;
+  const ms = performance.now() - began;
   while (!(await reader.read()).done);
   const code = await child.exited;
   if (code !== 0 || done) {
     throw new Error(`${command.join(" ")} ended with ${code}: ${await new Response(child.stderr).text()}`);
   }
-  return took;
+  return { ms, mb: child.resourceUsage()!.maxRSS / 1e6 };
 }
 
 function deployment(namespace: string, name: string) {

@@ -16,9 +16,10 @@ import { memory } from "./memory.ts";
 import { nacos } from "./nacos.ts";
 import { page } from "./page.ts";
 import { requests } from "./requests.ts";
+import { size } from "./size.ts";
 import { startup } from "./startup.ts";
 
-const parts = [startup, memory, hop, list, page, requests, fleet, churn, lookup, etcd, consul, nacos, cli];
+const parts = [size, startup, memory, hop, list, page, requests, fleet, churn, lookup, etcd, consul, nacos, cli];
 const document = join(import.meta.dir, "../../docs/benchmarks.md");
 
 process.exitCode = await main(process.argv.slice(2));
