@@ -163,7 +163,8 @@ function fixedIdentity(first: Credentials) {
 async function enroll({ server, serverCa, cluster, token, log, signal }: EnrollOptions): Promise<Credentials> {
   if (!token) {
     throw new EnrollmentFailed(
-      `the agent has no certificate yet: give it --token, made by \`lizardcd agents enroll --cluster ${cluster}\``,
+      `the agent has no certificate: give it --token, made by \`lizardcd agents enroll --cluster ${cluster}\`, ` +
+        "or again the --join-token-file with which it keeps none",
     );
   }
   const { key, request } = await newRequest();

@@ -12,7 +12,8 @@ function written({ host, port }: { host: string; port: number }): string {
 
 function problemOf(cause: unknown): string {
   const { code } = cause as NodeJS.ErrnoException;
-  if (code === "EADDRINUSE") return "is in use by another program: choose another one, or stop that program";
+  if (code === "EADDRINUSE")
+    return "is in use by another program: choose another one (port 0 is any that is free), or stop that program";
   if (code === "EADDRNOTAVAIL") return "is not an address of this machine";
   return `cannot be listened on: ${reasonOf(cause)}`;
 }

@@ -95,7 +95,7 @@ test("an address that is in use is refused by its setting and itself, with TLS a
     const server = await startTestServer({ http: { host: "127.0.0.1", port: 0, tls } }, { ca });
     const port = Number(new URL(server.url).port);
     await expect(startTestServer({ http: { host: "127.0.0.1", port, tls } }, { ca })).rejects.toThrow(
-      `--http-addr 127.0.0.1:${port} is in use by another program: choose another one, or stop that program`,
+      `--http-addr 127.0.0.1:${port} is in use by another program: choose another one (port 0 is any that is free), or stop that program`,
     );
     const metrics = { host: "127.0.0.1", port };
     await expect(startTestServer({ http: { host: "127.0.0.1", port: 0, tls }, metrics }, { ca })).rejects.toThrow(
