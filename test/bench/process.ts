@@ -7,6 +7,17 @@ export function residentMb(pid: number): number {
   return statusKb(pid, "VmRSS") * 1.024e-3;
 }
 
+/** The largest it has been, MB; undefined once the process has ended. */
+export function mostResidentMb(pid: number): number | undefined {
+  try {
+    const kb = statusKb(pid, "VmHWM");
+    return Number.isNaN(kb) ? undefined : kb * 1.024e-3;
+  } catch {
+    // No such process, or one that nobody has waited for yet.
+    return undefined;
+  }
+}
+
 /** The part of it that is the process's own, not pages of its program file, MB. */
 export function ownMb(pid: number): number {
   return statusKb(pid, "RssAnon") * 1.024e-3;
