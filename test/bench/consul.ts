@@ -1,18 +1,16 @@
 // Consul as the registry: how soon what is registered there can be used, and how soon a server that starts knows it all.
 import { type RealConsul, startConsul } from "../testbed/consul.ts";
-import { type Bench, forStubs } from "./bench.ts";
-import { type Figure, type Part, repeated } from "./figure.ts";
-import { clusterNames } from "./fleet.ts";
+import type { Bench } from "./bench.ts";
+import type { Figure, Part } from "./figure.ts";
 import {
   type Announce,
-  answered,
+  manyKeys,
+  measureServing,
   measureUsable,
+  oneOfMany,
   servingConditions,
-  stubClusters,
   usableConditions,
 } from "./registry.ts";
-
-const many = 10_000;
 
 export const consul: Part<Bench> = {
   name: "consul",
@@ -36,22 +34,14 @@ async function measure(bench: Bench, registry: RealConsul): Promise<Figure[]> {
   const { usable, server: first, stub } = await measureUsable(bench, { flags, announce, keys: 200, goalMs: 50 });
   await first.process.stop();
 
-  const names = clusterNames(stubClusters);
-  const all = Array.from({ length: many }, (_, key): [string, string] => {
-    const at = key % stubClusters;
-    return [`lizardcd-agent.m-${key}.${names[at]}`, stub.addresses[at]!];
+  const all = Array.from({ length: manyKeys }, (_, index): [string, string] => {
+    const { key, cluster } = oneOfMany(index);
+    return [key, stub.addresses[cluster]!];
   });
   await fill(registry, all);
-  const serving: number[] = [];
-  for (let turn = 0; turn < 3; turn++) {
-    const began = performance.now();
-    const server = await bench.startServer({ flags: [...forStubs.flags, ...flags], data: first.data });
-    await answered(server, `/clusters/${names[(many - 1) % stubClusters]}/namespaces/m-${many - 1}/deployments`, 20);
-    serving.push((performance.now() - began) / 1000);
-    await server.process.stop();
-  }
+  const serving = await measureServing(bench, { flags, data: first.data });
   await stub.process.stop();
-  return [usable, repeated("10,000 keys at start until serving, login included", serving, "s", "start", { atMost: 2 })];
+  return [usable, serving];
 }
 
 function announceIn(registry: RealConsul): Announce {

@@ -1,19 +1,17 @@
 // etcd as the registry: how soon what is put there can be used, and how soon a server that starts knows it all.
 import { startEtcd } from "../testbed/etcd.ts";
-import { type Bench, forStubs } from "./bench.ts";
-import { type Figure, type Part, repeated } from "./figure.ts";
-import { clusterNames } from "./fleet.ts";
+import type { Bench } from "./bench.ts";
+import type { Figure, Part } from "./figure.ts";
 import { settledMb } from "./process.ts";
 import {
   type Announce,
-  answered,
+  manyKeys,
+  measureServing,
   measureUsable,
+  oneOfMany,
   servingConditions,
-  stubClusters,
   usableConditions,
 } from "./registry.ts";
-
-const many = 10_000;
 
 export const etcd: Part<Bench> = {
   name: "etcd",
@@ -36,26 +34,18 @@ async function measure(bench: Bench, endpoint: string): Promise<Figure[]> {
   const idle = await settledMb(first.process.pid);
   await first.process.stop();
 
-  const names = clusterNames(stubClusters);
-  for (let index = 0; index < many; index += 100) {
+  for (let index = 0; index < manyKeys; index += 100) {
     const batch = Array.from({ length: 100 }, (_, offset): [string, string] => {
-      const at = (index + offset) % stubClusters;
-      return [`lizardcd-agent.m-${index + offset}.${names[at]}/${1_000 + index + offset}`, stub.addresses[at]!];
+      const { key, cluster } = oneOfMany(index + offset);
+      return [`${key}/${1_000 + index + offset}`, stub.addresses[cluster]!];
     });
     await put(endpoint, batch);
   }
-  const serving: number[] = [];
-  for (let turn = 0; turn < 3; turn++) {
-    const began = performance.now();
-    const server = await bench.startServer({ flags: [...forStubs.flags, ...flags], data: first.data });
-    await answered(server, `/clusters/${names[(many - 1) % stubClusters]}/namespaces/m-${many - 1}/deployments`, 20);
-    serving.push((performance.now() - began) / 1000);
-    await server.process.stop();
-  }
+  const serving = await measureServing(bench, { flags, data: first.data });
   await stub.process.stop();
   return [
     usable,
-    repeated("10,000 keys at start until serving, login included", serving, "s", "start", { atMost: 2 }),
+    serving,
     { what: "RSS, etcd's client loaded, 200 agents connected", value: idle, unit: "MB", runs: "1 process" },
   ];
 }

@@ -1,12 +1,9 @@
 // Nacos 2 and 3 as the registry: how soon what is registered there can be used, and how soon a server that starts knows all.
 import { connectNacos, type NacosConnection } from "../../src/discovery/nacos-grpc.ts";
 import { type NacosPart, startNacos } from "../testbed/nacos.ts";
-import { type Bench, forStubs } from "./bench.ts";
-import { type Figure, type Part, repeated } from "./figure.ts";
-import { clusterNames } from "./fleet.ts";
-import { answered, measureUsable, servingConditions, stubClusters, usableConditions } from "./registry.ts";
-
-const many = 10_000;
+import type { Bench } from "./bench.ts";
+import type { Figure, Part } from "./figure.ts";
+import { manyKeys, measureServing, measureUsable, oneOfMany, servingConditions, usableConditions } from "./registry.ts";
 
 export const nacos: Part<Bench> = {
   name: "nacos",
@@ -32,28 +29,13 @@ async function measure(bench: Bench, part: NacosPart): Promise<Figure[]> {
     const { usable, server, stub } = await measureUsable(bench, { name, flags, announce, keys: 100, goalMs: 1_000 });
     await server.process.stop();
 
-    const names = clusterNames(stubClusters);
-    const last = many - 1;
-    for (let index = 0; index < many; index += 100) {
-      const batch = Array.from({ length: 100 }, (_, offset) => index + offset);
-      await Promise.all(
-        batch.map((key) => {
-          const at = key % stubClusters;
-          return register(connection, `lizardcd-agent.m-${key}.${names[at]}`, stub.addresses[at]!);
-        }),
-      );
+    for (let index = 0; index < manyKeys; index += 100) {
+      const batch = Array.from({ length: 100 }, (_, offset) => oneOfMany(index + offset));
+      await Promise.all(batch.map(({ key, cluster }) => register(connection, key, stub.addresses[cluster]!)));
     }
-    const serving: number[] = [];
-    for (let turn = 0; turn < 3; turn++) {
-      const began = performance.now();
-      const again = await bench.startServer({ flags: [...forStubs.flags, ...flags], data: server.data });
-      await answered(again, `/clusters/${names[last % stubClusters]}/namespaces/m-${last}/deployments`, 20);
-      serving.push((performance.now() - began) / 1000);
-      await again.process.stop();
-    }
+    const serving = await measureServing(bench, { name, flags, data: server.data });
     await stub.process.stop();
-    const what = `${name}: 10,000 keys at start until serving, login included`;
-    return [usable, repeated(what, serving, "s", "start", { atMost: 2 })];
+    return [usable, serving];
   } finally {
     over.abort();
     await held.catch(() => {});
