@@ -19,7 +19,8 @@ import { AgentService } from "../../src/gen/lizardcd/v1/agent_pb.ts";
 import { log } from "../../src/process/log.ts";
 import { startSandbox } from "../../src/sandbox/cluster.ts";
 import { calm } from "../../src/sandbox/seeds.ts";
-import { createAuthority, openAuthority } from "../../src/trust/authority.ts";
+import { backdateMs, createAuthority, openAuthority } from "../../src/trust/authority.ts";
+import { readCertificate } from "../../src/trust/identity.ts";
 import { newRequest } from "../../src/trust/request.ts";
 import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
 
@@ -117,26 +118,39 @@ describe("an enrolled agent", () => {
     await expect(enroll(server, "us-1", "", file)).rejects.toThrow("is the identity of cluster eu-1, not of us-1");
   });
 
-  test("renews its certificate while it serves: no call fails", async () => {
-    const server = await trusting(6_000);
-    const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
-    await agentFor(server, "eu-1", identity, "address");
-    await eventually(
-      () => clusterState(server, "eu-1"),
-      (state) => state === "ok",
-    );
-    const before = (await identity.proof("x")).certificate;
-    let calls = 0;
-    const end = Date.now() + 20_000;
-    while ((await identity.proof("x")).certificate === before || calls < 200) {
-      expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
-      calls++;
-      if (calls % 50 === 0) for (const { address } of endpoints(server)) server.pool.drop(address);
-      if (Date.now() > end) throw new Error("the certificate was not renewed");
-      await Bun.sleep(10);
-    }
-    expect(calls).toBeGreaterThanOrEqual(200);
-  }, 60_000);
+  test.each(["address", "tunnel"] as const)(
+    "renews its certificate at two thirds of its life while it serves by %s: no call fails",
+    async (reach) => {
+      const server = await trusting(6_000);
+      const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
+      await agentFor(server, "eu-1", identity, reach);
+      await eventually(
+        () => clusterState(server, "eu-1"),
+        (state) => state === "ok",
+      );
+      const before = (await identity.proof("x")).certificate;
+      let calls = 0;
+      let next = before;
+      const end = Date.now() + 20_000;
+      while (next === before || calls < 200) {
+        expect((await server.client.get("/clusters/eu-1/agent")).status).toBe(200);
+        calls++;
+        if (calls % 50 === 0) for (const { address } of endpoints(server)) server.pool.drop(address);
+        if (Date.now() > end) throw new Error("the certificate was not renewed");
+        await Bun.sleep(10);
+        if (next === before) next = (await identity.proof("x")).certificate;
+      }
+      expect(calls).toBeGreaterThanOrEqual(200);
+      const [old, renewed] = [readCertificate(before), readCertificate(next)];
+      // Certificates count whole seconds.
+      const life = old.notAfter - old.notBefore - backdateMs;
+      const after = renewed.notBefore - old.notBefore;
+      expect(after).toBeGreaterThanOrEqual((life * 2) / 3 - 1_000);
+      // Late by load alone; and one whose life is over is not renewed.
+      expect(after).toBeLessThanOrEqual(life);
+    },
+    60_000,
+  );
 
   test("that is revoked is refused within a second, and cannot come back with what it has", async () => {
     const server = await trusting();
