@@ -20,17 +20,20 @@ const worstShown = 10;
 export function agentHandlers(cluster: Cluster, info: () => AgentInfo): Handlers<typeof AgentService> {
   return {
     info: async () => info(),
-    summary: async () => summary(cluster, info()),
+    summary: async ({ namespace }) => summary(cluster, info(), namespace || "*"),
   };
 }
 
-export function summary(cluster: Cluster, info: AgentInfo): Summary {
-  const { store, watcher, kube } = cluster;
+/** @param namespace counted alone; "*" for all that is served. */
+export function summary(cluster: Cluster, info: AgentInfo, namespace = "*"): Summary {
+  const { store, kube } = cluster;
+  const watcher = cluster.watcher.of(namespace);
   const states: Record<string, number> = {};
   const namespaces = new Set<string>();
   let [workloads, podsDesired, podsReady] = [0, 0, 0];
   const troubled: Row[] = [];
   for (const row of store.rows()) {
+    if (namespace !== "*" && row.namespace !== namespace) continue;
     workloads++;
     states[row.state] = (states[row.state] ?? 0) + 1;
     namespaces.add(row.namespace);
@@ -48,7 +51,8 @@ export function summary(cluster: Cluster, info: AgentInfo): Summary {
     podsReady,
     watchAgeMs: watcher.ageMs(),
     synced: watcher.synced,
-    failure: cluster.failure(),
+    failure: cluster.failure(namespace),
+    namespace,
   };
   return fitted(counts, worst, kube.now());
 }

@@ -17,6 +17,7 @@ import {
 import type { AgentConfig } from "./config.ts";
 import type { Kube } from "./kube.ts";
 import { registryOf } from "./registry.ts";
+import { readScope, unservedBecause } from "./scope.ts";
 import { type AgentSettings, agentSettings } from "./settings.ts";
 
 export function agentChecks(config: AgentConfig, kube: Kube): Check[] {
@@ -25,6 +26,7 @@ export function agentChecks(config: AgentConfig, kube: Kube): Check[] {
   return [
     { what: "settings", look: async () => `cluster ${config.clusterName}` },
     apiServer(kube),
+    readable(config, kube),
     freeAddress("grpc-addr", config.grpcAddr),
     freeAddress("metrics-addr", config.metricsAddr),
     ...trustChecks(trust),
@@ -50,6 +52,22 @@ function apiServer(kube: Kube): Check {
         spec: { namespace: kube.namespace || "default" },
       });
       return gitVersion;
+    },
+  };
+}
+
+/** What it would serve. The API server's own word, as at a start. */
+function readable({ clusterName: cluster, only, denyKinds: deny }: AgentConfig, kube: Kube): Check {
+  return {
+    what: "what may be read",
+    async look(signal) {
+      const scope = await readScope(kube, { candidates: [], only, deny, signal });
+      for (const namespace of only ?? ["*"]) {
+        const why = unservedBecause(cluster, scope, namespace);
+        if (why) throw why;
+      }
+      if (scope.targets.length === 0) throw new Error("every kind that may be read is left out by --deny-kinds");
+      return scope.namespaces.includes("*") ? "the whole cluster" : `namespaces ${scope.namespaces.join(", ")}`;
     },
   };
 }

@@ -6,7 +6,7 @@ import type { Log } from "../process/log.ts";
 import { diagnose } from "./diagnosis.ts";
 import { toFailed } from "./failure.ts";
 import type { Kube } from "./kube.ts";
-import { readScope, type Scope } from "./scope.ts";
+import { readScope, type Scope, unservedBecause } from "./scope.ts";
 import { WorkloadStore } from "./store.ts";
 import { createWatcher, type Watcher } from "./watch.ts";
 
@@ -20,8 +20,8 @@ export interface Cluster {
   scope(): Scope | undefined;
   /** "v1.36.3"; empty until the API server has said it. */
   version(): string;
-  /** Why the API server does not answer now; undefined when it does. */
-  failure(): Failure | undefined;
+  /** Why nothing is known of a namespace ("*" for all) now; undefined where something is. */
+  failure(namespace?: string): Failure | undefined;
   /** @throws Failed "namespace.out_of_scope" */
   allow(namespace: string): void;
   /** Resolves once the rows are whole. @throws Failed "watch.not_synced" after a short while */
@@ -82,7 +82,7 @@ export function createCluster(options: ClusterOptions): Cluster {
       try {
         await look();
         waits.reset();
-        await sleep(scope?.targets.length ? (options.scopeEvery ?? standardScopeEvery) : emptyScopeEvery, signal);
+        await sleep(isWhole(options, scope) ? (options.scopeEvery ?? standardScopeEvery) : emptyScopeEvery, signal);
       } catch (cause) {
         if (signal.aborted) return;
         if (problem === undefined)
@@ -113,8 +113,8 @@ export function createCluster(options: ClusterOptions): Cluster {
     log,
     scope: () => scope,
     version: () => version,
-    failure() {
-      const cause = watcher.problem ?? problem;
+    failure(namespace = "*") {
+      const cause = watcher.of(namespace).problem ?? problem ?? (scope && unservedBecause(name, scope, namespace));
       return cause === undefined ? undefined : toFailure(failed(cause));
     },
     allow(namespace) {
@@ -126,11 +126,19 @@ export function createCluster(options: ClusterOptions): Cluster {
     },
     async synced(callSignal) {
       if (watcher.synced) return;
-      if (watcher.problem === undefined && problem === undefined) await watcher.settled(syncPatienceMs, callSignal);
+      const empty = scope !== undefined && scope.targets.length === 0;
+      if (watcher.problem === undefined && problem === undefined && !empty)
+        await watcher.settled(syncPatienceMs, callSignal);
       if (watcher.synced) return;
-      const cause = watcher.problem ?? problem;
+      const cause = watcher.problem ?? problem ?? (scope && unservedBecause(name, scope, "*"));
       const words = cause === undefined ? "the first list is under way" : failed(cause).message;
       throw new Failed("watch.not_synced", { cluster: name, problem: words });
     },
   };
+}
+
+/** False while rights or namespaces that were asked for are not there. */
+function isWhole({ only = [] }: Pick<ClusterOptions, "only">, scope: Scope | undefined): boolean {
+  if (!scope?.targets.length) return false;
+  return only.every((namespace) => scope.namespaces.includes(namespace));
 }

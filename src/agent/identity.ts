@@ -21,6 +21,8 @@ export interface Identity {
   proof(text: string): Promise<{ certificate: string; proof: string }>;
   /** When it ends, milliseconds UTC. */
   readonly end: number;
+  /** The namespaces that it may announce; ["*"] for the whole cluster. */
+  readonly namespaces: string[];
   /** Looks at once whether the files it came from have changed. @throws Error in words where they cannot be used */
   lookAgain?(): void;
   stop(): void;
@@ -56,6 +58,9 @@ export async function enrolledIdentity(options: EnrollOptions): Promise<Identity
     ...identity,
     get end() {
       return identity.end;
+    },
+    get namespaces() {
+      return identity.namespaces;
     },
     stop: () => stop.abort(),
   };
@@ -115,6 +120,9 @@ export function fileIdentity(
     get end() {
       return identity.end;
     },
+    get namespaces() {
+      return identity.namespaces;
+    },
     lookAgain,
     stop: () => clearInterval(timer),
   };
@@ -155,6 +163,9 @@ function fixedIdentity(first: Credentials) {
     },
     get end() {
       return readCertificate(credentials.certificate).notAfter;
+    },
+    get namespaces() {
+      return identityOf(readCertificate(credentials.certificate).names)?.namespaces ?? ["*"];
     },
     stop() {},
   };

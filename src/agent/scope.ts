@@ -1,4 +1,5 @@
 // What the API server lets this agent read, by its own word: the whole cluster, or some namespaces.
+import { Failed } from "../contract/errors.ts";
 import { type Resource, resources } from "./kind.ts";
 import { type Kube, StatusFailed } from "./kube.ts";
 import type { KubeObject } from "./object.ts";
@@ -9,6 +10,10 @@ export interface Scope {
   namespaces: string[];
   /** What may be listed and watched within them. */
   targets: Target[];
+  /** The namespaces that were asked about one by one; none where the whole cluster may be read. */
+  asked: string[];
+  /** Of those to look at alone, the ones that the cluster does not have. */
+  missing: string[];
   /** Whether Namespace objects may be listed. */
   listsNamespaces: boolean;
 }
@@ -46,20 +51,52 @@ export async function readScope(kube: Kube, options: ScopeOptions): Promise<Scop
   return { ...scope, targets: targets.filter(({ resource }) => !options.deny?.includes(resource)) };
 }
 
+/** Why nothing of this namespace ("*" for all) can be served; undefined where something can. */
+export function unservedBecause(cluster: string, { namespaces, asked, missing }: Scope, namespace: string) {
+  if (namespaces.includes("*") || namespaces.includes(namespace)) return undefined;
+  if (missing.includes(namespace)) return new Failed("namespace.not_found", { cluster, namespace });
+  if (namespace === "*" && namespaces.length > 0) return undefined;
+  const [only] = missing;
+  if (namespace === "*" && only !== undefined) return new Failed("namespace.not_found", { cluster, namespace: only });
+  const where = namespace === "*" ? asked.join(", ") : namespace;
+  const problem = where
+    ? `its account may not list and watch workloads in the whole cluster, nor in ${where}: give it that right, or name other namespaces with --namespaces`
+    : "its account may not list and watch workloads in the whole cluster: give it that right, or name namespaces with --namespaces";
+  return new Failed("cluster.refused", { cluster, problem }, { object: cluster });
+}
+
 async function allowed(kube: Kube, { candidates, only, signal }: ScopeOptions): Promise<Scope> {
   const listsNamespaces = await may(kube, { verb: "list", group: "", resource: "namespaces" }, signal);
   if (!only) {
     const everywhere = await readable(kube, "*", signal);
     if (everywhere.some(({ resource }) => resource === "deployments")) {
-      return { namespaces: ["*"], targets: everywhere, listsNamespaces };
+      return { namespaces: ["*"], targets: everywhere, listsNamespaces, asked: [], missing: [] };
     }
   }
   const named = only ?? [kube.namespace, ...candidates].filter(Boolean);
   const asked = new Set(
     only || candidates.length > 0 || !listsNamespaces ? named : [...named, ...(await all(kube, signal))],
   );
-  const targets = (await inTurn([...asked], (namespace) => readableByRules(kube, namespace, signal))).flat();
-  return { namespaces: [...new Set(targets.map(({ namespace }) => namespace))].sort(), targets, listsNamespaces };
+  const missing = only ? await absent(kube, only, signal) : [];
+  const there = [...asked].filter((namespace) => !missing.includes(namespace));
+  const targets = (await inTurn(there, (namespace) => readableByRules(kube, namespace, signal))).flat();
+  const namespaces = [...new Set(targets.map(({ namespace }) => namespace))].sort();
+  return { namespaces, targets, listsNamespaces, asked: [...asked], missing };
+}
+
+/** Which of these the cluster does not have. An account that may not get a namespace is believed to have been told well. */
+async function absent(kube: Kube, names: readonly string[], signal?: AbortSignal): Promise<string[]> {
+  const found = await inTurn(names, async (name) => {
+    try {
+      await kube.get(`/api/v1/namespaces/${name}`, {}, { signal });
+      return true;
+    } catch (cause) {
+      if (cause instanceof StatusFailed && cause.status === 404) return false;
+      if (cause instanceof StatusFailed && cause.status === 403) return true;
+      throw cause;
+    }
+  });
+  return names.filter((_, index) => !found[index]);
 }
 
 async function readable(kube: Kube, namespace: string, signal?: AbortSignal): Promise<Target[]> {

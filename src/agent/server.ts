@@ -43,7 +43,7 @@ export interface AgentOptions
   /** What it refuses whatever the server asks. */
   limits?: Limits;
   /** Mutual TLS: only the server may call. Without it calls are plaintext, and anybody may. */
-  identity?: Pick<Identity, "serverCredentials">;
+  identity?: Pick<Identity, "serverCredentials"> & Partial<Pick<Identity, "namespaces">>;
   metrics?: Metrics;
   log: Log;
 }
@@ -91,6 +91,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       : options.announcer;
   const announcing = createAnnouncing(announcer, { address }, instance, log);
 
+  /** An agent that can serve nothing says so: it is announced as what it would be, and keeps what it was. */
+  function announceAnyway(): void {
+    if (announcing.keys().length > 0) return;
+    announcing.set(keysOf(options, options.only ?? options.identity?.namespaces ?? ["*"]));
+  }
+
   let answered = () => {};
   const firstAnswer = new Promise<void>((resolve) => {
     answered = resolve;
@@ -101,11 +107,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     name: options.cluster,
     signal,
     onScope({ namespaces }) {
-      const keys = namespaces.map((namespace) => formatKey(options.prefix, { namespace, cluster: options.cluster }));
-      announcing.set(options.keys ?? keys);
+      // Namespaces that were asked for stay announced, so that the server is told why they are not served.
+      const served = [...new Set([...namespaces, ...(options.only ?? [])])].sort();
+      if (served.length > 0) announcing.set(keysOf(options, served));
+      else announceAnyway();
       answered();
     },
-    onProblem: () => answered(),
+    onProblem() {
+      announceAnyway();
+      answered();
+    },
   });
   if (options.keys) announcing.set(options.keys);
   metrics?.observe(cluster);
@@ -161,6 +172,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       kube.close();
     },
   };
+}
+
+function keysOf({ keys, prefix, cluster }: AgentOptions, namespaces: readonly string[]): readonly string[] {
+  return keys ?? namespaces.map((namespace) => formatKey(prefix, { namespace, cluster }));
 }
 
 function addressOf({ listen, advertise }: AgentOptions, port: number): string {

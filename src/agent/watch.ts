@@ -14,13 +14,19 @@ export interface Target {
   namespace: string;
 }
 
-export interface Watcher {
-  /** True once every target has been read as a whole. */
+/** How well targets are known. */
+export interface Confirmed {
+  /** True once every target has been read as a whole; false where there is none. */
   readonly synced: boolean;
   /** The error that keeps a target from being confirmed now, if any does. */
   readonly problem: unknown;
   /** Milliseconds since the API server last confirmed what it confirmed longest ago; 0 where nothing is watched. */
   ageMs(): number;
+}
+
+/** Of all targets; `of` is for those of one namespace. */
+export interface Watcher extends Confirmed {
+  of(namespace: string): Confirmed;
   /** Watches these from now on; rows of what is no longer among them are removed. */
   retarget(targets: readonly Target[]): void;
   /** Resolves when synced, or after so many milliseconds. */
@@ -58,21 +64,19 @@ export function createWatcher({ kube, store, log, periodSeconds = standardPeriod
       told = resolve;
     });
   };
-  const synced = () => streams.size > 0 && [...streams.values()].every((stream) => stream.synced);
+  const all = confirmed(() => streams.values());
+  const about = (namespace: string) => (stream: Stream) =>
+    stream.target.namespace === "*" || stream.target.namespace === namespace;
 
   return {
     get synced() {
-      return synced();
+      return all.synced;
     },
     get problem() {
-      for (const stream of streams.values()) if (stream.problem !== undefined) return stream.problem;
-      return undefined;
+      return all.problem;
     },
-    ageMs() {
-      let oldest = Number.POSITIVE_INFINITY;
-      for (const stream of streams.values()) oldest = Math.min(oldest, stream.confirmedAt);
-      return oldest === Number.POSITIVE_INFINITY ? 0 : Math.round(performance.now() - oldest);
-    },
+    ageMs: all.ageMs,
+    of: (namespace) => (namespace === "*" ? all : confirmed(() => streams.values().filter(about(namespace)))),
     retarget(targets) {
       const wanted = new Map(targets.map((target) => [`${target.resource}/${target.namespace}`, target]));
       for (const [id, stream] of streams) {
@@ -91,7 +95,7 @@ export function createWatcher({ kube, store, log, periodSeconds = standardPeriod
     },
     async settled(ms, signal) {
       const end = performance.now() + ms;
-      while (!synced() && !signal?.aborted) {
+      while (!all.synced && !signal?.aborted) {
         const left = end - performance.now();
         if (left <= 0) return;
         const timer = new AbortController();
@@ -101,6 +105,28 @@ export function createWatcher({ kube, store, log, periodSeconds = standardPeriod
     },
     stop() {
       for (const stream of streams.values()) stream.stop();
+    },
+  };
+}
+
+function confirmed(streams: () => Iterable<Stream>): Confirmed {
+  return {
+    get synced() {
+      let any = false;
+      for (const stream of streams()) {
+        if (!stream.synced) return false;
+        any = true;
+      }
+      return any;
+    },
+    get problem() {
+      for (const stream of streams()) if (stream.problem !== undefined) return stream.problem;
+      return undefined;
+    },
+    ageMs() {
+      let oldest = Number.POSITIVE_INFINITY;
+      for (const stream of streams()) oldest = Math.min(oldest, stream.confirmedAt);
+      return oldest === Number.POSITIVE_INFINITY ? 0 : Math.round(performance.now() - oldest);
     },
   };
 }

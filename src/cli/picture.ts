@@ -45,6 +45,7 @@ export function toneOf(code: string): Tone | undefined {
     ok: "good",
     run: "busy",
     wait: "busy",
+    reading: "busy",
     degraded: "bad",
     failed: "bad",
     lost: "bad",

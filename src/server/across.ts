@@ -10,7 +10,8 @@ import {
   type Unanswered,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { ListWorkloadsResponse, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { added, type FleetDeps, seenMs } from "./clusters.ts";
+import { type FleetDeps, seenMs } from "./clusters.ts";
+import { added } from "./counted.ts";
 import type { AgentEntry } from "./directory.ts";
 import { compare } from "./page.ts";
 

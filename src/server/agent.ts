@@ -1,5 +1,6 @@
 // The nouns that one agent answers for its whole cluster.
 import { agentPage, summaryPage } from "../views/cluster.tsx";
+import { mergedSummary } from "./counted.ts";
 import type { Pool } from "./pool.ts";
 import { type AnyAnswer, answer } from "./route.ts";
 
@@ -10,7 +11,16 @@ export function agentAnswers({ pool }: { pool: Pool }): AnyAnswer[] {
       page: (info, { cluster }, { context }) => agentPage(context, info, { cluster }),
     }),
     answer("agent.summary", {
-      run: (input, { call }) => pool.on(input).agent.summary(input, call),
+      async run(input, { call }) {
+        const parts = pool.covering(input);
+        if (parts.length < 2) return pool.on(input).agent.summary(input, call);
+        const { cluster } = input;
+        const answers = parts.map(async (entry) => {
+          const { namespace } = entry;
+          return { namespace, summary: await pool.peers(entry).agent.summary({ cluster, namespace }, call) };
+        });
+        return mergedSummary(await Promise.all(answers));
+      },
       page: (summary, { cluster }, { context }) => summaryPage(context, summary, { cluster }),
     }),
   ];

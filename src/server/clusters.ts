@@ -1,7 +1,7 @@
 // Every cluster at once, as the summaries tell it: what answers, what needs somebody. Makes no call.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { labelOf } from "../contract/labels.ts";
-import { reasons } from "../contract/reasons.ts";
+import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import {
   type Attention,
   AttentionSchema,
@@ -12,6 +12,7 @@ import {
   FleetSchema,
   type GetFleetRequest,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
+import { added, countedOf, rankOf, sum } from "./counted.ts";
 import { compare, countStates, pageOf } from "./page.ts";
 import type { Pool } from "./pool.ts";
 import type { Known, Summaries } from "./summaries.ts";
@@ -63,7 +64,7 @@ interface Brief {
   name: string;
   state: string;
   all: Known[];
-  /** Those whose counts are the cluster's. */
+  /** Those whose counts are the cluster's, each workload once. */
   counted: Known[];
   states: Record<string, number>;
   workloads: number;
@@ -73,10 +74,9 @@ interface Brief {
 
 function briefOf(name: string, known: ReadonlySet<Known>, summaries: Summaries, time: number): Brief {
   const all = [...known];
-  const answered = all.filter((one) => one.summary);
-  const whole = answered.filter((one) => one.namespace === "*");
-  // An agent of the whole cluster has counted what those of single namespaces count again.
-  const counted = whole.length > 0 ? whole : answered;
+  // What has never been read counts nothing, and hides nothing that others count.
+  const read = all.filter(({ readAt }) => readAt !== undefined);
+  const counted = countedOf(read.length > 0 ? read : all);
   const states = added(counted.map((one) => one.summary!.states));
   return {
     name,
@@ -93,7 +93,7 @@ function briefOf(name: string, known: ReadonlySet<Known>, summaries: Summaries, 
 function rowOf({ name, state, all, counted, states, workloads, labels, seenAt }: Brief, time: number): ClusterRow {
   const info = counted[0]?.summary?.info;
   const endpoints = new Map(all.flatMap((one) => [...(one.entry?.endpoints ?? [])]));
-  const out = [...endpoints.values()].filter((endpoint) => endpoint.ejectedUntil > time).length;
+  const answering = new Set(all.flatMap((one) => [...endpointsAnswering(one)]));
   return create(ClusterRowSchema, {
     name,
     state,
@@ -103,7 +103,7 @@ function rowOf({ name, state, all, counted, states, workloads, labels, seenAt }:
     simulated: info?.simulated,
     scope: [...new Set(counted.flatMap((one) => one.summary!.info?.scope ?? []))].sort(),
     agents: endpoints.size,
-    agentsAnswering: all.some((one) => one.failure === undefined && one.summary) ? endpoints.size - out : 0,
+    agentsAnswering: answering.size,
     states,
     workloads,
     podsDesired: sum(counted, (one) => one.summary!.podsDesired),
@@ -113,6 +113,12 @@ function rowOf({ name, state, all, counted, states, workloads, labels, seenAt }:
     failure: failureOf(all),
     keys: all.map((one) => one.key).sort(),
   });
+}
+
+/** Addresses of a key that answered the last time they were asked. */
+function* endpointsAnswering({ entry, summary, failure }: Known): Generator<string> {
+  if (!entry || !summary || failure) return;
+  for (const [address, { failures }] of entry.endpoints) if (failures === 0) yield address;
 }
 
 function answers({ state }: Brief): boolean {
@@ -146,17 +152,24 @@ function groupsOf(
   return [...groups].map(([value, counts]) => ({ value, ...counts }));
 }
 
-/** Never asked is unknown, a failed question is lost, an old answer is stale: only what is known well is ok. */
+/** Only what is known well is ok: what was never read is unknown, a failed question is lost, an old answer is stale. */
 function stateOf(all: Known[], states: Record<string, number>, summaries: Summaries, time: number): string {
-  if (all.every((one) => !one.summary && !one.failure)) return "unknown";
-  if (all.every((one) => one.failure !== undefined || !one.summary)) return "lost";
+  const answering = all.filter((one) => one.summary && !one.failure);
+  if (answering.length === 0) return all.some((one) => one.failure) ? "lost" : "unknown";
+  const read = answering.filter(({ readAt }) => readAt !== undefined);
+  if (read.length === 0) return answering.every(isReading) ? "reading" : "unknown";
   const old = Math.max(3 * summaries.intervalMs(), 30_000);
-  for (const { summary, seenAt = 0 } of all) {
-    if (!summary) continue;
-    if (summary.failure || !summary.synced || summary.watchAgeMs > 60_000 || time - seenAt > old) return "stale";
-  }
-  const missing = all.some((one) => one.failure !== undefined);
+  const stale = ({ entry, summary, seenAt = 0 }: Known) =>
+    !entry || summary!.failure || summary!.watchAgeMs > 60_000 || time - seenAt > old;
+  if (read.some(stale)) return "stale";
+  if (answering.some(isReading)) return "reading";
+  const missing = all.some(({ failure, summary, readAt }) => failure || (summary && readAt === undefined));
   return missing || (states.failed ?? 0) + (states.degraded ?? 0) > 0 ? "degraded" : "ok";
+}
+
+/** An agent whose first whole list is under way; one that takes longer than a watch may be silent is stuck. */
+export function isReading({ summary }: Pick<Known, "summary">): boolean {
+  return summary !== undefined && !summary.synced && !summary.failure && summary.watchAgeMs <= 60_000;
 }
 
 function failureOf(all: Known[]) {
@@ -166,23 +179,22 @@ function failureOf(all: Known[]) {
 function attentionOf(clusters: readonly Brief[], time: number): Attention[] {
   const found: { rank: number; attention: AttentionInit }[] = [];
   for (const cluster of clusters) {
-    const { name, state, all, workloads } = cluster;
-    if (state === "lost" || state === "stale") {
-      const rank = state === "lost" ? 1_000 : 10;
+    const { name, state, all, counted, workloads } = cluster;
+    const failure = failureOf(all);
+    const rank = clusterRank(state, failure);
+    if (rank > 0) {
       const seenMs = age(time, cluster.seenAt);
-      found.push({ rank, attention: { cluster: name, state, failure: failureOf(all), seenMs, workloads } });
+      found.push({ rank, attention: { cluster: name, state, failure, seenMs, workloads } });
     }
     if (state === "lost") continue;
-    for (const { summary, seenAt, failure } of all) {
+    for (const { summary, seenAt, failure } of counted) {
       if (failure) continue;
-      for (const trouble of summary?.worst ?? []) {
+      for (const trouble of summary!.worst) {
         // What still moves may yet be well.
         if (trouble.state !== "failed" && trouble.state !== "degraded") continue;
         const seenMs = age(time, seenAt);
         const attention = { cluster: name, trouble, state: trouble.state, seenMs, workloads };
-        const reason = trouble.reason?.code as keyof typeof reasons | undefined;
-        const rank = (trouble.state === "failed" ? 500 : 100) + ((reason && reasons[reason]?.rank) ?? 0);
-        found.push({ rank, attention });
+        found.push({ rank: rankOf(trouble), attention });
       }
     }
   }
@@ -190,8 +202,12 @@ function attentionOf(clusters: readonly Brief[], time: number): Attention[] {
   return found.slice(0, mostAttention).map(({ attention }) => create(AttentionSchema, attention));
 }
 
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
+/** How much a whole cluster needs somebody; 0 where it does not. */
+function clusterRank(state: string, failure: Failure | undefined): number {
+  if (state === "lost") return 1_000;
+  if (state === "unknown") return failure ? 900 : 0;
+  if (state === "degraded") return failure ? 50 : 0;
+  return state === "stale" ? 10 : 0;
 }
 
 function newest(times: (number | undefined)[]): number | undefined {
@@ -207,13 +223,4 @@ export function age(time: number, at: number | undefined): number {
 /** Milliseconds since an agent of the cluster last answered; -1 for never. */
 export function seenMs({ summaries, now }: Pick<FleetDeps, "summaries" | "now">, cluster: string): number {
   return age(now(), newest([...(summaries.clusters().get(cluster) ?? [])].map((one) => one.seenAt)));
-}
-
-/** Counts of many, added up name by name. */
-export function added(all: readonly Record<string, number>[]): Record<string, number> {
-  // An agent may call a state as it likes, also as something that every object has.
-  const total = new Map<string, number>();
-  for (const one of all)
-    for (const [name, count] of Object.entries(one)) total.set(name, (total.get(name) ?? 0) + count);
-  return Object.fromEntries(total);
 }

@@ -7,7 +7,8 @@ import { FleetSchema, type ListAgentsRequest, ListAgentsRequestSchema } from "..
 import { agentsPage } from "../views/agents.tsx";
 import * as examples from "../views/examples.ts";
 import { fleetPage } from "../views/fleet.tsx";
-import { added, fleetOf } from "./clusters.ts";
+import { fleetOf } from "./clusters.ts";
+import { added } from "./counted.ts";
 import { pageOf, shownTo } from "./page.ts";
 import { agentsOf } from "./registered.ts";
 import type { Known } from "./summaries.ts";
@@ -137,12 +138,20 @@ function crowd() {
     const name = `c-${number}`;
     const address = `10.0.${number >> 8}.${number & 255}:5017`;
     const ill = number % 50 === 3;
-    const endpoint = { address, sources: new Map([["etcd", 1]]), ejectedUntil: 0, outstanding: 0, seenAt: now };
+    const endpoint = {
+      address,
+      sources: new Map([["etcd", 1]]),
+      ejectedUntil: 0,
+      outstanding: 0,
+      failures: 0,
+      seenAt: now,
+    };
     const known = {
       key: `lizardcd-agent.*.${name}`,
       namespace: "*",
       cluster: name,
       seenAt: now,
+      readAt: now,
       failure: number % 100 === 7 ? examples.failure("agent.unavailable", { key: name, problem: "p" }) : undefined,
       entry: { announcedAt: now, endpoints: new Map([[address, endpoint]]) },
       summary: create(SummaryResponseSchema, {

@@ -54,7 +54,7 @@ interface Place {
   name: string;
 }
 
-const needs = ["lost", "degraded", "stale", "unknown", "ok"];
+const needs = ["lost", "degraded", "stale", "unknown", "reading", "ok"];
 
 function needOf(state: string): number {
   const at = needs.indexOf(state);

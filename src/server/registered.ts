@@ -7,7 +7,7 @@ import {
   ListAgentsResponseSchema,
   ListRegistriesResponseSchema,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { age, type FleetDeps } from "./clusters.ts";
+import { age, type FleetDeps, isReading } from "./clusters.ts";
 import type { Endpoint } from "./directory.ts";
 import { compare, countStates, pageOf } from "./page.ts";
 import type { Known } from "./summaries.ts";
@@ -47,7 +47,15 @@ function briefOf(of: Known, silent: ReadonlySet<string>): Brief {
   const endpoints = [...(of.entry?.endpoints.values() ?? [])];
   const sources = [...new Set(endpoints.flatMap((endpoint) => [...endpoint.sources.keys()]))].sort();
   const stale = sources.length > 0 && sources.every((source) => silent.has(source));
-  return { of, state: of.failure ? "lost" : !of.summary ? "unknown" : stale ? "stale" : "ok", endpoints, sources };
+  return { of, state: stateOf(of, stale), endpoints, sources };
+}
+
+function stateOf(of: Known, stale: boolean): string {
+  if (of.failure) return "lost";
+  if (!of.summary) return "unknown";
+  if (of.summary.failure) return "degraded";
+  if (stale) return "stale";
+  return isReading(of) ? "reading" : "ok";
 }
 
 function matches({ key, entry }: Known, q: string): boolean {
@@ -66,7 +74,7 @@ function agentRow({ of, state, endpoints, sources }: Brief, time: number): Agent
     instances: endpoints.map((endpoint) => ({
       address: endpoint.address.startsWith("unix:") ? "tunnel" : endpoint.address,
       sources: [...endpoint.sources.keys()],
-      answering: endpoint.ejectedUntil <= time,
+      answering: endpoint.failures === 0,
       outstanding: endpoint.outstanding,
       seenMs: age(time, endpoint.seenAt),
     })),
@@ -75,7 +83,7 @@ function agentRow({ of, state, endpoints, sources }: Brief, time: number): Agent
     version: summary?.info?.version,
     kubernetesVersion: summary?.info?.kubernetesVersion,
     certificateMs: Number.isFinite(certificateEnd) ? Math.max(0, certificateEnd - Date.now()) : 0,
-    failure,
+    failure: failure ?? summary?.failure,
   });
 }
 

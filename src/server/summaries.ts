@@ -17,6 +17,8 @@ export interface Known {
   summary?: SummaryResponse;
   /** When that summary came; undefined for never. The monotonic clock's milliseconds, as all times here. */
   seenAt?: number;
+  /** When its workloads were last known as a whole: what the summary counts is of then. */
+  readAt?: number;
   /** Why the last question failed; undefined where it succeeded or none was asked yet. */
   failure?: Failure;
   askedAt?: number;
@@ -179,14 +181,17 @@ export function createSummaries({
     // A key that goes away while it is asked has its own failure; one that comes again meanwhile is asked for itself.
     try {
       const call = { deadline: Date.now() + timeoutMs, signal, actor: "server" };
-      const summary = await pool.peers(entry).agent.summary({ cluster: entry.cluster }, call);
+      const summary = await pool
+        .peers(entry)
+        .agent.summary({ cluster: entry.cluster, namespace: entry.namespace }, call);
       if (toBinary(SummaryResponseSchema, summary).length > mostSummaryBytes) {
         const limit = `${mostSummaryBytes / 1024} KiB`;
         throw new Failed("agent.answer_too_large", { cluster: one.cluster, limit }, { object: one.cluster });
       }
       if (one.entry !== entry) return;
-      one.summary = kept(summary);
       one.seenAt = now();
+      if (summary.synced) one.readAt = one.seenAt;
+      one.summary = kept(one.readAt === undefined || summary.synced ? summary : withCounts(summary, one.summary!));
       one.failure = undefined;
       if (summary.info?.simulated) simulated.add(one.key);
       else simulated.delete(one.key);
@@ -222,6 +227,12 @@ export function createSummaries({
     },
     run,
   };
+}
+
+/** An agent that has begun to read anew: what it counts until it has read all is less than what was known before. */
+function withCounts(now: SummaryResponse, before: SummaryResponse): SummaryResponse {
+  const { states, workloads, namespaces, podsDesired, podsReady, worst } = before;
+  return Object.assign(now, { states, workloads, namespaces, podsDesired, podsReady, worst });
 }
 
 function gone(left: GoneEntry): Failure {

@@ -202,7 +202,7 @@ function List(props: TableProps) {
   );
 }
 
-const agentStates = ["lost", "stale", "unknown", "ok"] as const;
+const agentStates = ["lost", "degraded", "stale", "unknown", "reading", "ok"] as const;
 
 function States(props: Props) {
   const word = (state: string) => clusterWord(props.ctx, state);

@@ -373,7 +373,7 @@ function Recent({ ctx, recent }: { ctx: PageContext; recent: readonly AuditEntry
   );
 }
 
-const clusterStates = ["lost", "degraded", "stale", "unknown", "ok"] as const;
+const clusterStates = ["lost", "degraded", "stale", "unknown", "reading", "ok"] as const;
 
 function States(props: Props) {
   const { ctx, fleet } = props;

@@ -58,6 +58,7 @@ const marks: ReadonlySet<string> = new Set<StateKey>([
   "lost",
   "unknown",
   "wait",
+  "reading",
   "paused",
   "zero",
 ]);

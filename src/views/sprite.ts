@@ -15,6 +15,7 @@ const drawings = {
   "m-lost": `<path d="M12.6 4.5A5.9 5.9 0 0 1 4.5 12.6M3.1 11.3A5.9 5.9 0 0 1 11.3 3.1" ${line}/><path d="m2.2 13.8 11.6-11.6" ${line}/>`,
   "m-unknown": `<circle cx="8" cy="8" r="5.9" ${line}/><path d="M6.3 6.4a1.7 1.7 0 1 1 2.5 1.5c-.5.3-.8.6-.8 1.1M8 11.2v.1" ${line}/>`,
   "m-wait": `<circle cx="8" cy="8" r="5.8" fill="none" stroke="currentColor" stroke-width="1.5" stroke-dasharray="1.6 2.050" stroke-linecap="round"/>`,
+  "m-reading": `<circle cx="8" cy="8" r="5.8" fill="none" stroke="currentColor" stroke-width="1.5" opacity=".4"/><path d="M8 2.2a5.8 5.8 0 0 1 5.8 5.8" fill="none" stroke="currentColor" stroke-width="2.2" stroke-linecap="round"/>`,
   "m-paused": `<circle cx="8" cy="8" r="6.5" fill="currentColor"/><path d="M6.3 5.7v4.6M9.7 5.7v4.6" ${inner}/>`,
   "m-zero": `<circle cx="8" cy="8" r="5.9" ${line}/><circle cx="8" cy="8" r="1" fill="currentColor"/>`,
   "i-agent": `<path d="M8 8.2V14M5 14h6" ${line}/><circle cx="8" cy="6.5" r="1.6" fill="currentColor"/><path d="M4.5 9.7a4.8 4.8 0 0 1 0-6.4m7 0a4.8 4.8 0 0 1 0 6.4" ${line}/>`,

@@ -27,12 +27,7 @@ export function Tile({ ctx, row, group }: { ctx: PageContext; row: ClusterRow; g
   const bad = (row.states.failed ?? 0) + (row.states.degraded ?? 0);
   const run = row.states.run ?? 0;
   const good = row.workloads - bad - run;
-  const count =
-    sure || state === "stale"
-      ? `${sure ? "" : "~"}${good}/${row.workloads}`
-      : state === "unknown"
-        ? "?"
-        : `?/${row.workloads}`;
+  const count = counted(row, good);
   const version = row.kubernetesVersion.replace(/^v|\+.*$/g, "");
   const scope = row.scope.includes("*") ? say(lang, "scope.all") : say(lang, "scope.some", { n: row.scope.length });
   const facts = [version, row.scope.length > 0 ? scope : ""].filter(Boolean).join(" · ");
@@ -79,6 +74,14 @@ export function Tile({ ctx, row, group }: { ctx: PageContext; row: ClusterRow; g
       </a>
     </li>
   );
+}
+
+/** Of so many that there are, how many are well; what is old or not all read is marked, what was never read is "?". */
+function counted(row: ClusterRow, good: number): string {
+  const { workloads } = row;
+  if (known(row)) return `${good}/${workloads}`;
+  if (row.state === "stale" || (row.state === "reading" && workloads > 0)) return `~${good}/${workloads}`;
+  return row.state === "lost" ? `?/${workloads}` : "?";
 }
 
 // Of a cluster that is well we know that it answers, no more.
