@@ -55,7 +55,14 @@ export const failures = {
   "request.cross_origin": {
     grpc: grpcCode.forbidden,
     http: 403,
-    message: "writes are taken from this server's own pages only, not from {origin}",
+    message:
+      "writes are taken from the pages at {own} only, not from {origin}: where a proxy stands before the server, --public-url has to name the address that people use",
+  },
+  "request.host_unknown": {
+    grpc: grpcCode.invalid,
+    http: 421,
+    message:
+      "this server is not known as {host}: start it with --public-url, where people use that address, or add the name to --http.hosts",
   },
   "request.timed_out": {
     grpc: grpcCode.deadline,
@@ -92,11 +99,26 @@ export const failures = {
     message: "the token is not valid here: log in again",
   },
   "session.expired": { grpc: grpcCode.unauthenticated, http: 401, message: "the session has ended: log in again" },
+  "session.logged_out": {
+    grpc: grpcCode.unauthenticated,
+    http: 401,
+    message: "the session was logged out: log in again",
+  },
+  "session.password_changed": {
+    grpc: grpcCode.unauthenticated,
+    http: 401,
+    message: "the password was changed, which ended the session: log in with the new one",
+  },
   "login.wrong": { grpc: grpcCode.unauthenticated, http: 401, message: "user name or password is wrong" },
   "login.too_many": {
     grpc: grpcCode.exhausted,
     http: 429,
     message: "too many attempts: wait {seconds} s and try again",
+  },
+  "login.busy": {
+    grpc: grpcCode.unavailable,
+    http: 503,
+    message: "too many people sign in at this moment: wait {seconds} s and try again",
   },
   "token.join_wrong": {
     grpc: grpcCode.unauthenticated,
@@ -270,6 +292,44 @@ export const failures = {
     message: "the continue value is not one of ours: begin without it",
   },
   "password.wrong": { grpc: grpcCode.invalid, http: 400, message: "the old password is wrong" },
+  "password.same": { grpc: grpcCode.invalid, http: 400, message: "the new password is the old one: choose another" },
+  "password.short": {
+    grpc: grpcCode.invalid,
+    http: 400,
+    message: "the new password has {length} characters and needs {least}: several words in a row will do",
+  },
+  "password.blank": {
+    grpc: grpcCode.invalid,
+    http: 400,
+    message: "the new password is nothing but blanks: choose another",
+  },
+  "password.common": {
+    grpc: grpcCode.invalid,
+    http: 400,
+    message: "the new password is among those that are guessed first: choose another, several words in a row will do",
+  },
+  "password.repeated": {
+    grpc: grpcCode.invalid,
+    http: 400,
+    message:
+      "the new password is little more than repeated characters or keys in their order: choose another, several words in a row will do",
+  },
+  "password.expected": {
+    grpc: grpcCode.invalid,
+    http: 400,
+    message:
+      "the new password is made of names that are known, such as lizardcd and {username}: choose another, several words in a row will do",
+  },
+  "stream.too_many": {
+    grpc: grpcCode.exhausted,
+    http: 429,
+    message: "{open} live streams of this session are open already, at most {most} can be: close some first",
+  },
+  "stream.too_many_in_all": {
+    grpc: grpcCode.exhausted,
+    http: 503,
+    message: "{most} live streams are open at this server, and no more can be: try again later",
+  },
   "internal.error": {
     grpc: grpcCode.internal,
     http: 500,

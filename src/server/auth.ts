@@ -1,8 +1,12 @@
-// Who asks: sessions by JWT whose session row is checked in memory, passwords by argon2id, a limit on attempts.
+// Who asks: sessions by JWT whose session row is checked in memory, and what a role may do.
 import { timingSafeEqual } from "node:crypto";
 import { jwt } from "@elysiajs/jwt";
 import { Elysia } from "elysia";
 import { Failed } from "../contract/errors.ts";
+import { createAttempts } from "./attempts.ts";
+import { checkNewPassword } from "./password-rules.ts";
+import { hashPassword, isPassword, nobodysHash } from "./passwords.ts";
+import { createSessions, type Following } from "./sessions.ts";
 import type { Store } from "./store/store.ts";
 import type { Role, StoredUser } from "./store/users.ts";
 
@@ -22,15 +26,17 @@ export interface NewSession {
 }
 
 export interface Auth {
-  /** @throws Failed "login.wrong" or "login.too_many". @param from the address that asks. */
+  /** @throws Failed "login.wrong", "login.too_many" or "login.busy". @param from the address that asks. */
   login(username: string, password: string, from: string, door: string): Promise<NewSession>;
   /** @throws Failed "session.missing", "session.invalid" or "session.expired". */
   actorOf(request: Request): Promise<Actor>;
   /** @throws Failed "permission.denied". */
   allow(actor: Actor, permission: string, operation: string): void;
   logout(actor: Actor): Promise<void>;
-  /** Ends the user's other sessions. @throws Failed "password.wrong". */
-  changePassword(actor: Actor, oldPassword: string, newPassword: string): Promise<void>;
+  /** Ends the user's other sessions. @throws Failed "password.…", "login.too_many" or "login.busy". */
+  changePassword(actor: Actor, oldPassword: string, newPassword: string, from: string): Promise<void>;
+  /** Something that goes on as long as the session does. @throws Failed "session.expired", "stream.too_many…" */
+  follow(actor: Actor): Following;
 }
 
 export interface AuthOptions {
@@ -52,11 +58,6 @@ const roles: Record<Role, (permission: string) => boolean> = {
   readonly: (permission) => permission.endsWith(".read") || permission.startsWith("account."),
 };
 
-interface Live {
-  userId: string;
-  expiresAt: number;
-}
-
 interface Claims {
   sid: string;
   sub: string;
@@ -66,28 +67,23 @@ interface Claims {
 
 export async function createAuth({ store, secret, expire, clock, onPasswordChanged }: AuthOptions): Promise<Auth> {
   const tokens = new Elysia().use(jwt({ name: "tokens", secret, alg: "HS256" })).decorator.tokens;
-  const sessions = new Map<string, Live>();
+  const sessions = createSessions({ clock });
   const users = new Map<string, StoredUser>();
   const verified = new Map<string, Claims>();
-  // Not by the wall clock: set back by a day, it would shut people out for a day.
-  const attempts = attemptLimit(() => performance.now());
-  for (const { id, userId, expiresAt } of await store.sessions.alive(clock())) sessions.set(id, { userId, expiresAt });
-  // Checked when no user has that name, so that the time to answer does not tell which names exist.
-  const nobody = await Bun.password.hash(crypto.randomUUID(), "argon2id");
+  const attempts = createAttempts({ now: () => performance.now() });
+  for (const { id, userId, expiresAt } of await store.sessions.alive(clock())) sessions.add(id, { userId, expiresAt });
 
   async function login(username: string, password: string, from: string, door: string): Promise<NewSession> {
-    attempts.check(username, from);
-    const user = await store.users.byName(username);
-    const right = await Bun.password.verify(password, user?.password ?? nobody);
-    if (!user || !right) {
-      attempts.failed(username, from);
-      throw new Failed("login.wrong", {}, { object: username });
-    }
-    attempts.succeeded(username, from);
+    let user: StoredUser | undefined;
+    const right = await attempts.check(username, from, async () => {
+      user = await store.users.byName(username);
+      return (await isPassword(password, user?.password ?? nobodysHash)) && user !== undefined;
+    });
+    if (!user || !right) throw new Failed("login.wrong", {}, { object: username });
     const now = clock();
     const session = { id: Bun.randomUUIDv7(), userId: user.id, door, createdAt: now, expiresAt: now + expire * 1000 };
     await store.sessions.add(session);
-    sessions.set(session.id, { userId: user.id, expiresAt: session.expiresAt });
+    sessions.add(session.id, { userId: user.id, expiresAt: session.expiresAt });
     users.set(user.id, user);
     const seconds = Math.floor(now / 1000);
     const token = await tokens.sign({ sid: session.id, sub: user.id, iat: seconds, exp: seconds + expire } as never);
@@ -98,15 +94,10 @@ export async function createAuth({ store, secret, expire, clock, onPasswordChang
     const token = tokenOf(request);
     if (!token) throw new Failed("session.missing", {});
     const claims = await claimsOf(token);
-    const session = sessions.get(claims.sid);
-    if (!session || session.userId !== claims.sub) throw new Failed("session.expired", {});
-    if (session.expiresAt <= clock()) {
-      sessions.delete(claims.sid);
-      throw new Failed("session.expired", {});
-    }
-    let user = users.get(session.userId);
+    sessions.hold(claims.sid, claims.sub);
+    let user = users.get(claims.sub);
     if (!user) {
-      user = await store.users.byId(session.userId);
+      user = await store.users.byId(claims.sub);
       if (!user) throw new Failed("session.expired", {});
       users.set(user.id, user);
     }
@@ -134,21 +125,29 @@ export async function createAuth({ store, secret, expire, clock, onPasswordChang
       }
     },
     async logout({ sessionId }) {
-      sessions.delete(sessionId);
+      sessions.end(sessionId, "session.logged_out");
       await store.sessions.end(sessionId);
     },
-    async changePassword({ userId, sessionId }, oldPassword, newPassword) {
-      const user = await store.users.byId(userId);
-      if (!user || !(await Bun.password.verify(oldPassword, user.password))) throw new Failed("password.wrong", {});
-      await store.users.setPassword(userId, await Bun.password.hash(newPassword, "argon2id"));
+    async changePassword({ userId, username, sessionId }, oldPassword, newPassword, from) {
+      let hash = "";
+      const right = await attempts.check(username, from, async () => {
+        const user = await store.users.byId(userId);
+        if (!user || !(await isPassword(oldPassword, user.password))) return false;
+        checkNewPassword(newPassword, { username, oldPassword });
+        hash = await hashPassword(newPassword);
+        return true;
+      });
+      if (!right) throw new Failed("password.wrong", {});
+      await store.users.setPassword(userId, hash);
       users.delete(userId);
-      for (const [id, session] of sessions) {
-        if (session.userId !== userId || id === sessionId) continue;
-        sessions.delete(id);
+      for (const id of sessions.of(userId)) {
+        if (id === sessionId) continue;
+        sessions.end(id, "session.password_changed");
         await store.sessions.end(id);
       }
       await onPasswordChanged();
     },
+    follow: ({ sessionId }) => sessions.follow(sessionId),
   };
 }
 
@@ -192,34 +191,4 @@ export function sameText(a: string, b: string): boolean {
   return timingSafeEqual(left!, right!);
 }
 
-const freeAttempts = 5;
-const mostWaitMs = 15 * 60_000;
 const mostRemembered = 10_000;
-
-/** After five failures each next one doubles the wait, for the name and for the address by themselves. */
-/** @param now monotonic milliseconds. */
-function attemptLimit(now: () => number) {
-  const failures = new Map<string, { count: number; until: number }>();
-  const keys = (username: string, from: string) => [`name ${username}`, `from ${from}`];
-  return {
-    check(username: string, from: string) {
-      for (const key of keys(username, from)) {
-        const wait = (failures.get(key)?.until ?? 0) - now();
-        if (wait > 0) throw new Failed("login.too_many", { seconds: Math.ceil(wait / 1000) }, { object: username });
-      }
-    },
-    failed(username: string, from: string) {
-      for (const key of keys(username, from)) {
-        const count = (failures.get(key)?.count ?? 0) + 1;
-        const free = key.startsWith("from ") ? freeAttempts * 4 : freeAttempts;
-        const wait = count < free ? 0 : Math.min(mostWaitMs, 1000 * 2 ** (count - free));
-        failures.delete(key);
-        failures.set(key, { count, until: now() + wait });
-        if (failures.size > mostRemembered) failures.delete(failures.keys().next().value!);
-      }
-    },
-    succeeded(username: string, from: string) {
-      for (const key of keys(username, from)) failures.delete(key);
-    },
-  };
-}

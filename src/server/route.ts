@@ -163,7 +163,7 @@ async function shape(
 async function fail(deps: RouteDeps, one: AnyAnswer, asked: Asked, given: Given, cause: unknown): Promise<Response> {
   const failed = failedOf(cause, asked, deps.log);
   const { door, headers } = asked;
-  if (failed.code === "login.too_many") headers.set("retry-after", String(failed.params.seconds));
+  if ("seconds" in failed.params) headers.set("retry-after", String(failed.params.seconds));
   if (failed.http === 401 && operation(one.id).caller === "user") {
     const login = `/login?next=${encodeURIComponent(asked.context.path)}`;
     if (door === "page" && asked.request.method === "GET") return redirect(login, headers);
@@ -267,5 +267,5 @@ export function sameOrigin(request: Request, publicUrl: string | undefined): voi
   if (!site && !origin) return;
   const own = publicUrl ? new URL(publicUrl).host : request.headers.get("host");
   if (origin && URL.canParse(origin) && new URL(origin).host === own && site !== "cross-site") return;
-  throw new Failed("request.cross_origin", { origin: origin ?? site ?? "elsewhere" });
+  throw new Failed("request.cross_origin", { origin: origin ?? site ?? "elsewhere", own: own ?? "this address" });
 }

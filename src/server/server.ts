@@ -14,6 +14,7 @@ import { createDirectory } from "./directory.ts";
 import { listen } from "./http.ts";
 import { createHttpCa } from "./http-ca.ts";
 import { createMetrics } from "./metrics.ts";
+import { hashPassword } from "./passwords.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { registriesOutside } from "./registered.ts";
 import { enrollsOf } from "./registered-live.ts";
@@ -219,7 +220,7 @@ async function firstUser(store: Store, data: DataFolder): Promise<string | undef
   const password = await data.makeFirstPassword();
   await store.users.add({
     username: "admin",
-    password: await Bun.password.hash(password, "argon2id"),
+    password: await hashPassword(password),
     role: "admin",
     firstPassword: true,
   });

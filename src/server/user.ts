@@ -44,7 +44,7 @@ export function userAnswers({ auth, secure }: UserDeps): AnyAnswer[] {
     }),
     answer("user.changePassword", {
       async run({ oldPassword, newPassword }, asked) {
-        await auth.changePassword(asked.actor!, oldPassword, newPassword);
+        await auth.changePassword(asked.actor!, oldPassword, newPassword, asked.from);
         return { ...user(asked), firstPassword: false };
       },
       goTo: () => "/account?done=1",

@@ -1,6 +1,7 @@
 // Who is signed in, and their password.
 
 import { href } from "../contract/operation.ts";
+import { leastPasswordLength } from "../contract/password.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { User } from "../gen/lizardcd/v1/user_pb.ts";
 import { say } from "../words/words.ts";
@@ -59,7 +60,7 @@ export function accountPage(ctx: PageContext, user: User, { failure, done }: Acc
                 type="password"
                 name="newPassword"
                 autoComplete="new-password"
-                minLength={10}
+                minLength={leastPasswordLength}
                 required
                 aria-describedby="rule"
               />

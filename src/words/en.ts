@@ -353,7 +353,7 @@ export const en = {
   "password.change": "Change password",
   "password.old": "Current password",
   "password.new": "New password",
-  "password.rule": "At least 10 characters. Your other sessions end.",
+  "password.rule": "At least 15 characters, of any kind: several words in a row will do. Your other sessions end.",
   "password.done": "Password changed. Your other sessions have ended.",
 
   "audit.lead": "Everything that was done, by whom, and what it changed",
