@@ -19,13 +19,16 @@ import type { Admit } from "./admission.ts";
 import { agentAnswers } from "./agent.ts";
 import { type Audit, auditAnswers } from "./audit.ts";
 import type { Actor, Auth } from "./auth.ts";
+import { callerAddress, namesCaller, type TrustedProxies } from "./caller-address.ts";
 import { compressed } from "./compress.ts";
 import { discoveryAnswers } from "./discovery.ts";
 import { contextOf, doorOf, type PageSettings } from "./door.ts";
 import { fleetAnswers } from "./fleet.ts";
 import type { HttpCa } from "./http-ca.ts";
+import type { KnownHosts } from "./known-hosts.ts";
 import { fleetStream, type LiveDeps, workloadsStream } from "./live.ts";
 import { namespaceAnswers } from "./namespace.ts";
+import { ownPath } from "./own-path.ts";
 import type { Pool } from "./pool.ts";
 import { preferences } from "./preferences.ts";
 import { agentsStream, registriesStream, withRegistries } from "./registered-live.ts";
@@ -42,6 +45,7 @@ import {
   requestIdOf,
   respond,
 } from "./route.ts";
+import type { SessionCookie } from "./session-cookie.ts";
 import { eventStream, type Message } from "./sse.ts";
 import type { Store } from "./store/store.ts";
 import type { Summaries } from "./summaries.ts";
@@ -73,15 +77,17 @@ export interface AppDeps {
   now: () => number;
   /** Aborted when the server stops: streams end then. */
   stopping: AbortSignal;
-  /** True where browsers come over TLS to this server itself. */
-  tls: boolean;
+  cookie: SessionCookie;
+  hosts: KnownHosts;
+  proxies: TrustedProxies;
   onAnswer: RouteDeps["onAnswer"];
 }
 
 export function createApp(deps: AppDeps) {
   const { pages, auth, publicUrl } = deps;
   const live: LiveDeps = deps;
-  const secure = deps.tls || (publicUrl?.startsWith("https:") ?? false);
+  const { cookie, hosts, proxies } = deps;
+  let toldOfProxy = false;
   const app = new Elysia({ serve: { idleTimeout: 0, maxRequestBodySize: 2 * 1024 * 1024 } });
 
   const answers: AnyAnswer[] = [
@@ -90,7 +96,7 @@ export function createApp(deps: AppDeps) {
     ...namespaceAnswers(deps),
     ...agentAnswers(deps),
     ...auditAnswers({ store: deps.store, clock: pages.clock }),
-    ...userAnswers({ auth, secure }),
+    ...userAnswers({ auth, cookie }),
     ...discoveryAnswers(deps),
     ...trustAnswers(deps),
     ...aboutAnswers({ version: pages.version, commit, actorIfAny }),
@@ -100,13 +106,22 @@ export function createApp(deps: AppDeps) {
     "workload.list": watchCluster,
     "fleet.listWorkloads": watchFleet,
   };
+  app.onRequest(({ request }) => {
+    try {
+      hosts.check(request.headers.get("host"));
+    } catch (cause) {
+      // Probes come by whatever name, and are told nothing but that.
+      if (["/healthz", "/readyz"].includes(new URL(request.url).pathname)) return;
+      return finish(request, answerFailure(request, failedOf(cause, { call: callOf() }, deps.log)));
+    }
+  });
   for (const one of answers) mount(one);
 
   app.get("/", ({ request }) => redirect("/fleet", plain(request)));
   app.get("/login", ({ request }) => showLogin(request));
   app.get("/operations", ({ request }) => showOperations(request));
   app.get("/openapi.json", ({ request }) => json(openApi(pages.version), request));
-  app.post("/preferences", ({ request }) => preferences(request, { secure, publicUrl }));
+  app.post("/preferences", ({ request }) => preferences(request, { secure: cookie.secure, publicUrl }));
   app.get("/assets/*", ({ request, params }) => asset(request, `/assets/${params["*"]}`));
   app.get("/healthz", () => new Response("ok\n"));
   app.get("/readyz", () => readiness());
@@ -181,11 +196,21 @@ export function createApp(deps: AppDeps) {
       async ({ request, params, server }) => {
         const watch = (watches as Partial<Record<OperationId, Watch>>)[one.id];
         if (watch && new URL(request.url).searchParams.get("watch") === "1") return watch(request, params);
-        const from = server?.requestIP(request)?.address ?? "local";
+        const from = callerOf(request, server?.requestIP(request)?.address ?? "local");
         return finish(request, respond(deps, one, { request, params, from }));
       },
       { parse: "none" } as never,
     );
+  }
+
+  function callerOf({ headers }: Request, peer: string): string {
+    if (proxies.none && !toldOfProxy && namesCaller(headers)) {
+      toldOfProxy = true;
+      const problem = "it is not believed: all who come through a proxy count as one for the limit on logins";
+      const next = "where that is a proxy of yours, name its network by --http.trusted-proxies";
+      deps.log.warn("a request says in X-Forwarded-For or Forwarded whose it is", { peer, problem, next });
+    }
+    return callerAddress(headers, peer, proxies);
   }
 
   function watchCluster(request: Request, params: Record<string, string>): Promise<Response> {
@@ -234,11 +259,11 @@ export function createApp(deps: AppDeps) {
   }
 
   async function showLogin(request: Request): Promise<Response> {
-    const next = new URL(request.url).searchParams.get("next") ?? undefined;
+    const next = ownPath(new URL(request.url).searchParams.get("next"));
     let failure: Failure | undefined;
     try {
       await auth.actorOf(request);
-      return redirect(next && /^\/(?![/\\])/.test(next) ? next : "/fleet", plain(request));
+      return redirect(next ?? "/fleet", plain(request));
     } catch (cause) {
       if (!(cause instanceof Failed)) throw cause;
       // Whoever was logged in is told why that is over.

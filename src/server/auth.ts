@@ -6,6 +6,7 @@ import { Failed } from "../contract/errors.ts";
 import { createAttempts } from "./attempts.ts";
 import { checkNewPassword } from "./password-rules.ts";
 import { hashPassword, isPassword, nobodysHash } from "./passwords.ts";
+import type { SessionCookie } from "./session-cookie.ts";
 import { createSessions, type Following } from "./sessions.ts";
 import type { Store } from "./store/store.ts";
 import type { Role, StoredUser } from "./store/users.ts";
@@ -44,12 +45,11 @@ export interface AuthOptions {
   secret: string;
   /** Seconds a session lives. */
   expire: number;
+  cookie: SessionCookie;
   /** Milliseconds UTC. */
   clock: () => number;
   onPasswordChanged: () => Promise<void>;
 }
-
-export const cookieName = "lizardcd_session";
 
 /** What each role may do; "*" is all. A permission is "<noun>.<verb>". */
 const roles: Record<Role, (permission: string) => boolean> = {
@@ -65,7 +65,8 @@ interface Claims {
   exp: number;
 }
 
-export async function createAuth({ store, secret, expire, clock, onPasswordChanged }: AuthOptions): Promise<Auth> {
+export async function createAuth(options: AuthOptions): Promise<Auth> {
+  const { store, secret, expire, cookie, clock, onPasswordChanged } = options;
   const tokens = new Elysia().use(jwt({ name: "tokens", secret, alg: "HS256" })).decorator.tokens;
   const sessions = createSessions({ clock });
   const users = new Map<string, StoredUser>();
@@ -91,8 +92,23 @@ export async function createAuth({ store, secret, expire, clock, onPasswordChang
   }
 
   async function actorOf(request: Request): Promise<Actor> {
-    const token = tokenOf(request);
-    if (!token) throw new Failed("session.missing", {});
+    const bearer = bearerOf(request);
+    const [first, ...others] = bearer === undefined ? cookie.all(request) : [bearer];
+    if (first === undefined) throw new Failed("session.missing", {});
+    try {
+      return await actorBy(first);
+    } catch (cause) {
+      if (!(cause instanceof Failed)) throw cause;
+      // Somebody else at this host may have set a cookie of the same name: the first that is valid counts.
+      for (const other of others) {
+        const found = await actorBy(other).catch(unlessRefused);
+        if (found) return found;
+      }
+      throw cause;
+    }
+  }
+
+  async function actorBy(token: string): Promise<Actor> {
     const claims = await claimsOf(token);
     sessions.hold(claims.sid, claims.sub);
     let user = users.get(claims.sub);
@@ -155,21 +171,12 @@ function actor({ id, username, role, firstPassword }: StoredUser, sessionId: str
   return { userId: id, username, role, sessionId, firstPassword };
 }
 
-/** The bearer token, else the cookie. */
-function tokenOf(request: Request): string | undefined {
-  return bearerOf(request) ?? cookieOf(request, cookieName);
+function unlessRefused(cause: unknown): undefined {
+  if (!(cause instanceof Failed)) throw cause;
 }
 
 export function bearerOf(request: Request): string | undefined {
   return /^Bearer\s+(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-}
-
-export function cookieOf(request: Request, name: string): string | undefined {
-  for (const part of (request.headers.get("cookie") ?? "").split(";")) {
-    const [key, ...value] = part.trim().split("=");
-    if (key === name) return value.join("=") || undefined;
-  }
-  return undefined;
 }
 
 /** A token that says of itself that it is over gets the sentence that helps; its signature no longer matters. */

@@ -2,10 +2,19 @@
 import { join } from "node:path";
 import { hostPort, isLoopback, openIfMeant, programSettings, SettingInvalid } from "../process/settings.ts";
 import { build } from "../process/version.ts";
+import { type TrustedProxies, trustedProxies } from "./caller-address.ts";
+import { checkHostName } from "./known-hosts.ts";
 import { type ServerSettings, serverSettings } from "./settings.ts";
 
 export interface ServerConfig extends ServerSettings {
-  http: { host: string; port: number; tls?: { cert: string; key: string }; ca?: string };
+  http: {
+    host: string;
+    port: number;
+    tls?: { cert: string; key: string };
+    ca?: string;
+    hosts: string[];
+    trustedProxies: TrustedProxies;
+  };
   metrics: { host: string; port: number };
   /** The SQLite file. */
   store: string;
@@ -25,6 +34,12 @@ export function serverConfig(argv?: readonly string[]): ServerConfig {
       "--http.tls.ca is the CA of --http.tls.cert, or of the proxy at --public-url https://…: give one of them too",
     );
   }
+  if (values.publicUrl !== undefined && !/^https?:$/.test(URL.parse(values.publicUrl)?.protocol ?? "")) {
+    const wrong = JSON.stringify(values.publicUrl);
+    throw new SettingInvalid(`--public-url must be an address such as https://lizardcd.example.com, not ${wrong}`);
+  }
+  const trusted = named("http.trusted-proxies", () => trustedProxies(values.httpTrustedProxies));
+  for (const name of values.httpHosts) named("http.hosts", () => checkHostName(name));
   const allowed = values.insecure || values.httpPlain;
   if (!cert) {
     const next = "give --http.tls.cert and --http.tls.key, or --http.plain behind a proxy";
@@ -34,9 +49,23 @@ export function serverConfig(argv?: readonly string[]): ServerConfig {
   openIfMeant("lizardcd-server", settings, "metricsAddr", { flag: "metrics-addr", allowed, next });
   return {
     ...values,
-    http: { ...hostPort(values.httpAddr), tls: cert && key ? { cert, key } : undefined, ca },
+    http: {
+      ...hostPort(values.httpAddr),
+      tls: cert && key ? { cert, key } : undefined,
+      ca,
+      hosts: values.httpHosts,
+      trustedProxies: trusted,
+    },
     metrics: hostPort(values.metricsAddr),
     store: values.db || join(values.data, "lizardcd.db"),
     open: !isLoopback(values.httpAddr),
   };
+}
+
+function named<T>(flag: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new SettingInvalid(`--${flag}: ${(cause as Error).message}`, { cause });
+  }
 }

@@ -3,7 +3,9 @@
 import type { Operation } from "../contract/operation.ts";
 import type { PageContext } from "../views/parts.tsx";
 import { languageOf } from "../words/words.ts";
-import { type Actor, cookieOf } from "./auth.ts";
+import type { Actor } from "./auth.ts";
+import { ownPath } from "./own-path.ts";
+import { cookieOf } from "./session-cookie.ts";
 
 export type Door = "page" | "fragment" | "json";
 
@@ -43,7 +45,7 @@ export function contextOf(request: Request, settings: PageSettings, actor?: Acto
   return {
     lang: languageOf(request.headers.get("accept-language") ?? undefined, cookieOf(request, "lang")),
     theme: theme === "light" || theme === "dark" ? theme : undefined,
-    path: pathOf(request, url),
+    path: pathOf(request, url, settings.publicUrl),
     user: actor && { username: actor.username, role: actor.role, firstPassword: actor.firstPassword },
     simulated: settings.simulated(),
     insecure: settings.insecure,
@@ -57,9 +59,9 @@ export function contextOf(request: Request, settings: PageSettings, actor?: Acto
 }
 
 /** Where "again" and "back" lead: the page itself, or after a form the page that it stands on. */
-function pathOf({ method, headers }: Request, { pathname, search, host }: URL): string {
-  if (method === "GET") return `${pathname}${search}`;
-  const from = headers.get("referer") ?? "";
+function pathOf({ method, headers }: Request, url: URL, publicUrl: string | undefined): string {
+  const from = method === "GET" ? url.href : (headers.get("referer") ?? "");
   const page = URL.canParse(from) ? new URL(from) : undefined;
-  return page?.host === host ? `${page.pathname}${page.search}` : "/fleet";
+  const isOurs = page?.host === url.host || (publicUrl !== undefined && page?.host === new URL(publicUrl).host);
+  return (page && isOurs && ownPath(`${page.pathname}${page.search}`)) || "/fleet";
 }

@@ -2,6 +2,7 @@
 import { Failed } from "../contract/errors.ts";
 import { languageOf } from "../words/words.ts";
 import { readBody } from "./body.ts";
+import { ownPath } from "./own-path.ts";
 import { baseHeaders, redirect, sameOrigin } from "./route.ts";
 
 const year = 365 * 24 * 3600;
@@ -23,7 +24,7 @@ export async function preferences(
     if (theme === "light" || theme === "dark") set("theme", theme);
     if (theme === "system") set("theme", "");
     if (typeof lang === "string" && languageOf(undefined, lang) === lang) set("lang", lang);
-    return redirect(typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/fleet", headers);
+    return redirect(ownPath(next) ?? "/fleet", headers);
   } catch (cause) {
     if (!(cause instanceof Failed)) throw cause;
     return new Response(`${cause.message}\n`, { status: cause.http, headers });

@@ -15,6 +15,7 @@ import type { Actor, Auth } from "./auth.ts";
 import { bearerOf } from "./auth.ts";
 import { type Body, readBody } from "./body.ts";
 import { contextOf, type Door, doorOf, type PageSettings } from "./door.ts";
+import { ownPath } from "./own-path.ts";
 
 type MethodOf<I extends OperationId> = I extends `${infer N extends Noun}.${infer V}`
   ? (typeof services)[N]["method"][V & keyof (typeof services)[N]["method"]]
@@ -150,8 +151,9 @@ async function shape(
     return new Response(JSON.stringify(encode(op.method.output, output as Message)), { headers });
   }
   if (door === "fragment" && fragment) return markup(await fragment(output, input, asked), headers);
-  const next = goTo?.(output, input, asked);
-  if (next !== undefined) {
+  const to = goTo?.(output, input, asked);
+  if (to !== undefined) {
+    const next = ownPath(to) ?? "/fleet";
     // htmx follows this one by itself, as a whole page.
     if (door === "fragment") headers.set("hx-redirect", next);
     else headers.set("location", next);

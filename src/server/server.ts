@@ -1,4 +1,5 @@
 // The running server: store, pool, summaries, pages and metrics, put together and taken apart.
+import { Failed } from "../contract/errors.ts";
 import type { Source } from "../discovery/discovery.ts";
 import { embeddedRegistry } from "../discovery/server.ts";
 import { notListening } from "../process/listen.ts";
@@ -8,16 +9,19 @@ import { admission } from "./admission.ts";
 import { createApp } from "./app.ts";
 import { createAudit } from "./audit.ts";
 import { createAuth } from "./auth.ts";
+import { type TrustedProxies, trustedProxies } from "./caller-address.ts";
 import { connections } from "./connection.ts";
 import type { DataFolder } from "./data.ts";
 import { createDirectory } from "./directory.ts";
 import { listen } from "./http.ts";
 import { createHttpCa } from "./http-ca.ts";
+import { type KnownHosts, knownHosts } from "./known-hosts.ts";
 import { createMetrics } from "./metrics.ts";
 import { hashPassword } from "./passwords.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { registriesOutside } from "./registered.ts";
 import { enrollsOf } from "./registered-live.ts";
+import { sessionCookie } from "./session-cookie.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { createSummaries, type Summaries } from "./summaries.ts";
 import { createTrust, type Trust, type TrustOptions } from "./trust.ts";
@@ -31,6 +35,10 @@ export interface ServerOptions {
     tls?: { cert: string; key: string };
     /** File with the CA of that certificate, or of the proxy's before it. */
     ca?: string;
+    /** Further names it answers to. */
+    hosts?: readonly string[];
+    /** Whose word on a caller's address is believed. */
+    trustedProxies?: TrustedProxies;
   };
   metrics?: { host: string; port: number };
   data: DataFolder;
@@ -91,8 +99,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   try {
     const firstPassword = await firstUser(store, data);
     const joinToken = options.joinToken ?? (await data.joinToken());
+    const cookie = sessionCookie(options.http.tls !== undefined || (options.publicUrl?.startsWith("https:") ?? false));
     const auth = await createAuth({
       store,
+      cookie,
       secret: options.secret ?? (await data.sessionSecret()),
       expire: options.expire,
       clock,
@@ -138,6 +148,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const tunnels = options.embedded && (await createTunnels({ prefix, admit, data: data.path, log: log("tunnel") }));
     const httpCa = createHttpCa({ cert: options.http.tls?.cert, ca: options.http.ca }, log("http"));
     trust?.onRevoked((_, serials) => tunnels?.revoked(serials));
+    const { http, metrics: metricsAt } = options;
     const app = () =>
       createApp({
         pool,
@@ -167,12 +178,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         publicUrl: options.publicUrl,
         now,
         stopping: stopping.signal,
-        tls: options.http.tls !== undefined,
+        cookie,
+        hosts: knownHosts({ host: http.host, publicUrl: options.publicUrl, names: http.hosts }),
+        proxies: http.trustedProxies ?? trustedProxies([]),
         onAnswer: metrics.onAnswer,
       });
-    const { http, metrics: metricsAt } = options;
     const doors = listen(app, { ...http, log: log("http") });
-    const metricsServer = metricsAt && serveMetrics(metricsAt, metrics);
+    const metricsServer =
+      metricsAt &&
+      serveMetrics(
+        metricsAt,
+        metrics,
+        knownHosts({ host: metricsAt.host, publicUrl: options.publicUrl, names: http.hosts }),
+      );
 
     const sources = [...(embedded ? [embedded] : []), ...(tunnels ? [tunnels.source] : []), ...options.sources];
     const followed = sources.map((source) => directory.follow(source, stopping.signal));
@@ -233,10 +251,20 @@ function isOpenPlain({ http, publicUrl }: ServerOptions): boolean {
   return !isLoopback(`${bracketed(http.host)}:${http.port}`);
 }
 
-function serveMetrics({ host, port }: { host: string; port: number }, metrics: ReturnType<typeof createMetrics>) {
+function serveMetrics(
+  { host, port }: { host: string; port: number },
+  metrics: ReturnType<typeof createMetrics>,
+  hosts: KnownHosts,
+) {
   const fetch = async (request: Request) => {
     const { pathname } = new URL(request.url);
     if (pathname === "/healthz") return new Response("ok\n");
+    try {
+      hosts.check(request.headers.get("host"));
+    } catch (cause) {
+      if (!(cause instanceof Failed)) throw cause;
+      return new Response(`${cause.message}\n`, { status: cause.http });
+    }
     if (pathname !== "/metrics") return new Response("see /metrics\n", { status: 404 });
     return new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } });
   };

@@ -39,6 +39,16 @@ export const serverSettings = {
     type: "text",
     help: "the address people use, where a proxy stands before the server: https://lizardcd.example.com",
   },
+  httpHosts: {
+    flag: "http.hosts",
+    type: "list",
+    help: "further names that the server is called by, beside --public-url's: lizardcd.shop.svc,*.example.com",
+  },
+  httpTrustedProxies: {
+    flag: "http.trusted-proxies",
+    type: "list",
+    help: "networks of the proxies whose X-Forwarded-For or Forwarded says where a request comes from: 10.0.0.0/8",
+  },
   data: {
     flag: "data",
     type: "text",

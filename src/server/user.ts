@@ -2,37 +2,38 @@
 import { toFailure } from "../contract/errors.ts";
 import { accountPage } from "../views/account.tsx";
 import { loginPage } from "../views/login.tsx";
-import { type Auth, cookieName } from "./auth.ts";
+import type { Auth } from "./auth.ts";
 import { doorName } from "./door.ts";
+import { ownPath } from "./own-path.ts";
 import { type AnyAnswer, type Asked, answer } from "./route.ts";
+import type { SessionCookie } from "./session-cookie.ts";
 
 export interface UserDeps {
   auth: Auth;
-  /** True where browsers come over TLS. */
-  secure: boolean;
+  cookie: SessionCookie;
 }
 
-export function userAnswers({ auth, secure }: UserDeps): AnyAnswer[] {
+export function userAnswers({ auth, cookie }: UserDeps): AnyAnswer[] {
   return [
     answer("user.login", {
       async run({ username, password }, { request, door, from, headers }) {
         const { token, expiresIn, actor } = await auth.login(username, password, from, doorName(request, door));
         // A page never sees its token; a client that asks in JSON keeps no cookie.
-        if (door !== "json") headers.append("set-cookie", cookie(token, expiresIn, secure));
+        if (door !== "json") headers.append("set-cookie", cookie.set(token, expiresIn));
         return { accessToken: token, expiresIn, refreshAfter: Math.floor(expiresIn / 2), user: actor };
       },
-      goTo: (_, { next }) => next || "/fleet",
+      goTo: (_, { next }) => ownPath(next) ?? "/fleet",
       failed: (failed, given, { context }) =>
         loginPage(context, {
           failure: toFailure(failed),
           username: typeof given.username === "string" ? given.username : undefined,
-          next: typeof given.next === "string" ? given.next : undefined,
+          next: ownPath(given.next),
         }),
     }),
     answer("user.logout", {
       async run(_, { actor, headers }) {
         await auth.logout(actor!);
-        headers.append("set-cookie", cookie("", 0, secure));
+        headers.append("set-cookie", cookie.set("", 0));
         return {};
       },
       goTo: () => "/login",
@@ -57,8 +58,4 @@ export function userAnswers({ auth, secure }: UserDeps): AnyAnswer[] {
 function user({ actor }: Asked) {
   const { username = "", role = "", firstPassword = false } = actor ?? {};
   return { username, role, firstPassword };
-}
-
-function cookie(token: string, seconds: number, secure: boolean): string {
-  return `${cookieName}=${token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure ? "; Secure" : ""}`;
 }

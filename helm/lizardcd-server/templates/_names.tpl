@@ -57,6 +57,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* The names inside of the cluster, those that the certificate is made for, and those that are given. */}}
+{{- define "lizardcd-server.hosts" -}}
+{{- $hosts := list -}}
+{{- range $service := list (include "lizardcd-server.fullname" .) (printf "%s-metrics" (include "lizardcd-server.fullname" .)) -}}
+{{- $within := printf "%s.%s" $service $.Release.Namespace -}}
+{{- $hosts = concat $hosts (list $service $within (printf "%s.svc" $within) (printf "%s.svc.cluster.local" $within)) -}}
+{{- end -}}
+{{- concat $hosts .Values.tls.names .Values.hosts | toJson -}}
+{{- end -}}
+
 {{/* A registry that the release above brings or names, as an address to look in: { kind, address }. */}}
 {{- define "lizardcd-server.shared" -}}
 {{- $registry := (.Values.global | default dict).registry | default dict -}}
@@ -79,7 +89,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "access.secret-file" "/etc/lizardcd/secret/access-secret"
   "join-token-file" "/etc/lizardcd/secret/join-token"
 -}}
-{{- with include "lizardcd-server.publicUrl" . }}{{- $_ := set $all "public-url" . }}{{- end }}
+{{- with include "lizardcd-server.publicUrl" . }}
+{{- $_ := set $all "public-url" . }}
+{{- /* With an address that people use, the server answers to known names alone: agents and Prometheus come by these. */}}
+{{- $_ := set $all "http.hosts" (include "lizardcd-server.hosts" $ | fromJsonArray) }}
+{{- end }}
+{{- with .Values.trustedProxies }}{{- $_ := set $all "http.trusted-proxies" . }}{{- end }}
 {{- with .Values.servicePrefix }}{{- $_ := set $all "service-prefix" . }}{{- end }}
 {{- if include "lizardcd-server.tls" . }}
 {{- $_ := set $all "http.tls.cert" "/etc/lizardcd/tls/tls.crt" }}
