@@ -44,7 +44,7 @@ describe("the proxy to the server", () => {
       "http://b:1",
     ],
     ["that of all", server, { ALL_PROXY: "http://c:1" }, "http://c:1"],
-    ["lower case before upper", server, { https_proxy: "http://a:1", HTTPS_PROXY: "http://b:1" }, "http://a:1"],
+    ["upper case before lower", server, { https_proxy: "http://a:1", HTTPS_PROXY: "http://b:1" }, "http://b:1"],
     ["HTTP where it has no scheme", server, { HTTPS_PROXY: "proxy.example.com:3128" }, "http://proxy.example.com:3128"],
     ["HTTP where it has user and password alone", server, { HTTPS_PROXY: "u:p@proxy:3128" }, "http://u:p@proxy:3128"],
     ["one by its address", server, { HTTPS_PROXY: "10.0.0.1:3128" }, "http://10.0.0.1:3128"],
@@ -69,6 +69,28 @@ describe("the proxy to the server", () => {
     ["one for another port", server, { HTTPS_PROXY: "a:1", NO_PROXY: "cd.example.com:80" }, "http://a:1"],
     ["none for an address", "https://10.0.0.5", { HTTPS_PROXY: "a:1", NO_PROXY: "10.0.0.5" }, undefined],
     ["none for an address of IPv6", "https://[fd00::1]", { HTTPS_PROXY: "a:1", NO_PROXY: "fd00::1" }, undefined],
+    [
+      "none within a network",
+      "https://10.0.0.5",
+      { HTTPS_PROXY: "a:1", NO_PROXY: "192.168.0.0/16, 10.0.0.0/8" },
+      undefined,
+    ],
+    ["none within a network of IPv6", "https://[fd00::1]", { HTTPS_PROXY: "a:1", NO_PROXY: "fd00::/8" }, undefined],
+    ["one beside a network", "https://11.0.0.5", { HTTPS_PROXY: "a:1", NO_PROXY: "10.0.0.0/8" }, "http://a:1"],
+    [
+      "one where the network is none",
+      "https://10.0.0.5",
+      { HTTPS_PROXY: "a:1", NO_PROXY: "10.0.0.0/99" },
+      "http://a:1",
+    ],
+    [
+      "one for the domain itself, where what is below is excepted",
+      server,
+      { HTTPS_PROXY: "a:1", NO_PROXY: ".cd.example.com" },
+      "http://a:1",
+    ],
+    ["none to this machine", "https://127.0.0.1:5117", { HTTPS_PROXY: "a:1", ALL_PROXY: "b:1" }, undefined],
+    ["none to this machine by name", "http://localhost:5117", { HTTP_PROXY: "a:1" }, undefined],
     ["one where nothing is excepted", server, { HTTPS_PROXY: "a:1", NO_PROXY: "" }, "http://a:1"],
   ] as const)
     test(`is ${what}: ${url} with ${JSON.stringify(env)}`, () => expect(proxyFor(url, env)).toBe(proxy as string));
@@ -112,7 +134,9 @@ test("a proxy that no tunnel would use stops nobody", async () => {
       resolveConfig({ ...given, kubeconfig, token: "t", ...more }, env).then(({ proxy }) => proxy);
     expect(await resolved({})).toBeUndefined();
     expect(await resolved({ reach: "tunnel", etcdHost: ["http://127.0.0.1:2379"] })).toBeUndefined();
-    await expect(resolved({ reach: "tunnel" })).rejects.toThrow("as the proxy to the server");
+    await expect(resolved({ reach: "tunnel", server: "http://cd.example.com" })).rejects.toThrow(
+      "as the proxy to the server",
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

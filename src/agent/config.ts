@@ -1,8 +1,10 @@
 // The agent's configuration: the only file here that reads flags, files and environment.
+
 import { existsSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { delimiter, join } from "node:path";
 import { formatKey, parseKey } from "../discovery/discovery.ts";
+import { givenEnvironment, proxyOf } from "../process/proxy.ts";
 import { reasonOf } from "../process/setting-file.ts";
 import { hostPort, isLoopback, openIfMeant, programSettings, SettingInvalid } from "../process/settings.ts";
 import { build } from "../process/version.ts";
@@ -61,7 +63,7 @@ export async function agentConfig(argv?: readonly string[]): Promise<AgentConfig
     allowed: insecure || httpPlain,
     next,
   });
-  return resolveConfig(settings.values, process.env);
+  return resolveConfig(settings.values, givenEnvironment());
 }
 
 /** What follows from the settings. @throws SettingInvalid, KubeconfigInvalid */
@@ -156,26 +158,14 @@ function trustOf(values: AgentSettings, cluster: string, env: Env): TrustSource 
   return { from: "server", server, token: token ?? joinToken, file: kept };
 }
 
-/** HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as curl reads them. @throws SettingInvalid where it is no proxy that is understood */
+/**
+ * The environment's proxy to the server; ALL_PROXY counts too where nothing else does.
+ * @throws SettingInvalid where it is no proxy that is understood
+ */
 export function proxyFor(url: string, env: Env): string | undefined {
-  const { protocol, hostname, port } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, "");
-  const either = (name: string) => env[name.toLowerCase()] || env[name] || undefined;
-  const proxy = either(protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY") ?? either("ALL_PROXY");
-  if (!proxy) return undefined;
-  const excepted = (either("NO_PROXY") ?? "").split(",").some((one) => {
-    const name = one
-      .trim()
-      .toLowerCase()
-      .replace(/^\*?\./, "");
-    if (name === "*") return true;
-    const places = [host, hostname, `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`];
-    return name !== "" && (places.includes(name) || host.endsWith(`.${name}`));
-  });
-  if (excepted) return undefined;
-  // Said without a scheme it is HTTP.
-  const whole = proxy.includes("://") ? proxy : `http://${proxy}`;
-  if (URL.canParse(whole) && /^https?:$/.test(new URL(whole).protocol)) return whole;
+  const all = env.all_proxy || env.ALL_PROXY;
+  const proxy = proxyOf(url, env) ?? (all ? proxyOf(url, { ...env, HTTPS_PROXY: all, HTTP_PROXY: all }) : undefined);
+  if (!proxy || (URL.canParse(proxy) && /^https?:$/.test(new URL(proxy).protocol))) return proxy;
   const shown = proxy.replace(/[^/]*@/, "…@");
   throw new SettingInvalid(
     `the environment names ${shown} as the proxy to the server: give http://host:port, or the server's host in NO_PROXY`,

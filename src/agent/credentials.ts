@@ -1,6 +1,7 @@
 // Who the agent is to the API server: a fixed token or certificate, files that rotate, or an exec plugin.
 import { stat } from "node:fs/promises";
 import { dirname, isAbsolute, resolve } from "node:path";
+import { givenEnvironment } from "../process/proxy.ts";
 
 /** What one request carries. */
 export interface Credential {
@@ -32,6 +33,21 @@ export interface Source {
 
 export function fixed(text: string): Source {
   return { text: async () => text, forget: () => {} };
+}
+
+/** Refuses a text that cannot be used, by name, whenever the text is read. @param wrong answers what is wrong with it */
+export function checked(source: Source, wrong: (text: string) => string | undefined): Source {
+  let good: string | undefined;
+  return {
+    async text() {
+      const text = await source.text();
+      const problem = text === good ? undefined : wrong(text);
+      if (problem) throw new CredentialsFailed(problem);
+      good = text;
+      return text;
+    },
+    forget: () => source.forget(),
+  };
 }
 
 /** @param basic the whole header's value, used where there is no token. */
@@ -87,10 +103,10 @@ export class RotatingFile implements Source {
 
 /** The exec section of a kubeconfig's user. */
 export interface ExecPlugin {
-  apiVersion?: string;
+  apiVersion: string;
   command: string;
-  args?: string[] | null;
-  env?: { name: string; value: string }[] | null;
+  args?: string[];
+  env?: { name: string; value?: string }[];
   installHint?: string;
   provideClusterInfo?: boolean;
 }
@@ -110,8 +126,11 @@ const pluginTimeoutMs = 30_000;
 // A credential that ends while the request is under way would be refused.
 const expiryMarginMs = 10_000;
 
-/** @param cluster what the plugin is told of the cluster, where it asks for it. @param folder of the kubeconfig. */
-export function execCredentials(plugin: ExecPlugin, cluster: object, folder: string): Credentials {
+/**
+ * @param cluster what the plugin is told of the cluster, where it asks for that.
+ * @param folder of the kubeconfig.
+ */
+export function execCredentials(plugin: ExecPlugin, cluster: () => Promise<object>, folder: string): Credentials {
   let kept: { credential: Credential; until: number } | undefined;
   let running: Promise<Credential> | undefined;
 
@@ -141,22 +160,25 @@ export function execCredentials(plugin: ExecPlugin, cluster: object, folder: str
   };
 }
 
-async function runPlugin(plugin: ExecPlugin, cluster: object, folder: string): Promise<ExecCredential> {
-  const apiVersion = plugin.apiVersion ?? "client.authentication.k8s.io/v1";
+async function runPlugin(plugin: ExecPlugin, cluster: () => Promise<object>, folder: string): Promise<ExecCredential> {
+  const { apiVersion } = plugin;
   // As kubectl does: a command with a slash is relative to the kubeconfig, one without is looked up in PATH.
   const command =
     plugin.command.includes("/") && !isAbsolute(plugin.command) ? resolve(folder, plugin.command) : plugin.command;
   const request = {
     apiVersion,
     kind: "ExecCredential",
-    spec: { interactive: false, ...(plugin.provideClusterInfo ? { cluster } : {}) },
+    spec: { interactive: false, ...(plugin.provideClusterInfo ? { cluster: await cluster() } : {}) },
   };
-  const env: Record<string, string | undefined> = { ...process.env, KUBERNETES_EXEC_INFO: JSON.stringify(request) };
-  for (const { name, value } of plugin.env ?? []) env[name] = String(value);
+  const env: Record<string, string | undefined> = {
+    ...givenEnvironment(),
+    KUBERNETES_EXEC_INFO: JSON.stringify(request),
+  };
+  for (const { name, value } of plugin.env ?? []) env[name] = value ?? "";
 
   let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   try {
-    child = Bun.spawn([command, ...(plugin.args ?? []).map(String)], {
+    child = Bun.spawn([command, ...(plugin.args ?? [])], {
       env,
       stdin: "ignore",
       stdout: "pipe",

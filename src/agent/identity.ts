@@ -1,10 +1,12 @@
 // The agent's own certificate: enrolled with a token, kept in a file, renewed at two thirds of its life while the agent
 // serves on. The key is made here and never leaves.
+
 import { createSecureContext } from "node:tls";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { operation } from "../contract/operation.ts";
 import { backoff, sleep } from "../process/backoff.ts";
 import type { Log } from "../process/log.ts";
+import { proxied } from "../process/proxy.ts";
 import { reasonOf } from "../process/setting-file.ts";
 import { unreachableServer } from "../process/unreachable.ts";
 import { backdateMs, fingerprintOf } from "../trust/authority.ts";
@@ -273,6 +275,7 @@ async function ask(
   const ca = serverCa?.();
   const answer = await fetch(`${server.replace(/\/+$/, "")}${path}`, {
     method,
+    ...proxied(server),
     headers: { "content-type": "application/json", accept: "application/json" },
     body: JSON.stringify(body),
     signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),

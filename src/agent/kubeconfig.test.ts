@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createAuthority } from "../../test/testbed/certificates.ts";
 import { RotatingFile } from "./credentials.ts";
 import { accessFromKubeconfig, accessInCluster } from "./kubeconfig.ts";
 
@@ -19,6 +20,8 @@ const problemOf = (asked: Promise<unknown>) =>
     () => "it was read",
     (cause: Error) => cause.message,
   );
+
+const ca64 = Buffer.from(createAuthority("ca").cert).toString("base64");
 
 const config = (user: object = {}, cluster: object = {}, more: object = {}) => ({
   "current-context": "here",
@@ -43,7 +46,7 @@ clusters:
     insecure-skip-tls-verify: true
 users:
 - name: u1
-  user: { token: 12345 }
+  user: { token: "12345" }
 `);
   const access = await accessFromKubeconfig(path);
   expect(access).toMatchObject({ server: "https://10.0.0.1:6443", context: "here", clusterName: "c1", insecure: true });
@@ -59,7 +62,9 @@ describe("a broken kubeconfig is told apart, by name and with what to do", () =>
     ["a cluster that is missing", config({}, {}, { clusters: [] }), "names the cluster c1, which is missing"],
     ["a user that is missing", config({}, {}, { users: null }), "names the user u1, which is missing"],
     ["no server", config({}, { server: "" }), "cluster c1 has no usable server"],
-    ["a key without a certificate", config({ "client-key-data": "eA==" }), "client key without its certificate"],
+    ["a certificate without a key", config({ "client-certificate-data": ca64 }), "client certificate without its key"],
+    ["a CA that is none", config({}, { "certificate-authority-data": "eA==" }), "holds no certificate"],
+    ["a number where a text belongs", config({ token: 12345 }), "users[0].user.token must be a text, not the number"],
     ["an exec plugin without a command", config({ exec: {} }), "exec plugin without a command"],
     ["an auth-provider", config({ "auth-provider": { name: "gcp" } }), "uses the auth-provider gcp"],
     ["a socks proxy", config({}, { "proxy-url": "socks5://u:p@x:1" }), "socks5://…@x:1: only http and https"],
@@ -98,8 +103,8 @@ describe("an exec plugin", () => {
   const run = async (script: string, more: object = {}) => {
     const path = join(folder, `${crypto.randomUUID()}.sh`);
     writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o700 });
-    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: path, ...more };
-    const access = await accessFromKubeconfig(file(config({ exec }, { "certificate-authority-data": "eA==" })));
+    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: path, interactiveMode: "Never", ...more };
+    const access = await accessFromKubeconfig(file(config({ exec }, { "certificate-authority-data": ca64 })));
     return access.credentials.current();
   };
   const credential = (status: string) =>
@@ -121,6 +126,21 @@ ${credential('{"token":"t"}')}`;
     const said = await problemOf(run(script));
     expect(said).toContain(problem);
     expect(said).not.toContain("s3cret");
+  });
+
+  test("is asked again after the API server has refused what it gave, and until then once", async () => {
+    const path = join(folder, "counting.sh");
+    const asked = join(folder, "asked");
+    writeFileSync(path, `#!/bin/sh\necho x >> ${asked}\n${credential('{"token":"t"}')}\n`, { mode: 0o700 });
+    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: path, interactiveMode: "Never" };
+    const { credentials } = await accessFromKubeconfig(file(config({ exec })));
+    const times = () => readFileSync(asked, "utf8").trim().split("\n").length;
+    await credentials.current();
+    await credentials.current();
+    expect(times()).toBe(1);
+    credentials.refused();
+    await credentials.current();
+    expect(times()).toBe(2);
   });
 
   test("that is not there tells how to have it", async () => {

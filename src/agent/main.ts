@@ -7,6 +7,7 @@ import { fatal, lifetime, onHangup, stopped } from "../process/lifetime.ts";
 import { log, startLog } from "../process/log.ts";
 import { keepMemorySmall } from "../process/memory.ts";
 import { type PemFiles, pemFiles } from "../process/pem-files.ts";
+import { takeProxies } from "../process/proxy.ts";
 import { version } from "../process/version.ts";
 import { agentChecks } from "./check.ts";
 import { type AgentConfig, agentConfig } from "./config.ts";
@@ -18,6 +19,7 @@ import { registryAnnouncer } from "./registry.ts";
 import { type AgentOptions, startAgent } from "./server.ts";
 import { tunnelAnnouncer } from "./tunnel.ts";
 
+takeProxies();
 try {
   await main();
   process.exit(0);

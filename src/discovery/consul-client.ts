@@ -1,7 +1,9 @@
 // How Consul is spoken to, and in words why it does not answer.
 // Registering and deregistering go through the `consul` package. What is repeated or held is fetched: the package takes
 // no signal, hides the index of a blocking query, does not know the agent's own one, and costs five times as much.
+
 import { Agent } from "node:https";
+import { proxied } from "../process/proxy.ts";
 import { type Trust, trustProblemOf } from "./tls.ts";
 
 export interface ConsulOptions {
@@ -61,8 +63,10 @@ export async function ask(
 ): Promise<Answer> {
   const held = query.wait ? holdSeconds * 1000 * (1 + 1 / 16) : 0;
   const ca = tls?.().ca;
-  const answer = await fetch(`${baseOf(host)}/v1${path}?${new URLSearchParams(query)}`, {
+  const url = `${baseOf(host)}/v1${path}?${new URLSearchParams(query)}`;
+  const answer = await fetch(url, {
     method,
+    ...proxied(url),
     headers: token ? { "x-consul-token": token } : {},
     signal: AbortSignal.any([signal, AbortSignal.timeout(held + timeoutMs)]),
     ...(ca ? { tls: { ca } } : {}),

@@ -1,8 +1,10 @@
 // One connection to a Nacos server as its own clients of version 2 and later make it: what is announced lives as long
 // as the connection, and the server says what changes on it. docs/adr has why the `nacos` package does not serve.
+
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { PayloadSchema } from "../gen/nacos/nacos_grpc_service_pb.ts";
 import { sleep } from "../process/backoff.ts";
+import { proxied } from "../process/proxy.ts";
 import { openWire } from "./nacos-wire.ts";
 import type { Trust } from "./tls.ts";
 
@@ -174,6 +176,7 @@ async function login(
   for (const path of ["/nacos/v3/auth/user/login", "/nacos/v1/auth/login"]) {
     const answer = await fetch(base + path, {
       method: "POST",
+      ...proxied(base),
       body: new URLSearchParams({ username, password }),
       signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]),
       ...(ca ? { tls: { ca } } : {}),

@@ -1,6 +1,8 @@
 // The embedded registry: agents announce themselves to the server over HTTP, by their certificate or under its join
 // token, and renew a lease.
+
 import { backoff, sleep } from "../process/backoff.ts";
+import { proxied } from "../process/proxy.ts";
 import { unreachableServer } from "../process/unreachable.ts";
 import type { Announcer, AnnounceState, Registration, Source } from "./discovery.ts";
 import { createEntries } from "./entries.ts";
@@ -44,6 +46,7 @@ export function announceToServer({ server, serverCa, prove, joinToken, timeoutMs
     const ca = serverCa?.();
     const answer = await fetch(`${base}/discovery/instances/${path}`, {
       method,
+      ...proxied(base),
       headers: {
         accept: "application/json",
         "content-type": "application/json",

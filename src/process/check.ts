@@ -1,10 +1,12 @@
 // `--check`: looks at what a program needs before it is started in earnest, and says in words what is wrong.
+
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rmdir, stat, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { createSecureContext } from "node:tls";
+import { proxied } from "./proxy.ts";
 import { SettingInvalid } from "./setting.ts";
 import { reasonOf } from "./setting-file.ts";
 import { hostPort } from "./setting-value.ts";
@@ -154,13 +156,16 @@ export function answering(what: string, url: string, flag: string, ca?: string):
   return {
     what: `${what} ${url}`,
     async look(signal) {
-      const answer = await fetch(url, { signal, redirect: "manual", ...(ca ? { tls: { ca } } : {}) }).catch(
-        async ({ message }: Error) => {
-          throw new Error(
-            `it does not answer: ${await unreachableServer(url, message)}: does it run, and is --${flag} its address?`,
-          );
-        },
-      );
+      const answer = await fetch(url, {
+        signal,
+        redirect: "manual",
+        ...proxied(url),
+        ...(ca ? { tls: { ca } } : {}),
+      }).catch(async ({ message }: Error) => {
+        throw new Error(
+          `it does not answer: ${await unreachableServer(url, message)}: does it run, and is --${flag} its address?`,
+        );
+      });
       if (answer.status !== 200) throw new Error(`it answers with HTTP ${answer.status}: is --${flag} its address?`);
       return undefined;
     },

@@ -8,11 +8,13 @@ import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import fc from "fast-check";
 import { accessFromKubeconfig } from "../../src/agent/kubeconfig.ts";
+import { createAuthority, createClientCertificate } from "../testbed/certificates.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "lizardcd-oracle-"));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const pem = (what: string) => `-----BEGIN ${what}-----\nMIIB\n-----END ${what}-----\n`;
+const authority = createAuthority("ca");
+const { cert, key } = createClientCertificate(authority, "ada");
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 /** What both say of one file. */
@@ -88,7 +90,8 @@ async function fileWith(cluster: object, user: object, context: object = {}): Pr
       { name: "ada", user },
     ],
   };
-  await writeFile(path, Bun.YAML.stringify(config, null, 2));
+  // JSON is YAML in which every text is in quotes.
+  await writeFile(path, JSON.stringify(config, null, 2));
   return path;
 }
 
@@ -99,27 +102,28 @@ async function written(name: string, text: string): Promise<string> {
 }
 
 describe("a kubeconfig means what the official client takes it to mean", () => {
-  const ca = pem("CERTIFICATE");
+  const ca = authority.cert;
   const cases: Record<string, () => Promise<string>> = {
     "a token": () => fileWith({ "certificate-authority-data": base64(ca) }, { token: "secret-1" }),
     "a client certificate": () =>
       fileWith(
         { "certificate-authority-data": base64(ca) },
-        { "client-certificate-data": base64(pem("CERTIFICATE")), "client-key-data": base64(pem("PRIVATE KEY")) },
+        { "client-certificate-data": base64(cert), "client-key-data": base64(key) },
       ),
     "files beside it": async () =>
       fileWith(
         { "certificate-authority": await written("ca.crt", ca) },
         {
-          "client-certificate": await written("c.crt", pem("CERTIFICATE")),
-          "client-key": await written("c.key", pem("PRIVATE KEY")),
+          "client-certificate": await written("c.crt", cert),
+          "client-key": await written("c.key", key),
         },
       ),
     "no check of the server": () => fileWith({ "insecure-skip-tls-verify": true }, { token: "secret-2" }),
     "another server name": () =>
       fileWith({ "certificate-authority-data": base64(ca), "tls-server-name": "kube.example" }, { token: "t" }),
     "a namespace": () => fileWith({}, { token: "t" }, { namespace: "shop" }),
-    "plain HTTP": () => fileWith({ server: "http://127.0.0.1:8001/", "insecure-skip-tls-verify": true }, {}),
+    "plain HTTP to this machine": () =>
+      fileWith({ server: "http://127.0.0.1:8001/", "insecure-skip-tls-verify": true }, {}),
     "a user and a password": () => fileWith({}, { username: "ada", password: "s3cret" }),
   };
   for (const [what, make] of Object.entries(cases)) {
