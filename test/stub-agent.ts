@@ -21,6 +21,8 @@ export interface StubAgent {
   /** Calls by "service/method", and the actors they named. */
   calls: Map<string, number>;
   actors: string[];
+  /** Who asked last, by "service/method". */
+  callers: Map<string, { actor: string; role: string; requestId: string }>;
   /** Changes a row and tells every watch. */
   put(row: WorkloadRow): void;
   remove(row: WorkloadRow): void;
@@ -74,6 +76,7 @@ export async function startStubAgent({
     rows: new Map(rows.map((one) => [id(one), one])),
     calls: new Map(),
     actors: [],
+    callers: new Map(),
     put(one) {
       agent.rows.set(id(one), one);
       for (const listener of listeners) listener({ event: { case: "upsert", value: one } });
@@ -133,7 +136,8 @@ export async function startStubAgent({
 
   const options = {
     place: "agent",
-    onCall: (path: string, call: { actor: string }) => {
+    onCall: (path: string, call: { actor: string; role: string; requestId: string }) => {
+      agent.callers.set(path, { actor: call.actor, role: call.role, requestId: call.requestId });
       agent.calls.set(path, (agent.calls.get(path) ?? 0) + 1);
       if (call.actor) agent.actors.push(call.actor);
     },

@@ -1,6 +1,7 @@
 // The server's streams of events, as objects.
 import { refusal } from "./client.ts";
 import type { Context } from "./context.ts";
+import { CommandFailed, Refused } from "./exit.ts";
 import { type CallOptions, request } from "./request.ts";
 import { tell } from "./words.ts";
 
@@ -40,12 +41,13 @@ export async function openStream(
     end.abort();
     return undefined;
   }
-  return messages(response.body, end, options);
+  return messages(response.body, end, server, options);
 }
 
 async function* messages(
   body: ReadableStream<Uint8Array>,
   end: AbortController,
+  server: string,
   { lang }: CallOptions,
 ): AsyncGenerator<unknown> {
   const decoder = new TextDecoder();
@@ -59,16 +61,26 @@ async function* messages(
       const whole = text.split("\n\n");
       text = whole.pop()!;
       for (const message of whole) {
-        const data = message.match(/^data: .*$/gm);
-        if (data) yield JSON.parse(data.map((line) => line.slice("data: ".length)).join("\n"));
+        // The session is over, and its last event says why: it would be refused again.
+        if (/^event: over$/m.test(message)) throw refusal(server, 401, dataOf(message) ?? "", lang);
+        const data = dataOf(message);
+        if (data !== undefined) yield JSON.parse(data);
       }
       timer = silence();
     }
   } catch (cause) {
+    if (cause instanceof Refused || cause instanceof CommandFailed) throw cause;
     if (cause instanceof SyntaxError) throw new StreamOver(tell(lang, "watch.foreign"), { cause });
     throw new StreamOver(tell(lang, "watch.over"), { cause });
   } finally {
     clearTimeout(timer);
     end.abort();
   }
+}
+
+function dataOf(message: string): string | undefined {
+  return message
+    .match(/^data: .*$/gm)
+    ?.map((line) => line.slice("data: ".length))
+    .join("\n");
 }

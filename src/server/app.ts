@@ -1,11 +1,12 @@
 // Mounts the nouns, top to bottom: every door of the server is visible here.
+import { toJson } from "@bufbuild/protobuf";
 import { Elysia } from "elysia";
 import { Failed, toFailure } from "../contract/errors.ts";
 import { openApi, type watched } from "../contract/openapi.ts";
 import { type Operation, type OperationId, operation, operations } from "../contract/operation.ts";
 import { inputOf } from "../contract/request.ts";
 import type { EmbeddedRegistry } from "../discovery/server.ts";
-import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
+import { type Failure, FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { Log } from "../process/log.ts";
 import { commit } from "../process/version.ts";
 import { silenceMs, slowestMs } from "../tunnel/beat.ts";
@@ -14,6 +15,7 @@ import { assets } from "../views/assets.ts";
 import { contentSecurityPolicy } from "../views/layout.tsx";
 import { loginPage } from "../views/login.tsx";
 import { operationsPage } from "../views/operations.tsx";
+import { type PageContext, sentenceOf } from "../views/parts.tsx";
 import { aboutAnswers } from "./about.ts";
 import type { Admit } from "./admission.ts";
 import { agentAnswers } from "./agent.ts";
@@ -46,7 +48,7 @@ import {
   respond,
 } from "./route.ts";
 import type { SessionCookie } from "./session-cookie.ts";
-import { eventStream, type Message } from "./sse.ts";
+import { eventStream, type Message, overEvent, stalledSeconds } from "./sse.ts";
 import type { Store } from "./store/store.ts";
 import type { Summaries } from "./summaries.ts";
 import { type Trust, trustAnswers } from "./trust.ts";
@@ -85,13 +87,13 @@ export interface AppDeps {
 
 export function createApp(deps: AppDeps) {
   const { pages, auth, publicUrl } = deps;
-  const live: LiveDeps = deps;
+  const liveDeps: LiveDeps = deps;
   const { cookie, hosts, proxies } = deps;
   let toldOfProxy = false;
   const app = new Elysia({ serve: { idleTimeout: 0, maxRequestBodySize: 2 * 1024 * 1024 } });
 
   const answers: AnyAnswer[] = [
-    ...fleetAnswers(live),
+    ...fleetAnswers(liveDeps),
     ...workloadAnswers(deps),
     ...namespaceAnswers(deps),
     ...agentAnswers(deps),
@@ -101,7 +103,7 @@ export function createApp(deps: AppDeps) {
     ...trustAnswers(deps),
     ...aboutAnswers({ version: pages.version, commit, actorIfAny }),
   ];
-  type Watch = (request: Request, params: Record<string, string>) => Promise<Response>;
+  type Watch = (arrived: Streaming) => Promise<Response>;
   const watches: Record<(typeof watched)[number], Watch> = {
     "workload.list": watchCluster,
     "fleet.listWorkloads": watchFleet,
@@ -126,40 +128,14 @@ export function createApp(deps: AppDeps) {
   app.get("/healthz", () => new Response("ok\n"));
   app.get("/readyz", () => readiness());
 
-  app.get("/fleet/live", ({ request }) =>
-    stream(request, "fleet.get", (input, actor, signal) => {
-      const context = () => contextOf(request, pages, actor);
-      return withRegistries(fleetStream(live, input, context, signal), context);
-    }),
+  live("/fleet/live", "fleet.get", (input, { context }, signal) => fleetStream(liveDeps, input, context, signal));
+  live("/workloads/live", "fleet.listWorkloads", (input, { context, call }, signal) =>
+    workloadsStream(liveDeps, input, context, call, signal),
   );
-  app.get("/workloads/live", ({ request }) =>
-    stream(request, "fleet.listWorkloads", (input, actor, signal) => {
-      const context = () => contextOf(request, pages, actor);
-      return withRegistries(workloadsStream(live, input, context, actor.username, signal), context);
-    }),
-  );
-  app.get("/agents/live", ({ request }) =>
-    stream(request, "fleet.listAgents", (input, actor, signal) => {
-      const context = () => contextOf(request, pages, actor);
-      return withRegistries(agentsStream(deps, input, context, signal), context);
-    }),
-  );
-  app.get("/registries/live", ({ request }) =>
-    stream(request, "fleet.listRegistries", (_, actor, signal) => {
-      const context = () => contextOf(request, pages, actor);
-      return withRegistries(registriesStream(deps, context, signal), context);
-    }),
-  );
-  app.get(`${elysiaPath(operation("workload.get"))}/live`, ({ request, params }) =>
-    stream(
-      request,
-      "workload.get",
-      (input, actor, signal) => {
-        const context = () => contextOf(request, pages, actor);
-        return withRegistries(workloadStream(deps, input, { call: callOf(actor), context }, signal), context);
-      },
-      params,
-    ),
+  live("/agents/live", "fleet.listAgents", (input, { context }, signal) => agentsStream(deps, input, context, signal));
+  live("/registries/live", "fleet.listRegistries", (_, { context }, signal) => registriesStream(deps, context, signal));
+  live(`${elysiaPath(operation("workload.get"))}/live`, "workload.get", (input, { context, call }, signal) =>
+    workloadStream(deps, input, { call, context }, signal),
   );
 
   const { tunnels } = deps;
@@ -195,7 +171,7 @@ export function createApp(deps: AppDeps) {
       elysiaPath(op),
       async ({ request, params, server }) => {
         const watch = (watches as Partial<Record<OperationId, Watch>>)[one.id];
-        if (watch && new URL(request.url).searchParams.get("watch") === "1") return watch(request, params);
+        if (watch && new URL(request.url).searchParams.get("watch") === "1") return watch({ request, params, server });
         const from = callerOf(request, server?.requestIP(request)?.address ?? "local");
         return finish(request, respond(deps, one, { request, params, from }));
       },
@@ -213,39 +189,58 @@ export function createApp(deps: AppDeps) {
     return callerAddress(headers, peer, proxies);
   }
 
-  function watchCluster(request: Request, params: Record<string, string>): Promise<Response> {
-    const given = { ...params, watch: undefined };
-    return stream(request, "workload.list", watchOf, given);
-
-    function watchOf(input: InputOf<"workload.list">, _: Actor, signal: AbortSignal) {
-      const { cluster, namespace, resource, labelSelector, name: q, state } = input;
-      deps.pool.on({ cluster, namespace });
-      const all = { cluster: [cluster], namespace: namespace === "*" ? [] : [namespace], resource: [resource] };
-      return workloadWatch(deps, { ...all, labelSelector, q, state }, signal);
-    }
+  /** The stream of a page. */
+  function live<I extends Streamed>(path: string, id: I, messages: Messages<I>): void {
+    app.get(path, (arrived) =>
+      stream(arrived, id, {
+        messages: (input, asked, signal) => withRegistries(messages(input, asked, signal), asked.context),
+        last: (why, { context, call }) => sentenceOf(context(), toFailure(why, call.requestId)),
+      }),
+    );
   }
 
-  function watchFleet(request: Request): Promise<Response> {
-    const watch = (input: InputOf<"fleet.listWorkloads">, _: Actor, signal: AbortSignal) =>
-      workloadWatch(deps, input, signal);
-    return stream(request, "fleet.listWorkloads", watch, { watch: undefined });
+  function watchCluster(arrived: Streaming): Promise<Response> {
+    return stream({ ...arrived, params: { ...arrived.params, watch: undefined } }, "workload.list", {
+      messages({ cluster, namespace, resource, labelSelector, name: q, state }, _, signal) {
+        deps.pool.on({ cluster, namespace });
+        const all = { cluster: [cluster], namespace: namespace === "*" ? [] : [namespace], resource: [resource] };
+        return workloadWatch(deps, { ...all, labelSelector, q, state }, signal);
+      },
+      last: failureJson,
+    });
   }
 
-  /** A stream for a page or a client: the same checks as its operation, then messages until the reader goes. */
+  function watchFleet(arrived: Streaming): Promise<Response> {
+    return stream({ ...arrived, params: { watch: undefined } }, "fleet.listWorkloads", {
+      messages: (input, _, signal) => workloadWatch(deps, input, signal),
+      last: failureJson,
+    });
+  }
+
+  /** A stream for a page or a client: the same checks as its operation, then messages until the reader or session goes. */
   async function stream<I extends Streamed>(
-    request: Request,
+    { request, params, server }: Streaming,
     id: I,
-    messages: (input: InputOf<I>, actor: Actor, signal: AbortSignal) => AsyncGenerator<Message>,
-    params: Record<string, unknown> = {},
+    { messages, last }: { messages: Messages<I>; last(why: Failed, asked: StreamAsked): string },
     op: Operation = operation(id),
   ): Promise<Response> {
+    const requestId = requestIdOf(request);
     try {
       const actor = await auth.actorOf(request);
       auth.allow(actor, op.permission, op.id);
       const input = inputOf(op, { ...queryOf(request), ...params }) as InputOf<I>;
-      return eventStream((signal) => messages(input, actor, signal), request, deps.stopping);
+      const asked = { call: callOf(actor, requestId), context: () => contextOf(request, pages, actor) };
+      server?.timeout(request, stalledSeconds);
+      return eventStream((signal) => messages(input, asked, signal), {
+        request,
+        stopping: deps.stopping,
+        session: auth.follow(actor),
+        last: (why) => ({ event: overEvent, data: last(why, asked) }),
+        headers: baseHeaders(requestId),
+      });
     } catch (cause) {
-      return finish(request, answerFailure(request, failedOf(cause, { call: callOf() }, deps.log)));
+      const call = callOf(undefined, requestId);
+      return finish(request, answerFailure(request, failedOf(cause, { call }, deps.log), call));
     }
   }
 
@@ -299,8 +294,7 @@ export function createApp(deps: AppDeps) {
     });
   }
 
-  async function answerFailure(request: Request, failed: Failed): Promise<Response> {
-    const call = callOf();
+  async function answerFailure(request: Request, failed: Failed, call = callOf()): Promise<Response> {
     const actor = await actorIfAny(request);
     const context = contextOf(request, pages, actor);
     return failure(failed, { request, door: doorOf(request), context, call, headers: baseHeaders(call.requestId) });
@@ -323,6 +317,24 @@ type Streamed =
   | "fleet.listRegistries"
   | "workload.get"
   | "workload.list";
+
+/** What a stream's messages know of who asks. */
+interface StreamAsked {
+  call: ReturnType<typeof callOf>;
+  context(): PageContext;
+}
+
+type Messages<I extends Streamed> = (
+  input: InputOf<I>,
+  asked: StreamAsked,
+  signal: AbortSignal,
+) => AsyncGenerator<Message>;
+
+interface Streaming {
+  request: Request;
+  params: Record<string, unknown>;
+  server: { timeout(request: Request, seconds: number): void } | null;
+}
 
 export type App = ReturnType<typeof createApp>;
 
@@ -355,14 +367,19 @@ function json(value: unknown, request: Request): Promise<Response> {
   return finish(request, new Response(JSON.stringify(value), { headers }));
 }
 
+function failureJson(why: Failed, { call }: StreamAsked): string {
+  return JSON.stringify(toJson(FailureSchema, toFailure(why, call.requestId), { alwaysEmitImplicit: true }));
+}
+
 function plain(request: Request): Headers {
   return baseHeaders(requestIdOf(request));
 }
 
-function callOf(actor?: Actor) {
+function callOf(actor?: Actor, requestId: string = Bun.randomUUIDv7()) {
   return {
-    requestId: Bun.randomUUIDv7() as string,
+    requestId,
     actor: actor?.username,
+    role: actor?.role,
     deadline: Number.POSITIVE_INFINITY,
     signal: new AbortController().signal,
   };

@@ -1,5 +1,6 @@
 // The streams of the pages that show many clusters: one stream a page, each change sent once it has settled for a moment.
 import { create } from "@bufbuild/protobuf";
+import type { CallOptions } from "../contract/grpc.ts";
 import { labelOf } from "../contract/labels.ts";
 import {
   type ClusterRow,
@@ -89,10 +90,10 @@ export async function* workloadsStream(
   deps: LiveDeps,
   request: ListFleetWorkloadsRequest,
   context: () => PageContext,
-  actor: string,
+  call: CallOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Message> {
-  const list = () => listAcross(deps, request, { signal, deadline: Date.now() + deps.timeoutMs, actor });
+  const list = () => listAcross(deps, request, { ...call, signal, deadline: Date.now() + deps.timeoutMs });
   let response = await list();
   const clusters = new Set(response.items.map(({ row }) => row!.cluster));
   const watched = questionsOf(deps, request)

@@ -170,12 +170,7 @@ export async function* workloadStream(
     while (!signal.aborted) {
       let options: { state?: "lost"; failure?: never } = {};
       try {
-        const call = {
-          signal,
-          deadline: Date.now() + 10_000,
-          actor: asked.call.actor,
-          requestId: asked.call.requestId,
-        };
+        const call = { ...asked.call, signal, deadline: Date.now() + 10_000 };
         last = await pool.on(key).workload.get(key, call);
       } catch (cause) {
         if (!(cause instanceof Failed) || signal.aborted) throw cause;

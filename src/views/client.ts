@@ -79,7 +79,25 @@ function found() {
   byId("offline")?.setAttribute("hidden", "");
 }
 document.addEventListener("htmx:sse:after:connection", found);
-document.addEventListener("htmx:sse:error", lost);
+document.addEventListener("htmx:sse:error", (event) => {
+  const { status } = (event as CustomEvent<{ status?: number }>).detail ?? {};
+  if (status === 401) signedOut();
+  else lost();
+});
+// A stream ends with its session, and its last word says why: trying again would be refused.
+let over = false;
+document.addEventListener("over", (event) => signedOut((event as CustomEvent<{ data?: string }>).detail.data));
+function signedOut(why?: string) {
+  over = true;
+  const place = byId("signed-out");
+  const said = place?.querySelector("b");
+  if (said && why) said.textContent = why;
+  found();
+  place?.removeAttribute("hidden");
+}
+document.addEventListener("htmx:sse:before:connection", (event) => {
+  if (over) (event as CustomEvent<{ connection: { cancelled: boolean } }>).detail.connection.cancelled = true;
+});
 document.addEventListener("htmx:sse:close", (event) => {
   const { reason } = (event as CustomEvent<{ reason?: string }>).detail ?? {};
   if (reason === "ended") again();
@@ -87,11 +105,14 @@ document.addEventListener("htmx:sse:close", (event) => {
 // The extension tries again once it was connected; a first attempt that failed is ours to repeat.
 for (const name of ["htmx:error", "htmx:response:error"]) {
   document.addEventListener(name, (event) => {
-    if ((event.target as Element).id === "stream") again();
-    else if (name === "htmx:error") byId("offline")?.removeAttribute("hidden");
+    if ((event.target as Element).id === "stream") {
+      if (swapOf(event).ctx?.response?.status === 401) signedOut();
+      else again();
+    } else if (name === "htmx:error") byId("offline")?.removeAttribute("hidden");
   });
 }
 function again() {
+  if (over) return;
   lost();
   setTimeout(() => {
     const stream = byId("stream");

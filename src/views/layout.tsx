@@ -259,6 +259,22 @@ function Notices({ ctx }: { ctx: PageContext }) {
         {gap(ctx)}
         {say(ctx.lang, "offline.rest")}
       </Callout>
+      {ctx.user && (
+        <Callout
+          id="signed-out"
+          state="stale"
+          hidden
+          action={
+            <a class="btn btn-xs" href={`/login?next=${encodeURIComponent(ctx.path)}`}>
+              {say(ctx.lang, "login")}
+            </a>
+          }
+        >
+          <b class="font-semibold">{say(ctx.lang, "signedOut.head")}</b>
+          {gap(ctx)}
+          {say(ctx.lang, "signedOut.rest")}
+        </Callout>
+      )}
       {open && (
         <Callout
           state="degraded"

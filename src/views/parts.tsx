@@ -396,6 +396,7 @@ export function Stream({ href, oob }: { href: string; oob?: boolean }) {
     <div
       id="stream"
       hx-sse:connect={href}
+      hx-sse:close="over"
       hx-trigger="load, reconnect"
       hx-swap="none"
       hx-swap-oob={oob ? "true" : undefined}

@@ -23,6 +23,8 @@ export const en = {
   "simulated.long": "The clusters shown here are simulated: nothing real runs in them",
   "offline.head": "The live connection is interrupted.",
   "offline.rest": "What you see is as old as its age says; it goes on by itself when the server answers.",
+  "signedOut.head": "The session has ended.",
+  "signedOut.rest": "What you see stays as it was, and moves again once you have signed in.",
   "firstPassword.head": "The first password still holds.",
   "firstPassword.rest": "It lies in a file of the data folder; set one of your own.",
   "firstPassword.do": "Change password",

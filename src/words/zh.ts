@@ -24,6 +24,8 @@ export const zh: Words = {
   "simulated.long": "此处的集群是模拟的，并没有真实负载在运行",
   "offline.head": "实时连接已中断。",
   "offline.rest": "所见内容的新旧以各自标注的时间为准；服务器恢复应答后会自动继续。",
+  "signedOut.head": "会话已结束。",
+  "signedOut.rest": "所见内容保持原样，重新登录后会继续更新。",
   "firstPassword.head": "仍在使用初始密码。",
   "firstPassword.rest": "它保存在数据目录的文件里，请改成自己的密码。",
   "firstPassword.do": "修改密码",
