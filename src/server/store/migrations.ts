@@ -33,6 +33,16 @@ const migrations: { name: string; statements: string[] }[] = [
       `CREATE INDEX certificates_by_cluster ON certificates(cluster, not_after)`,
     ],
   },
+  {
+    name: "0003 what was last known of agents, and clusters that were removed",
+    statements: [
+      `CREATE TABLE agents (
+        key TEXT PRIMARY KEY, cluster TEXT NOT NULL, namespace TEXT NOT NULL, seen_at INTEGER NOT NULL,
+        read_at INTEGER, summary TEXT NOT NULL)`,
+      `CREATE INDEX agents_by_cluster ON agents(cluster)`,
+      `CREATE TABLE removed_clusters (name TEXT PRIMARY KEY, at INTEGER NOT NULL)`,
+    ],
+  },
 ];
 
 export async function migrate(sql: SQL): Promise<void> {

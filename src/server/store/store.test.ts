@@ -119,6 +119,52 @@ for (const [name, path] of Object.entries(beds)) {
       expect((await store.trust.revoked(500)).toSorted()).toEqual(["A", "B"]);
       expect(await store.trust.revoked(1_000)).toEqual([]);
     });
+
+    test("keeps the last that was known of each agent, and forgets it by key or by cluster", async () => {
+      const store = await opened(await path());
+      const agent = (key: string, cluster: string, seenAt: number, readAt?: number) => ({
+        key,
+        cluster,
+        namespace: "*",
+        seenAt,
+        readAt,
+        summary: Uint8Array.of(1, 0, 255, seenAt),
+      });
+      await store.fleet.keep([agent("a", "eu-1", 5, 4), agent("b", "eu-1", 6), agent("c", "us-1", 7)]);
+      await store.fleet.keep([agent("b", "eu-1", 9, 8)]);
+      await store.fleet.keep([]);
+      const kept = async () =>
+        (await store.fleet.agents())
+          .map(({ key, seenAt, readAt, summary }) => [key, seenAt, readAt, ...summary])
+          .toSorted();
+      expect(await kept()).toEqual([
+        ["a", 5, 4, 1, 0, 255, 5],
+        ["b", 9, 8, 1, 0, 255, 9],
+        ["c", 7, undefined, 1, 0, 255, 7],
+      ]);
+      await store.fleet.forget(["a", "nobody"]);
+      expect((await kept()).map(([key]) => key)).toEqual(["b", "c"]);
+      await store.fleet.remove("eu-1", 10);
+      expect((await kept()).map(([key]) => key)).toEqual(["c"]);
+    });
+
+    test("knows which clusters are enrolled: a certificate that holds, of a cluster that was not removed since", async () => {
+      const store = await opened(await path());
+      const certificate = (serial: string, cluster: string, issuedAt: number, notAfter = 1_000) =>
+        store.trust.addCertificate({ serial, cluster, namespaces: ["shop"], issuedAt, notAfter });
+      await certificate("A", "eu-1", 20);
+      await certificate("B", "eu-1", 10);
+      await certificate("C", "ended", 10, 40);
+      await certificate("D", "revoked", 10);
+      await store.trust.revoke("revoked", "D", 30);
+      const enrolled = async () => (await store.fleet.enrolled(50)).map(({ cluster, since }) => `${cluster} ${since}`);
+      expect(await enrolled()).toEqual(["eu-1 10"]);
+      expect((await store.fleet.enrolled(50))[0]!.namespaces).toEqual(["shop"]);
+      await store.fleet.remove("eu-1", 60);
+      expect(await enrolled()).toEqual([]);
+      await certificate("E", "eu-1", 70);
+      expect(await enrolled()).toEqual(["eu-1 70"]);
+    });
   });
 }
 

@@ -2,6 +2,7 @@
 // milliseconds UTC, JSON is text. One file a noun.
 import { SQL } from "bun";
 import { type AuditStore, auditStore } from "./audit.ts";
+import { type FleetStore, fleetStore } from "./fleet.ts";
 import { migrate } from "./migrations.ts";
 import { type SessionStore, sessionStore } from "./sessions.ts";
 import { type TrustStore, trustStore } from "./trust.ts";
@@ -12,6 +13,7 @@ export interface Store {
   sessions: SessionStore;
   audit: AuditStore;
   trust: TrustStore;
+  fleet: FleetStore;
   /** Rejects when the file cannot be read. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -37,6 +39,7 @@ export async function openStore(file: string): Promise<Store> {
     sessions: sessionStore(sql),
     audit: auditStore(sql),
     trust: trustStore(sql),
+    fleet: fleetStore(sql),
     async ping() {
       await sql`SELECT 1`;
     },
