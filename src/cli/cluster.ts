@@ -9,7 +9,8 @@ import {
   type ListFleetWorkloadsResponse,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { nearest } from "../process/nearest.ts";
-import { age, type Lang, say, sentence } from "../words/words.ts";
+import { whySilent } from "../words/silent.ts";
+import { age, type Lang, say } from "../words/words.ts";
 import { type CallOptions, call } from "./client.ts";
 import { type Asked, type Command, inputFrom } from "./command.ts";
 import { type Context, contextOf, namedIn } from "./context.ts";
@@ -94,7 +95,7 @@ function factsOf(row: ClusterRow, lang: Lang, { columns, color }: { columns?: nu
     [
       [say(lang, "name"), row.name],
       [say(lang, "health"), health],
-      [tell(lang, "why"), row.failure?.code ? sentence(lang, row.failure) : ""],
+      [tell(lang, "why"), whySilent(lang, row)],
       ["Kubernetes", row.kubernetesVersion],
       [say(lang, "labels"), labelText(row.labels)],
       [say(lang, "scope"), whole ? say(lang, "scope.cluster") : row.scope.join(say(lang, "comma"))],

@@ -5,6 +5,7 @@ import type { Reason } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { AgentRow, ClusterRow, RegistryRow, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { NamespaceRow } from "../gen/lizardcd/v1/namespace_pb.ts";
 import type { Change, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
+import { whySilent } from "../words/silent.ts";
 import { age, duration, type Lang, problemIn, say, sentence } from "../words/words.ts";
 import { type Column, clean, pairs, type TableOptions, table } from "./output.ts";
 import { labelText, picture, reasonOf, state, toneOf, wordOf } from "./picture.ts";
@@ -57,7 +58,7 @@ const clusters: View<ClusterRow> = {
     { head: say(lang, "labels"), value: ({ labels }) => labelText(labels), flexible: true },
     { head: say(lang, "nav.agents"), value: (row) => `${row.agentsAnswering}/${row.agents}`, right: true, wide: true },
     { head: tell(lang, "version"), value: ({ agentVersion }) => agentVersion, wide: true },
-    { head: tell(lang, "why"), value: ({ failure }) => (failure ? sentence(lang, failure) : ""), flexible: true },
+    { head: tell(lang, "why"), value: (row) => whySilent(lang, row), flexible: true },
   ],
 };
 
@@ -104,7 +105,7 @@ const agents: View<AgentRow> = {
     { head: tell(lang, "certificateEnds"), value: (row) => certificateLeft(lang, row), right: true },
     { head: say(lang, "version"), value: ({ version }) => version },
     { head: "Kubernetes", value: ({ kubernetesVersion }) => kubernetesVersion, wide: true },
-    { head: tell(lang, "why"), value: ({ failure }) => (failure?.code ? sentence(lang, failure) : ""), flexible: true },
+    { head: tell(lang, "why"), value: (row) => whySilent(lang, row), flexible: true },
   ],
 };
 

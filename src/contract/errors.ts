@@ -189,6 +189,17 @@ export const failures = {
     message: "the answer of {cluster} is larger than {limit}: ask for less at once, one namespace or one kind",
   },
   "agent.key_invalid": { grpc: grpcCode.invalid, http: 400, message: "key {key} is not one of ours: {problem}" },
+  "cluster.unknown": {
+    grpc: grpcCode.notFound,
+    http: 404,
+    message: "there is no cluster {cluster}: the fleet lists those that there are",
+  },
+  "cluster.announced": {
+    grpc: grpcCode.precondition,
+    http: 409,
+    message:
+      "agents of {cluster} are announced, so it cannot be removed: stop them, or revoke their certificates, first",
+  },
   "cluster.unreachable": {
     grpc: grpcCode.unavailable,
     http: 503,

@@ -12,9 +12,10 @@ export function agentAnswers({ pool }: { pool: Pool }): AnyAnswer[] {
     }),
     answer("agent.summary", {
       async run(input, { call }) {
-        const parts = pool.covering(input);
-        if (parts.length < 2) return pool.on(input).agent.summary(input, call);
         const { cluster } = input;
+        const where = { cluster, namespace: input.namespace || "*" };
+        const parts = pool.covering(where);
+        if (parts.length < 2) return pool.on(where).agent.summary(input, call);
         const answers = parts.map(async (entry) => {
           const { namespace } = entry;
           return { namespace, summary: await pool.peers(entry).agent.summary({ cluster, namespace }, call) };

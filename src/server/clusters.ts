@@ -3,7 +3,6 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { labelOf } from "../contract/labels.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import {
-  type Attention,
   AttentionSchema,
   type ClusterGroupSchema,
   type ClusterRow,
@@ -37,7 +36,7 @@ export function fleetOf({ summaries, now }: Pick<FleetDeps, "summaries" | "now">
   const matching = asked.state.length === 0 ? found : found.filter(({ state }) => asked.state.includes(state));
   const page = pageOf(matching, asked, ({ name }) => name);
   return create(FleetSchema, {
-    clusters: page.rows.map((brief) => rowOf(brief, time)),
+    clusters: page.rows.map((brief) => rowOf(brief, summaries, time)),
     continue: page.continue,
     total: all.length,
     matching: matching.length,
@@ -47,7 +46,7 @@ export function fleetOf({ summaries, now }: Pick<FleetDeps, "summaries" | "now">
     workloadStates: added(answering.map(({ states }) => states)),
     pods: sum(all, ({ counted }) => sum(counted, (one) => one.summary!.podsReady)),
     seenMs: answering.reduce((oldest, { seenAt }) => Math.max(oldest, age(time, seenAt)), 0),
-    attention: attentionOf(all, time),
+    ...attentionOf(all, summaries, time),
     groups: [...new Set(all.flatMap(({ labels }) => Object.keys(labels)))].sort(),
     group: asked.group,
     grouped: groupsOf(page.rows, matching, asked.group),
@@ -56,7 +55,7 @@ export function fleetOf({ summaries, now }: Pick<FleetDeps, "summaries" | "now">
 
 /** One cluster as its tile shows it: the union of what its agents answered last. */
 export function clusterRow(name: string, known: ReadonlySet<Known>, summaries: Summaries, time: number): ClusterRow {
-  return rowOf(briefOf(name, known, summaries, time), time);
+  return rowOf(briefOf(name, known, summaries, time), summaries, time);
 }
 
 /** What has to be known of every cluster, whichever are shown. */
@@ -90,7 +89,8 @@ function briefOf(name: string, known: ReadonlySet<Known>, summaries: Summaries, 
   };
 }
 
-function rowOf({ name, state, all, counted, states, workloads, labels, seenAt }: Brief, time: number): ClusterRow {
+function rowOf(brief: Brief, summaries: Summaries, time: number): ClusterRow {
+  const { name, state, all, counted, states, workloads, labels, seenAt } = brief;
   const info = counted[0]?.summary?.info;
   const endpoints = new Map(all.flatMap((one) => [...(one.entry?.endpoints ?? [])]));
   const answering = new Set(all.flatMap((one) => [...endpointsAnswering(one)]));
@@ -112,6 +112,7 @@ function rowOf({ name, state, all, counted, states, workloads, labels, seenAt }:
     announcedMs: age(time, newest(all.map((one) => one.entry?.announcedAt))),
     failure: failureOf(all),
     keys: all.map((one) => one.key).sort(),
+    enrolledMs: age(time, summaries.enrolledAt(name)),
   });
 }
 
@@ -176,36 +177,45 @@ function failureOf(all: Known[]) {
   return all.find((one) => one.failure)?.failure ?? all.find((one) => one.summary?.failure)?.summary?.failure;
 }
 
-function attentionOf(clusters: readonly Brief[], time: number): Attention[] {
+/** The worst of what needs somebody, and how many there are. */
+function attentionOf(clusters: readonly Brief[], summaries: Summaries, time: number) {
   const found: { rank: number; attention: AttentionInit }[] = [];
+  let needs = 0;
   for (const cluster of clusters) {
-    const { name, state, all, counted, workloads } = cluster;
+    const { name, state, all, counted, workloads, states } = cluster;
     const failure = failureOf(all);
-    const rank = clusterRank(state, failure);
+    const seenMs = age(time, cluster.seenAt);
+    const enrolledMs = age(time, summaries.enrolledAt(name));
+    const rank = clusterRank(cluster, failure, enrolledMs);
     if (rank > 0) {
-      const seenMs = age(time, cluster.seenAt);
-      found.push({ rank, attention: { cluster: name, state, failure, seenMs, workloads } });
+      needs++;
+      found.push({ rank, attention: { cluster: name, state, failure, seenMs, workloads, enrolledMs } });
     }
     if (state === "lost") continue;
+    needs += (states.failed ?? 0) + (states.degraded ?? 0);
     for (const { summary, seenAt, failure } of counted) {
       if (failure) continue;
       for (const trouble of summary!.worst) {
         // What still moves may yet be well.
         if (trouble.state !== "failed" && trouble.state !== "degraded") continue;
         const seenMs = age(time, seenAt);
-        const attention = { cluster: name, trouble, state: trouble.state, seenMs, workloads };
+        const attention = { cluster: name, trouble, state: trouble.state, seenMs, workloads, enrolledMs };
         found.push({ rank: rankOf(trouble), attention });
       }
     }
   }
   found.sort((a, b) => b.rank - a.rank || compare(a.attention.cluster, b.attention.cluster));
-  return found.slice(0, mostAttention).map(({ attention }) => create(AttentionSchema, attention));
+  const attention = found.slice(0, mostAttention).map(({ attention }) => create(AttentionSchema, attention));
+  return { attention, needs };
 }
 
+/** An agent that has just enrolled is about to announce itself. */
+const aboutToMs = 30_000;
+
 /** How much a whole cluster needs somebody; 0 where it does not. */
-function clusterRank(state: string, failure: Failure | undefined): number {
+function clusterRank({ state }: Brief, failure: Failure | undefined, enrolledMs: number): number {
   if (state === "lost") return 1_000;
-  if (state === "unknown") return failure ? 900 : 0;
+  if (state === "unknown") return failure || enrolledMs > aboutToMs ? 900 : 0;
   if (state === "degraded") return failure ? 50 : 0;
   return state === "stale" ? 10 : 0;
 }

@@ -36,6 +36,8 @@ export interface GoneEntry {
   namespace: string;
   cluster: string;
   goneAt: number;
+  /** The one that announced it last: an agent that announces other keys instead is not lost. */
+  instance?: string;
 }
 
 export interface SourceState {
@@ -221,7 +223,7 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
       onDropped(address);
     }
     if (!entry) return;
-    if (entry.endpoints.size === 0) forget(entry);
+    if (entry.endpoints.size === 0) forget(entry, instanceOf(id));
     else tell({ entry });
   }
 
@@ -232,12 +234,13 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     return false;
   }
 
-  function forget(entry: AgentEntry): void {
+  function forget(entry: AgentEntry, instance: string): void {
     byKey.delete(entry.key);
     const namespaces = clusters.get(entry.cluster);
     namespaces?.delete(entry.namespace);
     if (namespaces?.size === 0) clusters.delete(entry.cluster);
-    const left: GoneEntry = { key: entry.key, namespace: entry.namespace, cluster: entry.cluster, goneAt: now() };
+    const { key, namespace, cluster } = entry;
+    const left: GoneEntry = { key, namespace, cluster, goneAt: now(), instance };
     gone.set(entry.key, left);
     for (const [key, { goneAt }] of gone) {
       if (gone.size <= mostGone && goneAt > now() - forgetMs) break;
@@ -296,6 +299,18 @@ function idOf({ key, instance }: Pick<Entry, "key" | "instance">): string {
 
 function keyOf(id: string): string {
   return id.slice(0, id.indexOf("\0"));
+}
+
+function instanceOf(id: string): string {
+  return id.slice(id.indexOf("\0") + 1);
+}
+
+/** True where this running agent announces the key. */
+export function announces({ endpoints }: AgentEntry, instance: string): boolean {
+  for (const { sources } of endpoints.values())
+    for (const instances of sources.values())
+      for (const id of instances.keys()) if (instanceOf(id) === instance) return true;
+  return false;
 }
 
 /** A key that is not ours may have any length. */

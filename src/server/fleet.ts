@@ -1,7 +1,10 @@
 // The fleet noun: every cluster, and workloads across clusters.
+import { Failed } from "../contract/errors.ts";
+import { href } from "../contract/operation.ts";
 import { agentsFragment, agentsPage } from "../views/agents.tsx";
 import { fleetFragment, fleetPage } from "../views/fleet.tsx";
 import { registriesPage } from "../views/registries.tsx";
+import { removeDone } from "../views/remove.tsx";
 import { workloadsFragment, workloadsPage } from "../views/workloads.tsx";
 import { listAcross } from "./across.ts";
 import { fleetOf } from "./clusters.ts";
@@ -20,6 +23,15 @@ export function fleetAnswers(deps: LiveDeps & { trust?: Trust }): AnyAnswer[] {
       run: async (input, { door }) => fleetOf(deps, shownTo(door, input)),
       page: async (fleet, input, { context }) => fleetPage(context, fleet, input, await recent()),
       fragment: async (fleet, input, { context }) => fleetFragment(context, fleet, input, await recent()),
+    }),
+    answer("fleet.removeCluster", {
+      async run({ cluster }) {
+        const removed = await deps.summaries.remove(cluster);
+        if (removed === 0) throw new Failed("cluster.announced", { cluster }, { object: cluster });
+        return { removed };
+      },
+      fragment: (_, { cluster }, { context }) => removeDone(context, cluster),
+      goTo: (_, __, { door }) => (door === "page" ? href("fleet.get") : undefined),
     }),
     answer("fleet.listAgents", {
       run: async (input, { door }) => agentsOf(deps, shownTo(door, input)),

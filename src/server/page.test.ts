@@ -164,6 +164,6 @@ function crowd() {
     };
     clusters.set(name, new Set([known as unknown as Known]));
   }
-  const summaries = { clusters: () => clusters, intervalMs: () => 200_000 } as never;
+  const summaries = { clusters: () => clusters, intervalMs: () => 200_000, enrolledAt: () => undefined } as never;
   return { summaries, now: () => now, pool: { directory: { sources: () => [] } } };
 }

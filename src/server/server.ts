@@ -21,6 +21,7 @@ import { hashPassword } from "./passwords.ts";
 import { createPool, type Pool } from "./pool.ts";
 import { registriesOutside } from "./registered.ts";
 import { enrollsOf } from "./registered-live.ts";
+import { openRemembered } from "./remembered.ts";
 import { sessionCookie } from "./session-cookie.ts";
 import { openStore, type Store } from "./store/store.ts";
 import { createSummaries, type Summaries } from "./summaries.ts";
@@ -123,7 +124,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         if (entry.cluster === cluster) for (const address of entry.endpoints.keys()) open.cut(address);
       }
       summaries.refresh(cluster);
+      summaries.revoked(cluster).catch((cause) => {
+        log("fleet").error("a revoked cluster is still remembered", { cluster, problem: String(cause) });
+      });
     });
+    trust?.onIssued((identity) => summaries.enrolled(identity));
     const pool = createPool({
       prefix,
       directory,
@@ -132,8 +137,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       timeoutMs: options.timeoutMs,
       now,
     });
+    const remembered = await openRemembered({ store: store.fleet, prefix, now, clock, log: log("fleet") });
     const summaries = createSummaries({
       pool,
+      remembered,
+      prefix,
       everyMs: options.summaryMs ?? 5_000,
       perSecond: 50,
       concurrency: 32,
@@ -220,6 +228,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         trust?.close();
         await background;
         pool.close();
+        await remembered.close();
         await store.close();
       },
     };

@@ -58,6 +58,8 @@ export interface Trust {
   /** @throws Failed "certificate.refused" where the certificate is not ours, has ended or is revoked, or the proof fails. */
   identify(certificate: string, text: string, proof: string): AgentIdentity;
   onRevoked(tell: (cluster: string, serials: readonly string[]) => void): void;
+  /** Told whom a certificate was made for. */
+  onIssued(tell: (identity: AgentIdentity) => void): void;
   /** Looks at once whether the certificates that the server was given have changed. Rejects where they cannot be used. */
   lookAgain(): Promise<void>;
   close(): void;
@@ -107,6 +109,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
   const shown = new Set<string>();
   const noting = new Set<Promise<void>>();
   const listeners: ((cluster: string, serials: readonly string[]) => void)[] = [];
+  const issuing: ((identity: AgentIdentity) => void)[] = [];
   const renewal = setInterval(() => void renewByItself(), authority ? renewEveryMs : lookEveryMs);
   renewal.unref();
 
@@ -169,6 +172,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     try {
       const { certificate, serial, notAfter } = await authority.sign(request, identity, lifeMs);
       await store.trust.addCertificate({ serial, ...identity, issuedAt: clock(), notAfter });
+      for (const tell of issuing) tell(identity);
       log.info("certificate issued", { cluster: identity.cluster, namespaces: identity.namespaces.join(","), serial });
       const expiresIn = Math.floor((notAfter - clock()) / 1000);
       return { certificate, ca, expiresIn, renewAfter: Math.floor((expiresIn * 2) / 3) };
@@ -258,6 +262,7 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     },
     identify,
     onRevoked: (tell) => void listeners.push(tell),
+    onIssued: (tell) => void issuing.push(tell),
     lookAgain: renewOwn,
     close: () => clearInterval(renewal),
   };

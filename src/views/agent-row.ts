@@ -1,8 +1,8 @@
 // One agent's key as a row of the table. A large fleet has a thousand of them, so they are made as text.
 import { href } from "../contract/operation.ts";
-import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { AgentRow, InstanceRow } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { age, duration, say, sentence, stopped, wordsFor } from "../words/words.ts";
+import { whySilent } from "../words/silent.ts";
+import { age, duration, say, stopped, wordsFor } from "../words/words.ts";
 import { objectId } from "./id.ts";
 import { type PageContext, type StateKey, stamp, stateOf } from "./parts.tsx";
 import { join, type Markup, markup } from "./render.ts";
@@ -30,7 +30,7 @@ export function agentRow(ctx: PageContext, row: AgentRow, { revokes, fresh }: Ag
     mark(state),
     markup`<span class="word">${clusterWord(ctx, state)}</span></td><th scope="row">`,
     keyMarkup(row),
-    row.failure ? markup`<p class="hint">${stopped(lang, whyOf(ctx, row.failure))}</p>` : none,
+    row.failure || state === "unknown" ? markup`<p class="hint">${stopped(lang, whyOf(ctx, row))}</p>` : none,
     markup`</th><td data-l="${words.instances}">`,
     instances(ctx, row),
     markup`</td><td class="mono" data-l="${words.registries}">${row.sources.join(", ")}</td><td data-l="${words.announced}">`,
@@ -57,11 +57,12 @@ function keyMarkup({ key, namespace, cluster }: AgentRow): Markup {
 }
 
 // The key stands above it already.
-function whyOf({ lang }: PageContext, failure: Failure): string {
-  const { problem } = failure.params;
+function whyOf({ lang }: PageContext, row: AgentRow): string {
+  const { failure } = row;
+  const problem = failure?.params.problem;
   if (problem && failure.code === "agent.unavailable") return say(lang, "agent.silent", { problem });
   if (problem && failure.code === "agent.untrusted") return say(lang, "agent.untrusted", { problem });
-  return sentence(lang, failure);
+  return whySilent(lang, row);
 }
 
 function instances(ctx: PageContext, row: AgentRow): Markup {

@@ -7,6 +7,7 @@ import { Enroll, type EnrollOptions } from "./enroll.tsx";
 import { page } from "./layout.tsx";
 import { Find, type ListPlace, NoMatch, Rest, StateChips, worthFinding } from "./list.tsx";
 import { Callout, Empty, type PageContext, Stream, stamp } from "./parts.tsx";
+import { RemoveCluster } from "./remove.tsx";
 import { html, inner, join, type Markup, partial, rendered } from "./render.ts";
 import { RevokeDialog, RevokeForm } from "./revoke.tsx";
 import { clusterWord } from "./tile.tsx";
@@ -62,6 +63,7 @@ export function agentsPage(
             <RevokeForm ctx={ctx} cluster={cluster} />
           </section>
         )}
+        {cluster !== "" && mayChange(ctx) && isGone(response) && <RemoveCluster ctx={ctx} cluster={cluster} />}
         {revokes && <RevokeDialog ctx={ctx} />}
         <Stream href={liveHref(asked)} />
       </div>
@@ -129,7 +131,7 @@ export function agentsChanged(
 /** What a row says apart from its ages: while it is the same, the stream sends ages alone. */
 export function agentFacts(row: AgentRow): string {
   const instances = row.instances.map(({ seenMs, outstanding: _, ...rest }) => ({ ...rest, seen: seenMs >= 0 }));
-  const { announcedMs, seenMs, certificateMs, ...rest } = row;
+  const { announcedMs, seenMs, certificateMs, enrolledMs: _, ...rest } = row;
   const days = Math.ceil(certificateMs / day);
   return JSON.stringify({ ...rest, instances, announced: announcedMs >= 0, seen: seenMs >= 0, days });
 }
@@ -145,8 +147,17 @@ export function agentAges(ctx: PageContext, rows: readonly AgentRow[]): string {
 
 const day = 86_400_000;
 
-function mayRevoke({ user }: PageContext, { enrolls }: EnrollOptions): boolean {
-  return enrolls === "yes" && user?.role !== "readonly";
+function mayChange({ user }: PageContext): boolean {
+  return user?.role !== "readonly";
+}
+
+function mayRevoke(ctx: PageContext, { enrolls }: EnrollOptions): boolean {
+  return enrolls === "yes" && mayChange(ctx);
+}
+
+/** True where nobody announces any of what is known of the cluster. */
+function isGone({ items }: ListAgentsResponse): boolean {
+  return items.length > 0 && items.every(({ announcedMs }) => announcedMs < 0);
 }
 
 function Count({ ctx, response }: { ctx: PageContext; response: ListAgentsResponse }) {

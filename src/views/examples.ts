@@ -455,6 +455,7 @@ export function fleet(change: MessageInitShape<typeof FleetSchema> = {}): Fleet 
       { cluster: "edge-rtm", state: "lost", failure: silence, seenMs: 41 * minute, workloads: 8 },
       { cluster: "ap-jp-1", state: "stale", seenMs: 3 * minute, workloads: 40 },
     ],
+    needs: 5,
     groups: ["region", "env"],
     group,
     grouped: [...Map.groupBy(all, ({ labels }) => labels?.[group] ?? "")].map(([value, some]) => ({

@@ -4,7 +4,8 @@ import { labelOf } from "../contract/labels.ts";
 import { href } from "../contract/operation.ts";
 import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
 import type { Attention, ClusterRow, Fleet, GetFleetRequest } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { say, sentence } from "../words/words.ts";
+import { whySilent } from "../words/silent.ts";
+import { grouped, say, sentence } from "../words/words.ts";
 import { actorOf, Deed, Outcome } from "./audit.tsx";
 import { AgentCommands, NoClusters } from "./empty.tsx";
 import { objectId } from "./id.ts";
@@ -192,8 +193,7 @@ function FleetRest(props: Props) {
 
 function Head({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
   const { lang } = ctx;
-  const { total, workloadStates } = fleet;
-  const bad = (workloadStates.failed ?? 0) + (workloadStates.degraded ?? 0);
+  const { total, needs } = fleet;
   const answer =
     fleet.answering === total
       ? say(lang, "fleet.all", { total })
@@ -204,8 +204,8 @@ function Head({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
         <h1>
           {answer}
           {gap(ctx)}
-          {bad > 0
-            ? say(lang, "fleet.need", { n: bad })
+          {needs > 0
+            ? say(lang, "fleet.need", { n: needs })
             : say(lang, fleet.answering === total ? "fleet.calm" : "fleet.calmWhere")}
         </h1>
         <p class="hint mt-0.5" data-c={whole}>
@@ -231,7 +231,7 @@ function NeedsAttention({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
         {fleet.attention.length > 0 && (
           <>
             <span class="tally" data-s="bad">
-              {fleet.attention.length}
+              {grouped(fleet.needs)}
             </span>
             <span class="hint end pr-2">{say(lang, "worstFirst")}</span>
           </>
@@ -255,6 +255,13 @@ function NeedsAttention({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
               </summary>
               <AttentionList ctx={ctx} some={more} />
             </details>
+          )}
+          {fleet.needs > fleet.attention.length && (
+            <p class="panel-b hint">
+              <a class="underline" href={href("fleet.listWorkloads", { state: ["failed", "degraded"] })}>
+                {say(lang, "attention.all")}
+              </a>
+            </p>
           )}
         </>
       )}
@@ -281,16 +288,9 @@ function AttentionList({ ctx, some }: { ctx: PageContext; some: readonly Attenti
 
 function AttentionRow({ ctx, attention }: { ctx: PageContext; attention: Attention }) {
   const { lang } = ctx;
-  const { cluster, trouble, state, failure, seenMs, workloads } = attention;
+  const { cluster, trouble, state, failure, seenMs } = attention;
   const board = href("fleet.listWorkloads", { cluster: [cluster] });
   if (!trouble) {
-    const silent = state === "lost" || state === "unknown";
-    const why =
-      silent && seenMs < 0
-        ? say(lang, "attention.never")
-        : silent
-          ? say(lang, "attention.lost", { n: workloads })
-          : say(lang, "attention.stale");
     // Why it does not answer stands at its agents.
     const agents = href("fleet.listAgents", { cluster });
     return (
@@ -302,9 +302,9 @@ function AttentionRow({ ctx, attention }: { ctx: PageContext; attention: Attenti
           </a>
         </span>
         <p class="why" title={failure ? sentence(lang, failure) : undefined}>
-          <b>{say(lang, state === "stale" ? "attention.staleHead" : "attention.lostHead")}</b>
+          <b>{say(lang, heads[state as keyof typeof heads] ?? heads.lost)}</b>
           {gap(ctx)}
-          {why}
+          {whyOf(ctx, attention)}
         </p>
         <span class="pods" />
         <span class="since hint text-right">
@@ -341,6 +341,25 @@ function AttentionRow({ ctx, attention }: { ctx: PageContext; attention: Attenti
       </a>
     </li>
   );
+}
+
+const heads = {
+  lost: "attention.lostHead",
+  stale: "attention.staleHead",
+  unknown: "attention.unreadHead",
+  degraded: "attention.partHead",
+} as const;
+
+/** Why a whole cluster needs somebody. */
+function whyOf({ lang }: PageContext, attention: Attention): string {
+  const { state, seenMs, workloads: n } = attention;
+  if (state === "stale") return say(lang, "attention.stale");
+  if (state === "lost") return seenMs < 0 ? say(lang, "attention.never") : say(lang, "attention.lost", { n });
+  return capital(whySilent(lang, attention));
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function Recent({ ctx, recent }: { ctx: PageContext; recent: readonly AuditEntry[] }) {

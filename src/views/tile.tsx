@@ -1,7 +1,8 @@
 // One cluster of the fleet as a tile: what it is, how its workloads are, and how old that is.
 import { href } from "../contract/operation.ts";
 import type { ClusterRow } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { say, sentence } from "../words/words.ts";
+import { whySilent } from "../words/silent.ts";
+import { say } from "../words/words.ts";
 import { objectId } from "./id.ts";
 import { Age, Bar, Ico, Mark, type PageContext, stateOf, stateWord } from "./parts.tsx";
 import { html } from "./render.ts";
@@ -16,8 +17,8 @@ export function tileId({ name }: ClusterRow): string {
 }
 
 /** What a tile says apart from its age: while it is the same, the stream sends the age alone. */
-export function tileFacts({ seenMs, announcedMs: _, ...rest }: ClusterRow): string {
-  return JSON.stringify({ ...rest, seen: seenMs >= 0 });
+export function tileFacts({ seenMs, announcedMs: _, enrolledMs, ...rest }: ClusterRow): string {
+  return JSON.stringify({ ...rest, seen: seenMs >= 0, enrolled: enrolledMs >= 0 });
 }
 
 export function Tile({ ctx, row, group }: { ctx: PageContext; row: ClusterRow; group: string }) {
@@ -39,7 +40,7 @@ export function Tile({ ctx, row, group }: { ctx: PageContext; row: ClusterRow; g
         class="tile"
         data-s={state}
         href={href("fleet.listWorkloads", { cluster: [row.name] })}
-        title={row.failure ? sentence(lang, row.failure) : undefined}
+        title={whySilent(lang, row) || undefined}
       >
         <span class="r">
           <Mark state={state} />

@@ -72,6 +72,7 @@ export const en = {
   "toast.dismiss": "Dismiss",
   diff: "Difference",
   comma: ", ",
+  semicolon: "; ",
   never: "never",
   nobody: "nobody",
   "agent.some": "an agent",
@@ -96,7 +97,7 @@ export const en = {
 
   "fleet.all": "All {total} cluster{total||s} answer{total|s|}.",
   "fleet.some": "{n} of {total} cluster{total||s} answer{n|s|}.",
-  "fleet.need": "{n} workload{n||s} need{n|s|} you.",
+  "fleet.need": "{n} item{n||s} need{n|s|} you.",
   "fleet.calm": "Nothing needs you.",
   "fleet.calmWhere": "Where they answer, nothing needs you.",
   "fleet.sums": "{workloads} workload{workloads||s} · {pods} pod{pods||s}",
@@ -107,6 +108,9 @@ export const en = {
   "attention.lost": "Whether its {n} workload{n||s} run{n|s|} is not known",
   "attention.never": "It has never answered",
   "attention.more": "{n} more",
+  "attention.all": "All failed and degraded workloads",
+  "enrolled.waits": "its agent has not announced itself yet",
+  "enrolled.ago": "enrolled {ago}",
   "attention.staleHead": "Stale.",
   "attention.stale": "The tile shows what was last known",
   "attention.unreadHead": "Nothing is known of it.",
@@ -190,6 +194,11 @@ export const en = {
   "enroll.may": "Your role may look, not enroll.",
   revoke: "Revoke",
   "revoke.what": "Revoke the certificates of {cluster}",
+  "remove.what": "Remove {cluster} from the list",
+  "remove.lead":
+    "No agent announces this cluster any more. What was last known of it is forgotten. Its certificates still hold: an agent that comes back is shown again.",
+  "remove.do": "Remove from the list",
+  "remove.done": "{cluster} is removed from the list.",
   "revoke.lead":
     "Its agents are cut off at once and come back only when they are enrolled again. This cannot be undone.",
   "revoke.type": "Type the cluster's name to go on",
@@ -389,6 +398,7 @@ export const en = {
   "deed.enroll": "enrolled itself",
   "deed.renew": "renewed a certificate",
   "deed.revoke": "revoked the certificates",
+  "deed.removeCluster": "removed from the list",
 
   "error.unreachable": "Out of reach",
   "error.refused": "Refused",

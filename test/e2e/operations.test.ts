@@ -87,6 +87,17 @@ const samples: Partial<Record<OperationId, Sample>> = {
     shows: ({ items }) => items.flatMap((row: { key: string; cluster: string }) => [row.key, row.cluster]),
     prints: ({ items }) => items.map((row: { cluster: string }) => row.cluster),
   },
+  "fleet.removeCluster": {
+    given: { cluster: "gone-1" },
+    words: ["gone-1"],
+    async before() {
+      await server.announce("gone-1", "127.0.0.1:1")();
+      await eventually(
+        () => server.client.get("/agents?cluster=gone-1"),
+        ({ body }) => body.items[0]?.announcedMs === -1,
+      );
+    },
+  },
   "fleet.listRegistries": { given: {}, page: true, shows: ({ items }) => items.map(nameOf) },
   "trust.invite": {
     given: { cluster: "new-1", namespaces: ["shop"], lifetime: 600 },

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file lizardcd/v1/fleet.proto.
  */
 export const file_lizardcd_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChdsaXphcmRjZC92MS9mbGVldC5wcm90bxILbGl6YXJkY2QudjEimgQKD0dldEZsZWV0UmVxdWVzdBJrCgVncm91cBgBIAEoCUJckrUYWCg/UlR0aGUgbGFiZWwgdGhhdCBjbHVzdGVycyBhcmUgZ3JvdXBlZCBieSwgc3VjaCBhcyByZWdpb247IGJ5IG5vbmUgd2hlcmUgaXQgaXMgbGVmdCBvdXQSUQoBcRgCIAEoCUJGkrUYQij9AVI9Y2x1c3RlcnMgd2hvc2UgbmFtZSBvciBvbmUgb2Ygd2hvc2UgbGFiZWxzIGNvbnRhaW5zIHRoaXMgdGV4dBJgCgVzdGF0ZRgDIAMoCUJRkrUYTTICb2syB3JlYWRpbmcyCGRlZ3JhZGVkMgVzdGFsZTIEbG9zdDIHdW5rbm93blIed2hhdCBpcyBpbiBvbmUgb2YgdGhlc2Ugc3RhdGVzEmIKBWxhYmVsGAQgAygJQlOStRhPKMACUkpjbHVzdGVycyB3aXRoIGFsbCBvZiB0aGVzZSBsYWJlbHMsIHJlZ2lvbj1ldTsgcmVnaW9uPSBhcmUgdGhvc2Ugd2l0aG91dCBpdBI3CgVsaW1pdBgFIAEoBUIokrUYJBgAIOgHUh1vbmUgcGFnZSBvZiBhdCBtb3N0IHRoaXMgbWFueRJICghjb250aW51ZRgGIAEoCUI2krUYMijoB1ItdGhlIHBhZ2UgYWZ0ZXIgdGhlIG9uZSB3aG9zZSBhbnN3ZXIgc2FpZCB0aGlzIvcDCgVGbGVldBIpCghjbHVzdGVycxgBIAMoCzIXLmxpemFyZGNkLnYxLkNsdXN0ZXJSb3cSEQoJYW5zd2VyaW5nGAIgASgFEhEKCXdvcmtsb2FkcxgDIAEoBRIMCgRwb2RzGAQgASgFEikKCWF0dGVudGlvbhgFIAMoCzIWLmxpemFyZGNkLnYxLkF0dGVudGlvbhIOCgZncm91cHMYBiADKAkSDQoFZ3JvdXAYByABKAkSDQoFdG90YWwYCCABKAUSLgoGc3RhdGVzGAkgAygLMh4ubGl6YXJkY2QudjEuRmxlZXQuU3RhdGVzRW50cnkSEAoIbWF0Y2hpbmcYCiABKAUSEAoIY29udGludWUYCyABKAkSPwoPd29ya2xvYWRfc3RhdGVzGAwgAygLMiYubGl6YXJkY2QudjEuRmxlZXQuV29ya2xvYWRTdGF0ZXNFbnRyeRIPCgdzZWVuX21zGA0gASgBEioKB2dyb3VwZWQYDiADKAsyGS5saXphcmRjZC52MS5DbHVzdGVyR3JvdXAaLQoLU3RhdGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ARo1ChNXb3JrbG9hZFN0YXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBToCOAEiQgoMQ2x1c3Rlckdyb3VwEg0KBXZhbHVlGAEgASgJEhAKCGNsdXN0ZXJzGAIgASgFEhEKCWFuc3dlcmluZxgDIAEoBSKJBAoKQ2x1c3RlclJvdxIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEjMKBmxhYmVscxgDIAMoCzIjLmxpemFyZGNkLnYxLkNsdXN0ZXJSb3cuTGFiZWxzRW50cnkSGgoSa3ViZXJuZXRlc192ZXJzaW9uGAQgASgJEhEKCXNpbXVsYXRlZBgFIAEoCBINCgVzY29wZRgGIAMoCRIOCgZhZ2VudHMYByABKAUSGAoQYWdlbnRzX2Fuc3dlcmluZxgIIAEoBRIzCgZzdGF0ZXMYCSADKAsyIy5saXphcmRjZC52MS5DbHVzdGVyUm93LlN0YXRlc0VudHJ5EhEKCXdvcmtsb2FkcxgKIAEoBRIUCgxwb2RzX2Rlc2lyZWQYCyABKAUSEgoKcG9kc19yZWFkeRgMIAEoBRIPCgdzZWVuX21zGA0gASgBEhQKDGFubm91bmNlZF9tcxgOIAEoARIlCgdmYWlsdXJlGA8gASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIMCgRrZXlzGBAgAygJEhUKDWFnZW50X3ZlcnNpb24YESABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIp0BCglBdHRlbnRpb24SDwoHY2x1c3RlchgBIAEoCRIlCgd0cm91YmxlGAIgASgLMhQubGl6YXJkY2QudjEuVHJvdWJsZRINCgVzdGF0ZRgDIAEoCRIlCgdmYWlsdXJlGAQgASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIPCgdzZWVuX21zGAUgASgBEhEKCXdvcmtsb2FkcxgGIAEoBSKBBgoZTGlzdEZsZWV0V29ya2xvYWRzUmVxdWVzdBI7CgdjbHVzdGVyGAEgAygJQiqStRgmSgdjbHVzdGVyUht3b3JrbG9hZHMgb2YgdGhlc2UgY2x1c3RlcnMSQQoJbmFtZXNwYWNlGAIgAygJQi6StRgqSgluYW1lc3BhY2VSHXdvcmtsb2FkcyBvZiB0aGVzZSBuYW1lc3BhY2VzElcKCHJlc291cmNlGAMgAygJQkWStRhBMgtkZXBsb3ltZW50czIMc3RhdGVmdWxzZXRzMgpkYWVtb25zZXRzUhh3b3JrbG9hZHMgb2YgdGhlc2Uga2luZHMSXAoFc3RhdGUYBCADKAlCTZK1GEkyAm9rMgNydW4yCGRlZ3JhZGVkMgZmYWlsZWQyBnBhdXNlZDIEemVyb1Ied2hhdCBpcyBpbiBvbmUgb2YgdGhlc2Ugc3RhdGVzEk8KAXEYBSABKAlCRJK1GEAo/QFSO3dvcmtsb2FkcyB3aG9zZSBuYW1lLCBuYW1lc3BhY2Ugb3IgaW1hZ2UgY29udGFpbnMgdGhpcyB0ZXh0Em0KDmxhYmVsX3NlbGVjdG9yGAYgASgJQlWStRhRKOgHUkx3b3JrbG9hZHMgd2l0aCB0aGVzZSBsYWJlbHMsIGFzIGluIEt1YmVybmV0ZXM6IGFwcD13ZWIsdGllciBpbiAoYSxiKSwhbGVnYWN5EmkKBHNvcnQYByABKAlCW5K1GFcyBXdvcnN0MgRuYW1lMgdjbHVzdGVyUj90aGUgb3JkZXI7IHdoYXQgbmVlZHMgc29tZWJvZHkgY29tZXMgZmlyc3Qgd2hlcmUgaXQgaXMgbGVmdCBvdXQSNwoFbGltaXQYCCABKAVCKJK1GCQYACDoB1Idb25lIHBhZ2Ugb2YgYXQgbW9zdCB0aGlzIG1hbnkSSQoIY29udGludWUYCSABKAlCN5K1GDMooJwBUi10aGUgcGFnZSBhZnRlciB0aGUgb25lIHdob3NlIGFuc3dlciBzYWlkIHRoaXMimwIKGkxpc3RGbGVldFdvcmtsb2Fkc1Jlc3BvbnNlEikKBWl0ZW1zGAEgAygLMhoubGl6YXJkY2QudjEuRmxlZXRXb3JrbG9hZBIrCgp1bmFuc3dlcmVkGAIgAygLMhcubGl6YXJkY2QudjEuVW5hbnN3ZXJlZBIQCghjb250aW51ZRgDIAEoCRINCgV0b3RhbBgEIAEoBRJDCgZzdGF0ZXMYBSADKAsyMy5saXphcmRjZC52MS5MaXN0RmxlZXRXb3JrbG9hZHNSZXNwb25zZS5TdGF0ZXNFbnRyeRIQCghjbHVzdGVycxgGIAEoBRotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIkYKDUZsZWV0V29ya2xvYWQSJQoDcm93GAEgASgLMhgubGl6YXJkY2QudjEuV29ya2xvYWRSb3cSDgoGYWdlX21zGAIgASgBIkwKClVuYW5zd2VyZWQSDwoHY2x1c3RlchgBIAEoCRIMCgRjb2RlGAIgASgJEg8KB21lc3NhZ2UYAyABKAkSDgoGYWdlX21zGAQgASgBIpQDChFMaXN0QWdlbnRzUmVxdWVzdBI2CgdjbHVzdGVyGAEgASgJQiWStRghSgdjbHVzdGVyUhZhZ2VudHMgb2YgdGhpcyBjbHVzdGVyEmIKAXEYAiABKAlCV5K1GFMo/QFSTmFnZW50cyB3aG9zZSBrZXksIG9yIHRoZSBhZGRyZXNzIG9mIG9uZSBvZiB3aG9zZSBpbnN0YW5jZXMsIGNvbnRhaW5zIHRoaXMgdGV4dBJgCgVzdGF0ZRgDIAMoCUJRkrUYTTICb2syB3JlYWRpbmcyCGRlZ3JhZGVkMgVzdGFsZTIEbG9zdDIHdW5rbm93blIed2hhdCBpcyBpbiBvbmUgb2YgdGhlc2Ugc3RhdGVzEjcKBWxpbWl0GAQgASgFQiiStRgkGAAg6AdSHW9uZSBwYWdlIG9mIGF0IG1vc3QgdGhpcyBtYW55EkgKCGNvbnRpbnVlGAUgASgJQjaStRgyKOgHUi10aGUgcGFnZSBhZnRlciB0aGUgb25lIHdob3NlIGFuc3dlciBzYWlkIHRoaXMixwEKEkxpc3RBZ2VudHNSZXNwb25zZRIkCgVpdGVtcxgBIAMoCzIVLmxpemFyZGNkLnYxLkFnZW50Um93Eg0KBXRvdGFsGAIgASgFEjsKBnN0YXRlcxgDIAMoCzIrLmxpemFyZGNkLnYxLkxpc3RBZ2VudHNSZXNwb25zZS5TdGF0ZXNFbnRyeRIQCghjb250aW51ZRgEIAEoCRotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIpsCCghBZ2VudFJvdxILCgNrZXkYASABKAkSDwoHY2x1c3RlchgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkSDQoFc3RhdGUYBCABKAkSDwoHc291cmNlcxgFIAMoCRIrCglpbnN0YW5jZXMYBiADKAsyGC5saXphcmRjZC52MS5JbnN0YW5jZVJvdxIUCgxhbm5vdW5jZWRfbXMYByABKAESDwoHc2Vlbl9tcxgIIAEoARIPCgd2ZXJzaW9uGAkgASgJEhoKEmt1YmVybmV0ZXNfdmVyc2lvbhgKIAEoCRIWCg5jZXJ0aWZpY2F0ZV9tcxgLIAEoARIlCgdmYWlsdXJlGAwgASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZSJoCgtJbnN0YW5jZVJvdxIPCgdhZGRyZXNzGAEgASgJEg8KB3NvdXJjZXMYAiADKAkSEQoJYW5zd2VyaW5nGAMgASgIEhMKC291dHN0YW5kaW5nGAQgASgFEg8KB3NlZW5fbXMYBSABKAEiFwoVTGlzdFJlZ2lzdHJpZXNSZXF1ZXN0IkEKFkxpc3RSZWdpc3RyaWVzUmVzcG9uc2USJwoFaXRlbXMYASADKAsyGC5saXphcmRjZC52MS5SZWdpc3RyeVJvdyLaAQoLUmVnaXN0cnlSb3cSDAoEbmFtZRgBIAEoCRIMCgRraW5kGAIgASgJEg0KBXN0YXRlGAMgASgJEg8KB2VudHJpZXMYBCABKAUSDwoHaWdub3JlZBgFIAEoBRIQCghoZWFyZF9tcxgGIAEoARIPCgdwcm9ibGVtGAcgASgJEhMKC2lnbm9yZWRfa2V5GAggASgJEhcKD2lnbm9yZWRfcHJvYmxlbRgJIAEoCRIUCgxsYXN0X3Byb2JsZW0YCiABKAkSFwoPbGFzdF9wcm9ibGVtX21zGAsgASgBMv0FCgxGbGVldFNlcnZpY2USnQEKA0dldBIcLmxpemFyZGNkLnYxLkdldEZsZWV0UmVxdWVzdBoSLmxpemFyZGNkLnYxLkZsZWV0ImSKtRhSCjZTaG93IGV2ZXJ5IGNsdXN0ZXI6IHdoYXQgYW5zd2Vycywgd2hhdCBuZWVkcyBhdHRlbnRpb24SCmZsZWV0LnJlYWQqDGdldCBjbHVzdGVyc4LT5JMCCBIGL2ZsZWV0ErcBCg1MaXN0V29ya2xvYWRzEiYubGl6YXJkY2QudjEuTGlzdEZsZWV0V29ya2xvYWRzUmVxdWVzdBonLmxpemFyZGNkLnYxLkxpc3RGbGVldFdvcmtsb2Fkc1Jlc3BvbnNlIlWKtRg/Ch5MaXN0IHdvcmtsb2FkcyBhY3Jvc3MgY2x1c3RlcnMSDndvcmtsb2Fkcy5yZWFkKg1nZXQgd29ya2xvYWRzgtPkkwIMEgovd29ya2xvYWRzEtoBCgpMaXN0QWdlbnRzEh4ubGl6YXJkY2QudjEuTGlzdEFnZW50c1JlcXVlc3QaHy5saXphcmRjZC52MS5MaXN0QWdlbnRzUmVzcG9uc2UiigGKtRh3CltMaXN0IHRoZSBhZ2VudHM6IHdoZXJlIHRoZXkgYXJlIGFubm91bmNlZCwgd2hldGhlciB0aGV5IGFuc3dlciwgdW50aWwgd2hlbiB0aGV5IGFyZSB0cnVzdGVkEgthZ2VudHMucmVhZCoLYWdlbnRzIGxpc3SC0+STAgkSBy9hZ2VudHMStQEKDkxpc3RSZWdpc3RyaWVzEiIubGl6YXJkY2QudjEuTGlzdFJlZ2lzdHJpZXNSZXF1ZXN0GiMubGl6YXJkY2QudjEuTGlzdFJlZ2lzdHJpZXNSZXNwb25zZSJairUYQwokTGlzdCB0aGUgcmVnaXN0cmllcyBhbmQgaG93IHRoZXkgYXJlEg9yZWdpc3RyaWVzLnJlYWQqCnJlZ2lzdHJpZXOC0+STAg0SCy9yZWdpc3RyaWVzYgZwcm90bzM", [file_google_api_annotations, file_lizardcd_v1_agent, file_lizardcd_v1_failure, file_lizardcd_v1_options, file_lizardcd_v1_workload]);
+  fileDesc("ChdsaXphcmRjZC92MS9mbGVldC5wcm90bxILbGl6YXJkY2QudjEimgQKD0dldEZsZWV0UmVxdWVzdBJrCgVncm91cBgBIAEoCUJckrUYWCg/UlR0aGUgbGFiZWwgdGhhdCBjbHVzdGVycyBhcmUgZ3JvdXBlZCBieSwgc3VjaCBhcyByZWdpb247IGJ5IG5vbmUgd2hlcmUgaXQgaXMgbGVmdCBvdXQSUQoBcRgCIAEoCUJGkrUYQij9AVI9Y2x1c3RlcnMgd2hvc2UgbmFtZSBvciBvbmUgb2Ygd2hvc2UgbGFiZWxzIGNvbnRhaW5zIHRoaXMgdGV4dBJgCgVzdGF0ZRgDIAMoCUJRkrUYTTICb2syB3JlYWRpbmcyCGRlZ3JhZGVkMgVzdGFsZTIEbG9zdDIHdW5rbm93blIed2hhdCBpcyBpbiBvbmUgb2YgdGhlc2Ugc3RhdGVzEmIKBWxhYmVsGAQgAygJQlOStRhPKMACUkpjbHVzdGVycyB3aXRoIGFsbCBvZiB0aGVzZSBsYWJlbHMsIHJlZ2lvbj1ldTsgcmVnaW9uPSBhcmUgdGhvc2Ugd2l0aG91dCBpdBI3CgVsaW1pdBgFIAEoBUIokrUYJBgAIOgHUh1vbmUgcGFnZSBvZiBhdCBtb3N0IHRoaXMgbWFueRJICghjb250aW51ZRgGIAEoCUI2krUYMijoB1ItdGhlIHBhZ2UgYWZ0ZXIgdGhlIG9uZSB3aG9zZSBhbnN3ZXIgc2FpZCB0aGlzIoYECgVGbGVldBIpCghjbHVzdGVycxgBIAMoCzIXLmxpemFyZGNkLnYxLkNsdXN0ZXJSb3cSEQoJYW5zd2VyaW5nGAIgASgFEhEKCXdvcmtsb2FkcxgDIAEoBRIMCgRwb2RzGAQgASgFEikKCWF0dGVudGlvbhgFIAMoCzIWLmxpemFyZGNkLnYxLkF0dGVudGlvbhIOCgZncm91cHMYBiADKAkSDQoFZ3JvdXAYByABKAkSDQoFdG90YWwYCCABKAUSLgoGc3RhdGVzGAkgAygLMh4ubGl6YXJkY2QudjEuRmxlZXQuU3RhdGVzRW50cnkSEAoIbWF0Y2hpbmcYCiABKAUSEAoIY29udGludWUYCyABKAkSPwoPd29ya2xvYWRfc3RhdGVzGAwgAygLMiYubGl6YXJkY2QudjEuRmxlZXQuV29ya2xvYWRTdGF0ZXNFbnRyeRIPCgdzZWVuX21zGA0gASgBEioKB2dyb3VwZWQYDiADKAsyGS5saXphcmRjZC52MS5DbHVzdGVyR3JvdXASDQoFbmVlZHMYDyABKAUaLQoLU3RhdGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ARo1ChNXb3JrbG9hZFN0YXRlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBToCOAEiQgoMQ2x1c3Rlckdyb3VwEg0KBXZhbHVlGAEgASgJEhAKCGNsdXN0ZXJzGAIgASgFEhEKCWFuc3dlcmluZxgDIAEoBSKeBAoKQ2x1c3RlclJvdxIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEjMKBmxhYmVscxgDIAMoCzIjLmxpemFyZGNkLnYxLkNsdXN0ZXJSb3cuTGFiZWxzRW50cnkSGgoSa3ViZXJuZXRlc192ZXJzaW9uGAQgASgJEhEKCXNpbXVsYXRlZBgFIAEoCBINCgVzY29wZRgGIAMoCRIOCgZhZ2VudHMYByABKAUSGAoQYWdlbnRzX2Fuc3dlcmluZxgIIAEoBRIzCgZzdGF0ZXMYCSADKAsyIy5saXphcmRjZC52MS5DbHVzdGVyUm93LlN0YXRlc0VudHJ5EhEKCXdvcmtsb2FkcxgKIAEoBRIUCgxwb2RzX2Rlc2lyZWQYCyABKAUSEgoKcG9kc19yZWFkeRgMIAEoBRIPCgdzZWVuX21zGA0gASgBEhQKDGFubm91bmNlZF9tcxgOIAEoARIlCgdmYWlsdXJlGA8gASgLMhQubGl6YXJkY2QudjEuRmFpbHVyZRIMCgRrZXlzGBAgAygJEhUKDWFnZW50X3ZlcnNpb24YESABKAkSEwoLZW5yb2xsZWRfbXMYEiABKAEaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARotCgtTdGF0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAU6AjgBIjgKFFJlbW92ZUNsdXN0ZXJSZXF1ZXN0EiAKB2NsdXN0ZXIYASABKAlCD5K1GAsIAUoHY2x1c3RlciIoChVSZW1vdmVDbHVzdGVyUmVzcG9uc2USDwoHcmVtb3ZlZBgBIAEoBSKyAQoJQXR0ZW50aW9uEg8KB2NsdXN0ZXIYASABKAkSJQoHdHJvdWJsZRgCIAEoCzIULmxpemFyZGNkLnYxLlRyb3VibGUSDQoFc3RhdGUYAyABKAkSJQoHZmFpbHVyZRgEIAEoCzIULmxpemFyZGNkLnYxLkZhaWx1cmUSDwoHc2Vlbl9tcxgFIAEoARIRCgl3b3JrbG9hZHMYBiABKAUSEwoLZW5yb2xsZWRfbXMYByABKAEigQYKGUxpc3RGbGVldFdvcmtsb2Fkc1JlcXVlc3QSOwoHY2x1c3RlchgBIAMoCUIqkrUYJkoHY2x1c3RlclIbd29ya2xvYWRzIG9mIHRoZXNlIGNsdXN0ZXJzEkEKCW5hbWVzcGFjZRgCIAMoCUIukrUYKkoJbmFtZXNwYWNlUh13b3JrbG9hZHMgb2YgdGhlc2UgbmFtZXNwYWNlcxJXCghyZXNvdXJjZRgDIAMoCUJFkrUYQTILZGVwbG95bWVudHMyDHN0YXRlZnVsc2V0czIKZGFlbW9uc2V0c1IYd29ya2xvYWRzIG9mIHRoZXNlIGtpbmRzElwKBXN0YXRlGAQgAygJQk2StRhJMgJvazIDcnVuMghkZWdyYWRlZDIGZmFpbGVkMgZwYXVzZWQyBHplcm9SHndoYXQgaXMgaW4gb25lIG9mIHRoZXNlIHN0YXRlcxJPCgFxGAUgASgJQkSStRhAKP0BUjt3b3JrbG9hZHMgd2hvc2UgbmFtZSwgbmFtZXNwYWNlIG9yIGltYWdlIGNvbnRhaW5zIHRoaXMgdGV4dBJtCg5sYWJlbF9zZWxlY3RvchgGIAEoCUJVkrUYUSjoB1JMd29ya2xvYWRzIHdpdGggdGhlc2UgbGFiZWxzLCBhcyBpbiBLdWJlcm5ldGVzOiBhcHA9d2ViLHRpZXIgaW4gKGEsYiksIWxlZ2FjeRJpCgRzb3J0GAcgASgJQluStRhXMgV3b3JzdDIEbmFtZTIHY2x1c3RlclI/dGhlIG9yZGVyOyB3aGF0IG5lZWRzIHNvbWVib2R5IGNvbWVzIGZpcnN0IHdoZXJlIGl0IGlzIGxlZnQgb3V0EjcKBWxpbWl0GAggASgFQiiStRgkGAAg6AdSHW9uZSBwYWdlIG9mIGF0IG1vc3QgdGhpcyBtYW55EkkKCGNvbnRpbnVlGAkgASgJQjeStRgzKKCcAVItdGhlIHBhZ2UgYWZ0ZXIgdGhlIG9uZSB3aG9zZSBhbnN3ZXIgc2FpZCB0aGlzIpsCChpMaXN0RmxlZXRXb3JrbG9hZHNSZXNwb25zZRIpCgVpdGVtcxgBIAMoCzIaLmxpemFyZGNkLnYxLkZsZWV0V29ya2xvYWQSKwoKdW5hbnN3ZXJlZBgCIAMoCzIXLmxpemFyZGNkLnYxLlVuYW5zd2VyZWQSEAoIY29udGludWUYAyABKAkSDQoFdG90YWwYBCABKAUSQwoGc3RhdGVzGAUgAygLMjMubGl6YXJkY2QudjEuTGlzdEZsZWV0V29ya2xvYWRzUmVzcG9uc2UuU3RhdGVzRW50cnkSEAoIY2x1c3RlcnMYBiABKAUaLQoLU3RhdGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASJGCg1GbGVldFdvcmtsb2FkEiUKA3JvdxgBIAEoCzIYLmxpemFyZGNkLnYxLldvcmtsb2FkUm93Eg4KBmFnZV9tcxgCIAEoASJMCgpVbmFuc3dlcmVkEg8KB2NsdXN0ZXIYASABKAkSDAoEY29kZRgCIAEoCRIPCgdtZXNzYWdlGAMgASgJEg4KBmFnZV9tcxgEIAEoASKUAwoRTGlzdEFnZW50c1JlcXVlc3QSNgoHY2x1c3RlchgBIAEoCUIlkrUYIUoHY2x1c3RlclIWYWdlbnRzIG9mIHRoaXMgY2x1c3RlchJiCgFxGAIgASgJQleStRhTKP0BUk5hZ2VudHMgd2hvc2Uga2V5LCBvciB0aGUgYWRkcmVzcyBvZiBvbmUgb2Ygd2hvc2UgaW5zdGFuY2VzLCBjb250YWlucyB0aGlzIHRleHQSYAoFc3RhdGUYAyADKAlCUZK1GE0yAm9rMgdyZWFkaW5nMghkZWdyYWRlZDIFc3RhbGUyBGxvc3QyB3Vua25vd25SHndoYXQgaXMgaW4gb25lIG9mIHRoZXNlIHN0YXRlcxI3CgVsaW1pdBgEIAEoBUIokrUYJBgAIOgHUh1vbmUgcGFnZSBvZiBhdCBtb3N0IHRoaXMgbWFueRJICghjb250aW51ZRgFIAEoCUI2krUYMijoB1ItdGhlIHBhZ2UgYWZ0ZXIgdGhlIG9uZSB3aG9zZSBhbnN3ZXIgc2FpZCB0aGlzIscBChJMaXN0QWdlbnRzUmVzcG9uc2USJAoFaXRlbXMYASADKAsyFS5saXphcmRjZC52MS5BZ2VudFJvdxINCgV0b3RhbBgCIAEoBRI7CgZzdGF0ZXMYAyADKAsyKy5saXphcmRjZC52MS5MaXN0QWdlbnRzUmVzcG9uc2UuU3RhdGVzRW50cnkSEAoIY29udGludWUYBCABKAkaLQoLU3RhdGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgFOgI4ASKwAgoIQWdlbnRSb3cSCwoDa2V5GAEgASgJEg8KB2NsdXN0ZXIYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEg0KBXN0YXRlGAQgASgJEg8KB3NvdXJjZXMYBSADKAkSKwoJaW5zdGFuY2VzGAYgAygLMhgubGl6YXJkY2QudjEuSW5zdGFuY2VSb3cSFAoMYW5ub3VuY2VkX21zGAcgASgBEg8KB3NlZW5fbXMYCCABKAESDwoHdmVyc2lvbhgJIAEoCRIaChJrdWJlcm5ldGVzX3ZlcnNpb24YCiABKAkSFgoOY2VydGlmaWNhdGVfbXMYCyABKAESJQoHZmFpbHVyZRgMIAEoCzIULmxpemFyZGNkLnYxLkZhaWx1cmUSEwoLZW5yb2xsZWRfbXMYDSABKAEiaAoLSW5zdGFuY2VSb3cSDwoHYWRkcmVzcxgBIAEoCRIPCgdzb3VyY2VzGAIgAygJEhEKCWFuc3dlcmluZxgDIAEoCBITCgtvdXRzdGFuZGluZxgEIAEoBRIPCgdzZWVuX21zGAUgASgBIhcKFUxpc3RSZWdpc3RyaWVzUmVxdWVzdCJBChZMaXN0UmVnaXN0cmllc1Jlc3BvbnNlEicKBWl0ZW1zGAEgAygLMhgubGl6YXJkY2QudjEuUmVnaXN0cnlSb3ci2gEKC1JlZ2lzdHJ5Um93EgwKBG5hbWUYASABKAkSDAoEa2luZBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIPCgdlbnRyaWVzGAQgASgFEg8KB2lnbm9yZWQYBSABKAUSEAoIaGVhcmRfbXMYBiABKAESDwoHcHJvYmxlbRgHIAEoCRITCgtpZ25vcmVkX2tleRgIIAEoCRIXCg9pZ25vcmVkX3Byb2JsZW0YCSABKAkSFAoMbGFzdF9wcm9ibGVtGAogASgJEhcKD2xhc3RfcHJvYmxlbV9tcxgLIAEoATLwBwoMRmxlZXRTZXJ2aWNlEp0BCgNHZXQSHC5saXphcmRjZC52MS5HZXRGbGVldFJlcXVlc3QaEi5saXphcmRjZC52MS5GbGVldCJkirUYUgo2U2hvdyBldmVyeSBjbHVzdGVyOiB3aGF0IGFuc3dlcnMsIHdoYXQgbmVlZHMgYXR0ZW50aW9uEgpmbGVldC5yZWFkKgxnZXQgY2x1c3RlcnOC0+STAggSBi9mbGVldBLwAQoNUmVtb3ZlQ2x1c3RlchIhLmxpemFyZGNkLnYxLlJlbW92ZUNsdXN0ZXJSZXF1ZXN0GiIubGl6YXJkY2QudjEuUmVtb3ZlQ2x1c3RlclJlc3BvbnNlIpcBirUYbgo/UmVtb3ZlIGEgY2x1c3RlciB0aGF0IG5vIGFnZW50IGFubm91bmNlcyBhbnkgbW9yZSBmcm9tIHRoZSBsaXN0Eg9jbHVzdGVycy5yZW1vdmUYASoPY2x1c3RlcnMgcmVtb3ZlMgdjbHVzdGVygtPkkwIfOgEqIhovY2x1c3RlcnMve2NsdXN0ZXJ9L3JlbW92ZRK3AQoNTGlzdFdvcmtsb2FkcxImLmxpemFyZGNkLnYxLkxpc3RGbGVldFdvcmtsb2Fkc1JlcXVlc3QaJy5saXphcmRjZC52MS5MaXN0RmxlZXRXb3JrbG9hZHNSZXNwb25zZSJVirUYPwoeTGlzdCB3b3JrbG9hZHMgYWNyb3NzIGNsdXN0ZXJzEg53b3JrbG9hZHMucmVhZCoNZ2V0IHdvcmtsb2Fkc4LT5JMCDBIKL3dvcmtsb2FkcxLaAQoKTGlzdEFnZW50cxIeLmxpemFyZGNkLnYxLkxpc3RBZ2VudHNSZXF1ZXN0Gh8ubGl6YXJkY2QudjEuTGlzdEFnZW50c1Jlc3BvbnNlIooBirUYdwpbTGlzdCB0aGUgYWdlbnRzOiB3aGVyZSB0aGV5IGFyZSBhbm5vdW5jZWQsIHdoZXRoZXIgdGhleSBhbnN3ZXIsIHVudGlsIHdoZW4gdGhleSBhcmUgdHJ1c3RlZBILYWdlbnRzLnJlYWQqC2FnZW50cyBsaXN0gtPkkwIJEgcvYWdlbnRzErUBCg5MaXN0UmVnaXN0cmllcxIiLmxpemFyZGNkLnYxLkxpc3RSZWdpc3RyaWVzUmVxdWVzdBojLmxpemFyZGNkLnYxLkxpc3RSZWdpc3RyaWVzUmVzcG9uc2UiWoq1GEMKJExpc3QgdGhlIHJlZ2lzdHJpZXMgYW5kIGhvdyB0aGV5IGFyZRIPcmVnaXN0cmllcy5yZWFkKgpyZWdpc3RyaWVzgtPkkwINEgsvcmVnaXN0cmllc2IGcHJvdG8z", [file_google_api_annotations, file_lizardcd_v1_agent, file_lizardcd_v1_failure, file_lizardcd_v1_options, file_lizardcd_v1_workload]);
 
 /**
  * @generated from message lizardcd.v1.GetFleetRequest
@@ -158,6 +158,13 @@ export type Fleet = Message<"lizardcd.v1.Fleet"> & {
    * @generated from field: repeated lizardcd.v1.ClusterGroup grouped = 14;
    */
   grouped: ClusterGroup[];
+
+  /**
+   * Workloads and clusters that need somebody, all that there are.
+   *
+   * @generated from field: int32 needs = 15;
+   */
+  needs: number;
 };
 
 /**
@@ -298,6 +305,13 @@ export type ClusterRow = Message<"lizardcd.v1.ClusterRow"> & {
    * @generated from field: string agent_version = 17;
    */
   agentVersion: string;
+
+  /**
+   * Milliseconds since the certificate was made with which its agent enrolled; -1 where it has none that holds.
+   *
+   * @generated from field: double enrolled_ms = 18;
+   */
+  enrolledMs: number;
 };
 
 /**
@@ -306,6 +320,42 @@ export type ClusterRow = Message<"lizardcd.v1.ClusterRow"> & {
  */
 export const ClusterRowSchema: GenMessage<ClusterRow> = /*@__PURE__*/
   messageDesc(file_lizardcd_v1_fleet, 3);
+
+/**
+ * @generated from message lizardcd.v1.RemoveClusterRequest
+ */
+export type RemoveClusterRequest = Message<"lizardcd.v1.RemoveClusterRequest"> & {
+  /**
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+};
+
+/**
+ * Describes the message lizardcd.v1.RemoveClusterRequest.
+ * Use `create(RemoveClusterRequestSchema)` to create a new message.
+ */
+export const RemoveClusterRequestSchema: GenMessage<RemoveClusterRequest> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 4);
+
+/**
+ * @generated from message lizardcd.v1.RemoveClusterResponse
+ */
+export type RemoveClusterResponse = Message<"lizardcd.v1.RemoveClusterResponse"> & {
+  /**
+   * The keys under which its agents were announced.
+   *
+   * @generated from field: int32 removed = 1;
+   */
+  removed: number;
+};
+
+/**
+ * Describes the message lizardcd.v1.RemoveClusterResponse.
+ * Use `create(RemoveClusterResponseSchema)` to create a new message.
+ */
+export const RemoveClusterResponseSchema: GenMessage<RemoveClusterResponse> = /*@__PURE__*/
+  messageDesc(file_lizardcd_v1_fleet, 5);
 
 /**
  * @generated from message lizardcd.v1.Attention
@@ -346,6 +396,13 @@ export type Attention = Message<"lizardcd.v1.Attention"> & {
    * @generated from field: int32 workloads = 6;
    */
   workloads: number;
+
+  /**
+   * As the cluster's row has it.
+   *
+   * @generated from field: double enrolled_ms = 7;
+   */
+  enrolledMs: number;
 };
 
 /**
@@ -353,7 +410,7 @@ export type Attention = Message<"lizardcd.v1.Attention"> & {
  * Use `create(AttentionSchema)` to create a new message.
  */
 export const AttentionSchema: GenMessage<Attention> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 4);
+  messageDesc(file_lizardcd_v1_fleet, 6);
 
 /**
  * @generated from message lizardcd.v1.ListFleetWorkloadsRequest
@@ -412,7 +469,7 @@ export type ListFleetWorkloadsRequest = Message<"lizardcd.v1.ListFleetWorkloadsR
  * Use `create(ListFleetWorkloadsRequestSchema)` to create a new message.
  */
 export const ListFleetWorkloadsRequestSchema: GenMessage<ListFleetWorkloadsRequest> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 5);
+  messageDesc(file_lizardcd_v1_fleet, 7);
 
 /**
  * @generated from message lizardcd.v1.ListFleetWorkloadsResponse
@@ -460,7 +517,7 @@ export type ListFleetWorkloadsResponse = Message<"lizardcd.v1.ListFleetWorkloads
  * Use `create(ListFleetWorkloadsResponseSchema)` to create a new message.
  */
 export const ListFleetWorkloadsResponseSchema: GenMessage<ListFleetWorkloadsResponse> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 6);
+  messageDesc(file_lizardcd_v1_fleet, 8);
 
 /**
  * @generated from message lizardcd.v1.FleetWorkload
@@ -484,7 +541,7 @@ export type FleetWorkload = Message<"lizardcd.v1.FleetWorkload"> & {
  * Use `create(FleetWorkloadSchema)` to create a new message.
  */
 export const FleetWorkloadSchema: GenMessage<FleetWorkload> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 7);
+  messageDesc(file_lizardcd_v1_fleet, 9);
 
 /**
  * @generated from message lizardcd.v1.Unanswered
@@ -520,7 +577,7 @@ export type Unanswered = Message<"lizardcd.v1.Unanswered"> & {
  * Use `create(UnansweredSchema)` to create a new message.
  */
 export const UnansweredSchema: GenMessage<Unanswered> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 8);
+  messageDesc(file_lizardcd_v1_fleet, 10);
 
 /**
  * @generated from message lizardcd.v1.ListAgentsRequest
@@ -560,7 +617,7 @@ export type ListAgentsRequest = Message<"lizardcd.v1.ListAgentsRequest"> & {
  * Use `create(ListAgentsRequestSchema)` to create a new message.
  */
 export const ListAgentsRequestSchema: GenMessage<ListAgentsRequest> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 9);
+  messageDesc(file_lizardcd_v1_fleet, 11);
 
 /**
  * @generated from message lizardcd.v1.ListAgentsResponse
@@ -598,7 +655,7 @@ export type ListAgentsResponse = Message<"lizardcd.v1.ListAgentsResponse"> & {
  * Use `create(ListAgentsResponseSchema)` to create a new message.
  */
 export const ListAgentsResponseSchema: GenMessage<ListAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 10);
+  messageDesc(file_lizardcd_v1_fleet, 12);
 
 /**
  * @generated from message lizardcd.v1.AgentRow
@@ -674,6 +731,13 @@ export type AgentRow = Message<"lizardcd.v1.AgentRow"> & {
    * @generated from field: lizardcd.v1.Failure failure = 12;
    */
   failure?: Failure | undefined;
+
+  /**
+   * Milliseconds since the certificate was made with which it enrolled; -1 where its cluster has none that holds.
+   *
+   * @generated from field: double enrolled_ms = 13;
+   */
+  enrolledMs: number;
 };
 
 /**
@@ -681,7 +745,7 @@ export type AgentRow = Message<"lizardcd.v1.AgentRow"> & {
  * Use `create(AgentRowSchema)` to create a new message.
  */
 export const AgentRowSchema: GenMessage<AgentRow> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 11);
+  messageDesc(file_lizardcd_v1_fleet, 13);
 
 /**
  * @generated from message lizardcd.v1.InstanceRow
@@ -722,7 +786,7 @@ export type InstanceRow = Message<"lizardcd.v1.InstanceRow"> & {
  * Use `create(InstanceRowSchema)` to create a new message.
  */
 export const InstanceRowSchema: GenMessage<InstanceRow> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 12);
+  messageDesc(file_lizardcd_v1_fleet, 14);
 
 /**
  * @generated from message lizardcd.v1.ListRegistriesRequest
@@ -735,7 +799,7 @@ export type ListRegistriesRequest = Message<"lizardcd.v1.ListRegistriesRequest">
  * Use `create(ListRegistriesRequestSchema)` to create a new message.
  */
 export const ListRegistriesRequestSchema: GenMessage<ListRegistriesRequest> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 13);
+  messageDesc(file_lizardcd_v1_fleet, 15);
 
 /**
  * @generated from message lizardcd.v1.ListRegistriesResponse
@@ -752,7 +816,7 @@ export type ListRegistriesResponse = Message<"lizardcd.v1.ListRegistriesResponse
  * Use `create(ListRegistriesResponseSchema)` to create a new message.
  */
 export const ListRegistriesResponseSchema: GenMessage<ListRegistriesResponse> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 14);
+  messageDesc(file_lizardcd_v1_fleet, 16);
 
 /**
  * @generated from message lizardcd.v1.RegistryRow
@@ -833,7 +897,7 @@ export type RegistryRow = Message<"lizardcd.v1.RegistryRow"> & {
  * Use `create(RegistryRowSchema)` to create a new message.
  */
 export const RegistryRowSchema: GenMessage<RegistryRow> = /*@__PURE__*/
-  messageDesc(file_lizardcd_v1_fleet, 15);
+  messageDesc(file_lizardcd_v1_fleet, 17);
 
 /**
  * All clusters at once, answered by the server from the summaries it keeps.
@@ -848,6 +912,16 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof GetFleetRequestSchema;
     output: typeof FleetSchema;
+  },
+  /**
+   * An agent of it that comes back is shown again: its certificates are not revoked by this.
+   *
+   * @generated from rpc lizardcd.v1.FleetService.RemoveCluster
+   */
+  removeCluster: {
+    methodKind: "unary";
+    input: typeof RemoveClusterRequestSchema;
+    output: typeof RemoveClusterResponseSchema;
   },
   /**
    * @generated from rpc lizardcd.v1.FleetService.ListWorkloads
