@@ -79,6 +79,8 @@ export interface AppDeps {
   now: () => number;
   /** Aborted when the server stops: streams end then. */
   stopping: AbortSignal;
+  /** A stream's reader who takes nothing for so long is cut off; a minute unless told otherwise. */
+  stalledSeconds?: number;
   cookie: SessionCookie;
   hosts: KnownHosts;
   proxies: TrustedProxies;
@@ -230,7 +232,7 @@ export function createApp(deps: AppDeps) {
       auth.allow(actor, op.permission, op.id);
       const input = inputOf(op, { ...queryOf(request), ...params }) as InputOf<I>;
       const asked = { call: callOf(actor, requestId), context: () => contextOf(request, pages, actor) };
-      server?.timeout(request, stalledSeconds);
+      server?.timeout(request, deps.stalledSeconds ?? stalledSeconds);
       return eventStream((signal) => messages(input, asked, signal), {
         request,
         stopping: deps.stopping,

@@ -38,6 +38,8 @@ export interface Auth {
   changePassword(actor: Actor, oldPassword: string, newPassword: string, from: string): Promise<void>;
   /** Something that goes on as long as the session does. @throws Failed "session.expired", "stream.too_many…" */
   follow(actor: Actor): Following;
+  /** Those that go on now. */
+  readonly streams: number;
 }
 
 export interface AuthOptions {
@@ -164,6 +166,9 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
       await onPasswordChanged();
     },
     follow: ({ sessionId }) => sessions.follow(sessionId),
+    get streams() {
+      return sessions.following;
+    },
   };
 }
 

@@ -64,6 +64,8 @@ export interface ServerOptions {
   onConnectionClosed?: () => void;
   /** Milliseconds between two questions to one agent, at the shortest. */
   summaryMs?: number;
+  /** Seconds after which a stream's reader who takes nothing is cut off. */
+  stalledSeconds?: number;
   version: string;
   /** Agents that do not speak TLS are called without it, and every page says so. */
   insecure: boolean;
@@ -82,6 +84,8 @@ export interface RunningServer {
   joinToken: string;
   /** The password made at the first start, while it holds. */
   firstPassword?: string;
+  /** Live streams that are open. */
+  streams(): number;
   /** Looks at once whether the listening certificate has changed. */
   lookAgain(): void;
   /** Lets requests under way finish, then closes everything. */
@@ -186,6 +190,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         publicUrl: options.publicUrl,
         now,
         stopping: stopping.signal,
+        stalledSeconds: options.stalledSeconds,
         cookie,
         hosts: knownHosts({ host: http.host, publicUrl: options.publicUrl, names: http.hosts }),
         proxies: http.trustedProxies ?? trustedProxies([]),
@@ -216,6 +221,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       trust,
       joinToken,
       firstPassword,
+      streams: () => auth.streams,
       lookAgain: doors.look,
       async stop() {
         stopping.abort();

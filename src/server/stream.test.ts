@@ -169,6 +169,41 @@ test("a session has a hundred streams at most; another one has its own, and one 
   for (const end of ends) end.abort();
 });
 
+test("a reader who takes nothing is cut off, and one who reads is not", async () => {
+  // Longer than from one heartbeat to the next.
+  const { server, agent } = await fleet({ stalledSeconds: 20 });
+  // More than the buffers of the system hold.
+  const image = (index: number) => `registry.example.com/${"deep/".repeat(1_000)}app-${index}:1`;
+  for (let index = 0; index < 1_500; index++) {
+    agent.put(row("eu-1", `app-${index}`, { containers: [{ name: "app", image: image(index) }] }));
+  }
+  const reading = await open(server, watches[0]!, server.client);
+  const { hostname, port } = new URL(server.url);
+  const stalled = connect(Number(port), hostname);
+  onEnd(() => void stalled.destroy());
+  const closed = new Promise((resolve) => stalled.once("close", resolve));
+  stalled.pause();
+  stalled.write(
+    `GET ${watches[0]} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${server.client.token}\r\n\r\n`,
+  );
+  await eventually(
+    () => server.streams(),
+    (streams) => streams === 2,
+  );
+  await eventually(
+    () => server.streams(),
+    (streams) => streams === 1,
+    60_000,
+  );
+  agent.put(row("eu-1", "the-last-one"));
+  await eventually(
+    () => reading.text(),
+    (text) => text.includes("the-last-one"),
+  );
+  stalled.resume();
+  await closed;
+}, 120_000);
+
 test("streams of all sessions together are bounded, and what is closed twice counts once", () => {
   const sessions = createSessions({ clock: () => 0, mostEach: 2, most: 3 });
   for (const id of ["a", "b"]) sessions.add(id, { userId: "u", expiresAt: 1 });

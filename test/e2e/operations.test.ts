@@ -248,13 +248,12 @@ describe("the OpenAPI document", () => {
       const { given, before } = samples[op.id]!;
       const { server } = placeOf(op);
       await before?.();
+      const newPassword = "another one, as long as it has to be";
       const answer =
         op.id === "user.changePassword"
-          ? await server.client.post("/account/password", {
-              oldPassword: server.password,
-              newPassword: server.password,
-            })
+          ? await server.client.post("/account/password", { oldPassword: server.password, newPassword })
           : await send(server.client, op, given);
+      if (op.id === "user.changePassword") server.password = newPassword;
       expect([answer.status, answer.body.code]).toEqual([200, undefined]);
       const { responses } = document.paths[op.http!.path]![op.http!.method.toLowerCase()]!;
       expect(mismatches(schemaOf(responses, "200"), answer.body, schemas)).toEqual([]);
