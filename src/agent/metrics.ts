@@ -1,5 +1,6 @@
 // What Prometheus may ask of an agent, and what a kubelet's probes do.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { knownHosts } from "../process/known-hosts.ts";
 import { notListening } from "../process/listen.ts";
 import type { Cluster } from "./cluster.ts";
 
@@ -99,9 +100,14 @@ export function createMetrics(): Metrics {
 /** Serves /metrics, /healthz and /readyz: ready once the first whole list has arrived. */
 export function serveMetrics(address: { host: string; port: number }, metrics: Metrics) {
   const { registry } = metrics;
+  const hosts = knownHosts({ host: address.host });
   const routes = {
-    "/metrics": async () =>
-      new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } }),
+    "/metrics": async (request: Request) => {
+      if (!hosts(request.headers.get("host"))) {
+        return new Response("on a loopback address the agent answers to that address and localhost\n", { status: 421 });
+      }
+      return new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } });
+    },
     "/healthz": () => new Response("ok\n"),
     "/readyz": () => {
       const problem = metrics.unready();

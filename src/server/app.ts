@@ -7,6 +7,7 @@ import { type Operation, type OperationId, operation, operations } from "../cont
 import { inputOf } from "../contract/request.ts";
 import type { EmbeddedRegistry } from "../discovery/server.ts";
 import { type Failure, FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
+import type { KnownHosts } from "../process/known-hosts.ts";
 import type { Log } from "../process/log.ts";
 import { commit } from "../process/version.ts";
 import { silenceMs, slowestMs } from "../tunnel/beat.ts";
@@ -27,7 +28,6 @@ import { discoveryAnswers } from "./discovery.ts";
 import { contextOf, doorOf, type PageSettings } from "./door.ts";
 import { fleetAnswers } from "./fleet.ts";
 import type { HttpCa } from "./http-ca.ts";
-import type { KnownHosts } from "./known-hosts.ts";
 import { fleetStream, type LiveDeps, workloadsStream } from "./live.ts";
 import { namespaceAnswers } from "./namespace.ts";
 import { ownPath } from "./own-path.ts";
@@ -111,13 +111,10 @@ export function createApp(deps: AppDeps) {
     "fleet.listWorkloads": watchFleet,
   };
   app.onRequest(({ request }) => {
-    try {
-      hosts.check(request.headers.get("host"));
-    } catch (cause) {
-      // Probes come by whatever name, and are told nothing but that.
-      if (["/healthz", "/readyz"].includes(new URL(request.url).pathname)) return;
-      return finish(request, answerFailure(request, failedOf(cause, { call: callOf() }, deps.log)));
-    }
+    const host = request.headers.get("host");
+    // Probes come by whatever name, and are told nothing but that.
+    if (hosts(host) || ["/healthz", "/readyz"].includes(new URL(request.url).pathname)) return;
+    return finish(request, answerFailure(request, unknownHost(host)));
   });
   for (const one of answers) mount(one);
 
@@ -339,6 +336,10 @@ interface Streaming {
 }
 
 export type App = ReturnType<typeof createApp>;
+
+export function unknownHost(host: string | null): Failed {
+  return new Failed("request.host_unknown", { host: (host ?? "").slice(0, 260) });
+}
 
 /** Headers that hold on every answer, and compression. */
 async function finish(request: Request, answered: Response | Promise<Response>): Promise<Response> {

@@ -1,9 +1,9 @@
 // The server's configuration: the only file here that reads flags, files and environment.
 import { join } from "node:path";
+import { checkHostName } from "../process/known-hosts.ts";
 import { hostPort, isLoopback, openIfMeant, programSettings, SettingInvalid } from "../process/settings.ts";
 import { build } from "../process/version.ts";
 import { type TrustedProxies, trustedProxies } from "./caller-address.ts";
-import { checkHostName } from "./known-hosts.ts";
 import { type ServerSettings, serverSettings } from "./settings.ts";
 
 export interface ServerConfig extends ServerSettings {

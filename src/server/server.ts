@@ -1,12 +1,12 @@
 // The running server: store, pool, summaries, pages and metrics, put together and taken apart.
-import { Failed } from "../contract/errors.ts";
 import type { Source } from "../discovery/discovery.ts";
 import { embeddedRegistry } from "../discovery/server.ts";
+import { type KnownHosts, knownHosts } from "../process/known-hosts.ts";
 import { notListening } from "../process/listen.ts";
 import type { Log } from "../process/log.ts";
 import { isLoopback } from "../process/settings.ts";
 import { admission } from "./admission.ts";
-import { createApp } from "./app.ts";
+import { createApp, unknownHost } from "./app.ts";
 import { createAudit } from "./audit.ts";
 import { createAuth } from "./auth.ts";
 import { type TrustedProxies, trustedProxies } from "./caller-address.ts";
@@ -15,7 +15,6 @@ import type { DataFolder } from "./data.ts";
 import { createDirectory } from "./directory.ts";
 import { listen } from "./http.ts";
 import { createHttpCa } from "./http-ca.ts";
-import { type KnownHosts, knownHosts } from "./known-hosts.ts";
 import { createMetrics } from "./metrics.ts";
 import { hashPassword } from "./passwords.ts";
 import { createPool, type Pool } from "./pool.ts";
@@ -274,11 +273,10 @@ function serveMetrics(
   const fetch = async (request: Request) => {
     const { pathname } = new URL(request.url);
     if (pathname === "/healthz") return new Response("ok\n");
-    try {
-      hosts.check(request.headers.get("host"));
-    } catch (cause) {
-      if (!(cause instanceof Failed)) throw cause;
-      return new Response(`${cause.message}\n`, { status: cause.http });
+    const host = request.headers.get("host");
+    if (!hosts(host)) {
+      const { message, http: status } = unknownHost(host);
+      return new Response(`${message}\n`, { status });
     }
     if (pathname !== "/metrics") return new Response("see /metrics\n", { status: 404 });
     return new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } });

@@ -1,13 +1,10 @@
-// The names that this server answers to. A page elsewhere whose name its owner leads to this address would else be taken
+// The names that a program answers to. A page elsewhere whose name its owner leads to this address would else be taken
 // for ours by the browser (DNS rebinding).
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import { Failed } from "../contract/errors.ts";
 
-export interface KnownHosts {
-  /** @throws Failed "request.host_unknown". @param host the header; a request without one names nobody. */
-  check(host: string | null): void;
-}
+/** @param host the header; a request without one names nobody, and is answered. */
+export type KnownHosts = (host: string | null) => boolean;
 
 export interface HostOptions {
   /** Where this door listens. */
@@ -17,9 +14,9 @@ export interface HostOptions {
   names?: readonly string[];
 }
 
-/** Without --public-url, names and a loopback address nobody knows what the server is called: then any name will do. */
+/** Without --public-url, names and a loopback address nobody knows what it is called: then any name will do. */
 export function knownHosts({ host, publicUrl, names = [] }: HostOptions): KnownHosts {
-  if (!publicUrl && names.length === 0 && !isLoopbackName(nameOf(host))) return { check() {} };
+  if (!publicUrl && names.length === 0 && !isLoopbackName(nameOf(host))) return () => true;
   const given = [host, ...(publicUrl ? [new URL(publicUrl).host] : []), ...names].map(nameOf);
   const exact = new Set(given);
   const endings = given.filter((name) => name.startsWith("*.")).map((name) => name.slice(1));
@@ -29,12 +26,7 @@ export function knownHosts({ host, publicUrl, names = [] }: HostOptions): KnownH
     isLoopbackName(name) ||
     endings.some((ending) => name.endsWith(ending)) ||
     (everywhere && isOwnAddress(name));
-  return {
-    check(header) {
-      if (header === null || header === "" || isKnown(nameOf(header))) return;
-      throw new Failed("request.host_unknown", { host: header.slice(0, 260) });
-    },
-  };
+  return (header) => header === null || header === "" || isKnown(nameOf(header));
 }
 
 /** @throws Error that says what a name is */
