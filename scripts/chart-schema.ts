@@ -29,7 +29,11 @@ const charts: Record<string, { settings?: Table; parts: Record<string, string> }
   "lizardcd-server": { settings: serverSettings, parts: pod },
   "lizardcd-agent": { settings: agentSettings, parts: { ...pod, "rbac.extraRules": "Array<V1PolicyRule>" } },
   lizardcd: {
-    parts: Object.fromEntries(["etcd", "consul", "nacos"].map((one) => [`${one}.resources`, "V1ResourceRequirements"])),
+    parts: Object.fromEntries(
+      ["etcd", "consul", "nacos"].flatMap((one) =>
+        ["resources", "podSecurityContext", "securityContext"].map((part) => [`${one}.${part}`, pod[part]!]),
+      ),
+    ),
   },
 };
 

@@ -220,8 +220,10 @@ function advertised(listen: string, announce: string | undefined, env: Env): Age
   if (announce) return hostPort(announce);
   const { host } = hostPort(listen);
   if (host !== "0.0.0.0" && host !== "::") return undefined;
-  const first = Object.values(networkInterfaces())
+  const others = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
-    .find(({ internal, family }) => !internal && family === "IPv4");
+    // Link-local addresses of IPv6 mean nothing on another machine.
+    .filter(({ internal, address }) => !internal && !address.startsWith("fe80:"));
+  const first = others.find(({ family }) => family === "IPv4") ?? others[0];
   return { host: env.POD_IP || first?.address || "127.0.0.1" };
 }

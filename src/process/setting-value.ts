@@ -1,4 +1,5 @@
 // What was written for a setting, as the value it stands for.
+import { networkInterfaces } from "node:os";
 import { type Key, SettingInvalid } from "./setting.ts";
 
 const durations: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -90,7 +91,13 @@ function bounded(key: Key, value: number, wrong: (expected: string) => Error): n
 export function hostPort(address: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s]*)):(\d{1,5})$/.exec(address);
   if (!match || Number(match[3]) > 65_535) throw new SettingInvalid(`${JSON.stringify(address)} is not host:port`);
-  return { host: match[1] ?? (match[2] || "0.0.0.0"), port: Number(match[3]) };
+  return { host: match[1] ?? (match[2] || everyAddress()), port: Number(match[3]) };
+}
+
+/** Every address of both families; of IPv4 alone where the machine has no IPv6. */
+function everyAddress(): "::" | "0.0.0.0" {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.some(({ family }) => family === "IPv6") ? "::" : "0.0.0.0";
 }
 
 export function isLoopback(address: string): boolean {

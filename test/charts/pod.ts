@@ -77,7 +77,7 @@ export async function runPod({
   const localized = (text: string) => {
     let here = text;
     for (const { name, containerPort } of container.ports)
-      here = here.replaceAll(`0.0.0.0:${containerPort}`, `127.0.0.1:${ports[name]}`);
+      here = here.replaceAll(new RegExp(`(?<=addr: )["']?:${containerPort}["']?`, "g"), `127.0.0.1:${ports[name]}`);
     for (const [there, address] of Object.entries(addresses)) here = here.replaceAll(there, address);
     // In one go: a folder of this machine may begin like one of the pod's.
     here = here.replace(mountPaths, (_, before, path) => before + mounted.find((one) => one.mountPath === path)!.here);

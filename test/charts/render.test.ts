@@ -1,6 +1,6 @@
 // What the charts make of their values, without a cluster. A changed snapshot is written by
 // `UPDATE_SNAPSHOTS=1 npm test -- charts/render`, and read before it is committed.
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Role } from "../../src/server/store/users.ts";
@@ -257,6 +257,44 @@ describePart("helm", "the charts", ({ helm }) => {
     expect(envOf(await template("lizardcd-server"), "StatefulSet")).toBeUndefined();
   });
 
+  describe("every security context can be emptied, whole or by field, as platforms that choose users themselves want it", () => {
+    const bundled = ["etcd", "consul", "nacos"];
+    const all = [
+      ["lizardcd-server", "", ["--set", "persistence.enabled=false"]],
+      ["lizardcd-agent", "", [...agent, "--set", "token=t"]],
+      ...bundled.map((kind) => ["lizardcd", `${kind}.`, ["--set", `global.registry.kind=${kind}`]] as const),
+      ["lizardcd", "lizardcd-server.", []],
+      ["lizardcd", "lizardcd-agent.", []],
+    ] as const;
+    for (const [chart, prefix, given] of all) {
+      test(`${chart} ${prefix || "alone"}`, async () => {
+        const contexts = async (...args: string[]) => {
+          const pods = objectsOf(await template(chart, ...given, ...args)).flatMap((object) => podSpecOf(object) ?? []);
+          const found = pods
+            .flatMap((pod) => [pod, ...(pod.containers ?? [])])
+            .map(({ securityContext }) => securityContext);
+          return found.map((context) => JSON.stringify(context));
+        };
+        const users = (all: (string | undefined)[]) => all.filter((one) => one?.includes("runAsUser")).length;
+        const usual = await contexts();
+        const fields = ["runAsUser", "runAsGroup", "fsGroup"].flatMap((one) => [
+          "--set",
+          `${prefix}podSecurityContext.${one}=null`,
+        ]);
+        expect(users(await contexts(...fields))).toBeLessThan(users(usual));
+        const whole = await contexts(
+          "--set",
+          `${prefix}podSecurityContext=null`,
+          "--set",
+          `${prefix}securityContext=null`,
+        );
+        expect(whole).not.toContain("null");
+        expect(whole.filter((one) => one === undefined).length).toBeGreaterThanOrEqual(2);
+        expect(usual.filter((one) => one === undefined)).toEqual([]);
+      });
+    }
+  });
+
   test("an agent's name of two releases in two namespaces does not clash cluster-wide", async () => {
     const names = async (namespace: string) =>
       objectsOf(await template("lizardcd-agent", ...agent, "--set", "token=t", "--namespace", namespace))
@@ -267,6 +305,16 @@ describePart("helm", "the charts", ({ helm }) => {
     expect(one.filter((name) => other.includes(name))).toEqual([]);
   });
 });
+
+interface PodSpec {
+  securityContext?: object;
+  containers?: { securityContext?: object }[];
+}
+
+function podSpecOf(object: object): PodSpec | undefined {
+  const { spec } = object as { spec?: PodSpec & { template?: { spec: PodSpec } } };
+  return spec?.template?.spec ?? (spec?.containers ? spec : undefined);
+}
 
 /** Secrets that are made anew at each rendering. */
 function stable(manifest: string): string {

@@ -130,9 +130,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $token := include "lizardcd-agent.token" . | fromJson -}}
 {{- $all := dict
   "cluster" .Values.cluster
-  "metrics-addr" "0.0.0.0:15017"
+  "metrics-addr" ":15017"
   "http.plain" true
-  "grpc-addr" (include "lizardcd-agent.listens" . | empty | ternary "127.0.0.1:5017" "0.0.0.0:5017")
+  "grpc-addr" (include "lizardcd-agent.listens" . | empty | ternary "127.0.0.1:5017" ":5017")
 -}}
 {{- with .Values.labels }}{{- $_ := set $all "labels" . }}{{- end }}
 {{- with .Values.namespaces }}{{- $_ := set $all "namespaces" . }}{{- end }}

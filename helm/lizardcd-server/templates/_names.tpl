@@ -81,8 +81,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $consul := concat .Values.consul.addresses (eq $shared.kind "consul" | ternary (list $shared.address) list) -}}
 {{- $nacos := concat .Values.nacos.addresses (eq $shared.kind "nacos" | ternary (list $shared.address) list) -}}
 {{- $all := dict
-  "http-addr" "0.0.0.0:5117"
-  "metrics-addr" "0.0.0.0:15117"
+  "http-addr" ":5117"
+  "metrics-addr" ":15117"
   "http.plain" true
   "data" "/data"
   "embedded" .Values.embedded

@@ -18,12 +18,11 @@ etcd:
   ports: { client: 2379 }
   port: client
   path: /health
-  user: 65532
   command:
     - etcd
     - --name=lizardcd
     - --data-dir=/data
-    - --listen-client-urls=http://0.0.0.0:2379
+    - --listen-client-urls=http://{{ .Values.registryListenAddress }}:2379
     - --advertise-client-urls=http://{{ .Release.Name }}-etcd:2379
     - --listen-peer-urls=http://127.0.0.1:2380
     - --auto-compaction-mode=periodic
@@ -34,14 +33,13 @@ consul:
   port: http
   # Answers only once there is a leader.
   path: /v1/catalog/nodes
-  user: 100
   command:
     - consul
     - agent
     - -server
     - -bootstrap-expect=1
     - -bind=127.0.0.1
-    - -client=0.0.0.0
+    - {{ printf "-client=%s" (trimAll "[]" .Values.registryListenAddress) | quote }}
     - -data-dir=/data
     - -disable-host-node-id=true
   writes: [/data]
@@ -50,7 +48,6 @@ nacos:
   port: http
   # Its health addresses differ from version to version.
   path: ""
-  user: 1000
   env:
     MODE: standalone
     FUNCTION_MODE: naming
