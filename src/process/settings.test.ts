@@ -83,7 +83,12 @@ test("a flag wins over the environment, the environment over the file, the file 
 });
 
 test("a flag may be written as --name value, --name=value, -name value and -name=value", () => {
-  for (const line of ["--http-addr 10.0.0.1:1", "--http-addr=10.0.0.1:1", "-http-addr 10.0.0.1:1", "-http-addr=10.0.0.1:1"]) {
+  for (const line of [
+    "--http-addr 10.0.0.1:1",
+    "--http-addr=10.0.0.1:1",
+    "-http-addr 10.0.0.1:1",
+    "-http-addr=10.0.0.1:1",
+  ]) {
     expect(read(serverSettings, line).values.httpAddr).toBe("10.0.0.1:1");
   }
 });
