@@ -73,10 +73,9 @@ interface Brief {
 
 function briefOf(name: string, known: ReadonlySet<Known>, summaries: Summaries, time: number): Brief {
   const all = [...known];
-  // What has never been read counts nothing, and hides nothing that others count.
-  const read = all.filter(({ readAt }) => readAt !== undefined);
-  const counted = countedOf(read.length > 0 ? read : all);
-  const states = added(counted.map((one) => one.summary!.states));
+  const counted = countedIn(all);
+  // Of ten thousand clusters nearly all have one key: what is said of it is not made anew.
+  const states = counted.length === 1 ? counted[0]!.summary!.states : added(counted.map((one) => one.summary!.states));
   return {
     name,
     state: stateOf(all, states, summaries, time),
@@ -84,9 +83,18 @@ function briefOf(name: string, known: ReadonlySet<Known>, summaries: Summaries, 
     counted,
     states,
     workloads: sum(counted, (one) => one.summary!.workloads),
-    labels: counted[0]?.summary?.info?.labels ?? {},
-    seenAt: newest(all.map((one) => one.seenAt)),
+    labels: counted[0]?.summary?.info?.labels ?? none,
+    seenAt: newest(all),
   };
+}
+
+const none: Record<string, string> = {};
+
+/** What has never been read counts nothing, and hides nothing that others count. */
+function countedIn(all: Known[]): Known[] {
+  if (all.length === 1) return all[0]!.summary ? all : [];
+  const read = all.filter(({ readAt }) => readAt !== undefined);
+  return countedOf(read.length > 0 ? read : all);
 }
 
 function rowOf(brief: Brief, summaries: Summaries, time: number): ClusterRow {
@@ -109,11 +117,16 @@ function rowOf(brief: Brief, summaries: Summaries, time: number): ClusterRow {
     podsDesired: sum(counted, (one) => one.summary!.podsDesired),
     podsReady: sum(counted, (one) => one.summary!.podsReady),
     seenMs: age(time, seenAt),
-    announcedMs: age(time, newest(all.map((one) => one.entry?.announcedAt))),
+    announcedMs: age(time, announcedLast(all)),
     failure: failureOf(all),
     keys: all.map((one) => one.key).sort(),
     enrolledMs: age(time, summaries.enrolledAt(name)),
   });
+}
+
+function announcedLast(all: readonly Known[]): number | undefined {
+  const times = all.flatMap(({ entry }) => entry?.announcedAt ?? []);
+  return times.length > 0 ? Math.max(...times) : undefined;
 }
 
 /** Addresses of a key that answered the last time they were asked. */
@@ -155,17 +168,26 @@ function groupsOf(
 
 /** Only what is known well is ok: what was never read is unknown, a failed question is lost, an old answer is stale. */
 function stateOf(all: Known[], states: Record<string, number>, summaries: Summaries, time: number): string {
-  const answering = all.filter((one) => one.summary && !one.failure);
-  if (answering.length === 0) return all.some((one) => one.failure) ? "lost" : "unknown";
-  const read = answering.filter(({ readAt }) => readAt !== undefined);
-  if (read.length === 0) return answering.every(isReading) ? "reading" : "unknown";
   const old = Math.max(3 * summaries.intervalMs(), 30_000);
-  const stale = ({ entry, summary, seenAt = 0 }: Known) =>
-    !entry || summary!.failure || summary!.watchAgeMs > 60_000 || time - seenAt > old;
-  if (read.some(stale)) return "stale";
-  if (answering.some(isReading)) return "reading";
-  const missing = all.some(({ failure, summary, readAt }) => failure || (summary && readAt === undefined));
-  return missing || (states.failed ?? 0) + (states.degraded ?? 0) > 0 ? "degraded" : "ok";
+  let [answering, read, reading] = [0, 0, 0];
+  let [failed, stale, missing] = [false, false, false];
+  for (const one of all) {
+    const { entry, failure, summary, readAt, seenAt = 0 } = one;
+    if (failure) failed = true;
+    if (failure || !summary) continue;
+    answering++;
+    if (isReading(one)) reading++;
+    if (readAt === undefined) missing = true;
+    else {
+      read++;
+      stale ||= !entry || summary.failure !== undefined || summary.watchAgeMs > 60_000 || time - seenAt > old;
+    }
+  }
+  if (answering === 0) return failed ? "lost" : "unknown";
+  if (read === 0) return reading === answering ? "reading" : "unknown";
+  if (stale) return "stale";
+  if (reading > 0) return "reading";
+  return missing || failed || (states.failed ?? 0) + (states.degraded ?? 0) > 0 ? "degraded" : "ok";
 }
 
 /** An agent whose first whole list is under way; one that takes longer than a watch may be silent is stuck. */
@@ -183,12 +205,13 @@ function attentionOf(clusters: readonly Brief[], summaries: Summaries, time: num
   let needs = 0;
   for (const cluster of clusters) {
     const { name, state, all, counted, workloads, states } = cluster;
+    if (state === "ok") continue;
     const failure = failureOf(all);
-    const seenMs = age(time, cluster.seenAt);
     const enrolledMs = age(time, summaries.enrolledAt(name));
     const rank = clusterRank(cluster, failure, enrolledMs);
     if (rank > 0) {
       needs++;
+      const seenMs = age(time, cluster.seenAt);
       found.push({ rank, attention: { cluster: name, state, failure, seenMs, workloads, enrolledMs } });
     }
     if (state === "lost") continue;
@@ -220,9 +243,11 @@ function clusterRank({ state }: Brief, failure: Failure | undefined, enrolledMs:
   return state === "stale" ? 10 : 0;
 }
 
-function newest(times: (number | undefined)[]): number | undefined {
-  const known = times.filter((time) => time !== undefined);
-  return known.length > 0 ? Math.max(...known) : undefined;
+/** When one of them answered last. */
+function newest(all: Iterable<Known>): number | undefined {
+  let last: number | undefined;
+  for (const { seenAt } of all) if (seenAt !== undefined && !(last !== undefined && last > seenAt)) last = seenAt;
+  return last;
 }
 
 /** Milliseconds since; -1 for never. */
@@ -232,5 +257,5 @@ export function age(time: number, at: number | undefined): number {
 
 /** Milliseconds since an agent of the cluster last answered; -1 for never. */
 export function seenMs({ summaries, now }: Pick<FleetDeps, "summaries" | "now">, cluster: string): number {
-  return age(now(), newest([...(summaries.clusters().get(cluster) ?? [])].map((one) => one.seenAt)));
+  return age(now(), newest(summaries.clusters().get(cluster) ?? []));
 }
