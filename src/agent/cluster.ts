@@ -82,7 +82,8 @@ export function createCluster(options: ClusterOptions): Cluster {
       try {
         await look();
         waits.reset();
-        await sleep(isWhole(options, scope) ? (options.scopeEvery ?? standardScopeEvery) : emptyScopeEvery, signal);
+        const every = options.scopeEvery ?? standardScopeEvery;
+        await sleep(isWhole(options, scope) ? every : Math.min(every, emptyScopeEvery), signal);
       } catch (cause) {
         if (signal.aborted) return;
         if (problem === undefined)

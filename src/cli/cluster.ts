@@ -9,7 +9,7 @@ import {
   type ListFleetWorkloadsResponse,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { nearest } from "../process/nearest.ts";
-import { whySilent } from "../words/silent.ts";
+import { whyOfCluster } from "../words/silent.ts";
 import { age, type Lang, say } from "../words/words.ts";
 import { type CallOptions, call } from "./client.ts";
 import { type Asked, type Command, inputFrom } from "./command.ts";
@@ -20,7 +20,7 @@ import { keepOnly, tellUnanswered } from "./list.ts";
 import { clean, paint, pairs } from "./output.ts";
 import { labelText, state, toneOf } from "./picture.ts";
 import type { OwnCommand } from "./run.ts";
-import { text } from "./show.ts";
+import { isRead, text } from "./show.ts";
 import { tellUnknown } from "./unknown-field.ts";
 import { tell } from "./words.ts";
 
@@ -91,16 +91,17 @@ function factsOf(row: ClusterRow, lang: Lang, { columns, color }: { columns?: nu
   const states = Object.entries(row.states).filter(([, count]) => count > 0);
   const counts = states.map(([code, count]) => `${count} ${state(lang, code)}`).join(say(lang, "comma"));
   const whole = row.scope.includes("*");
+  const of = (known: string) => (isRead(row) ? known : "?");
   const facts = pairs(
     [
       [say(lang, "name"), row.name],
       [say(lang, "health"), health],
-      [tell(lang, "why"), whySilent(lang, row)],
+      [tell(lang, "why"), whyOfCluster(lang, row)],
       ["Kubernetes", row.kubernetesVersion],
       [say(lang, "labels"), labelText(row.labels)],
       [say(lang, "scope"), whole ? say(lang, "scope.cluster") : row.scope.join(say(lang, "comma"))],
-      [say(lang, "nav.workloads"), counts ? `${row.workloads} (${counts})` : String(row.workloads)],
-      [say(lang, "pods"), `${row.podsReady}/${row.podsDesired}`],
+      [say(lang, "nav.workloads"), of(counts ? `${row.workloads} (${counts})` : String(row.workloads))],
+      [say(lang, "pods"), of(`${row.podsReady}/${row.podsDesired}`)],
       [say(lang, "nav.agents"), `${row.agentsAnswering}/${row.agents}`],
       [tell(lang, "version"), row.agentVersion],
       [say(lang, "key"), row.keys.join(say(lang, "comma"))],

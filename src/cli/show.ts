@@ -5,7 +5,7 @@ import type { Reason } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { AgentRow, ClusterRow, RegistryRow, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { NamespaceRow } from "../gen/lizardcd/v1/namespace_pb.ts";
 import type { Change, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
-import { whySilent } from "../words/silent.ts";
+import { whyOfCluster, whySilent } from "../words/silent.ts";
 import { age, duration, type Lang, problemIn, say, sentence } from "../words/words.ts";
 import { type Column, clean, pairs, type TableOptions, table } from "./output.ts";
 import { labelText, picture, reasonOf, state, toneOf, wordOf } from "./picture.ts";
@@ -52,13 +52,17 @@ const clusters: View<ClusterRow> = {
     { head: say(lang, "cluster"), value: ({ name }) => name },
     { head: say(lang, "health"), value: (row) => state(lang, row.state), tone: (row) => toneOf(row.state) },
     { head: say(lang, "nav.workloads"), value: (row) => counts(lang, row), right: true },
-    { head: say(lang, "pods"), value: ({ podsReady, podsDesired }) => `${podsReady}/${podsDesired}`, right: true },
+    {
+      head: say(lang, "pods"),
+      value: (row) => (isRead(row) ? `${row.podsReady}/${row.podsDesired}` : "?"),
+      right: true,
+    },
     { head: "Kubernetes", value: ({ kubernetesVersion }) => kubernetesVersion },
     { head: say(lang, "seen"), value: ({ seenMs }) => age(lang, seenMs), right: true },
     { head: say(lang, "labels"), value: ({ labels }) => labelText(labels), flexible: true },
     { head: say(lang, "nav.agents"), value: (row) => `${row.agentsAnswering}/${row.agents}`, right: true, wide: true },
     { head: tell(lang, "version"), value: ({ agentVersion }) => agentVersion, wide: true },
-    { head: tell(lang, "why"), value: (row) => whySilent(lang, row), flexible: true },
+    { head: tell(lang, "why"), value: (row) => whyOfCluster(lang, row), flexible: true },
   ],
 };
 
@@ -249,7 +253,14 @@ function plain(name: string, value: unknown, lang: Lang): string {
   return "code" in value && value.code ? sentence(lang, value as unknown as Reason) : "";
 }
 
-function counts(lang: Lang, { states, workloads: total }: ClusterRow): string {
+/** False where nothing was counted yet: 0 would be taken for a count. */
+export function isRead({ state: code, workloads: total }: Pick<ClusterRow, "state" | "workloads">): boolean {
+  return total > 0 || !["unknown", "reading"].includes(code);
+}
+
+function counts(lang: Lang, row: ClusterRow): string {
+  if (!isRead(row)) return "?";
+  const { states, workloads: total } = row;
   const bad = (states.failed ?? 0) + (states.degraded ?? 0);
   return bad === 0 ? String(total) : `${total} (${bad} ${state(lang, "degraded").toLowerCase()})`;
 }

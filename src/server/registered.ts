@@ -63,7 +63,7 @@ function matches({ key, entry }: Known, q: string): boolean {
 }
 
 function agentRow({ of, state, endpoints, sources }: Brief, summaries: Summaries, time: number): AgentRow {
-  const { key, cluster, namespace, entry, summary, failure, seenAt } = of;
+  const { key, cluster, namespace, entry, summary, failure, seenAt, readAt } = of;
   const certificateEnd = Math.min(...endpoints.flatMap(({ certificateEnd: end }) => (end === undefined ? [] : [end])));
   return create(AgentRowSchema, {
     key,
@@ -84,7 +84,7 @@ function agentRow({ of, state, endpoints, sources }: Brief, summaries: Summaries
     kubernetesVersion: summary?.info?.kubernetesVersion,
     certificateMs: Number.isFinite(certificateEnd) ? Math.max(0, certificateEnd - Date.now()) : 0,
     failure: failure ?? summary?.failure,
-    enrolledMs: age(time, summaries.enrolledAt(cluster)),
+    enrolledMs: readAt === undefined && !(failure && summary) ? age(time, summaries.enrolledAt(cluster)) : -1,
   });
 }
 

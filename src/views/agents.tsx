@@ -131,9 +131,16 @@ export function agentsChanged(
 /** What a row says apart from its ages: while it is the same, the stream sends ages alone. */
 export function agentFacts(row: AgentRow): string {
   const instances = row.instances.map(({ seenMs, outstanding: _, ...rest }) => ({ ...rest, seen: seenMs >= 0 }));
-  const { announcedMs, seenMs, certificateMs, enrolledMs: _, ...rest } = row;
+  const { announcedMs, seenMs, certificateMs, enrolledMs, ...rest } = row;
   const days = Math.ceil(certificateMs / day);
-  return JSON.stringify({ ...rest, instances, announced: announcedMs >= 0, seen: seenMs >= 0, days });
+  return JSON.stringify({
+    ...rest,
+    instances,
+    unread: enrolledMs >= 0,
+    announced: announcedMs >= 0,
+    seen: seenMs >= 0,
+    days,
+  });
 }
 
 /** The ages of rows, in the order in which each shows them: the body of a stream message named "ages". */

@@ -4,7 +4,7 @@ import { labelOf } from "../contract/labels.ts";
 import { href } from "../contract/operation.ts";
 import type { AuditEntry } from "../gen/lizardcd/v1/audit_pb.ts";
 import type { Attention, ClusterRow, Fleet, GetFleetRequest } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { whySilent } from "../words/silent.ts";
+import { whyOfCluster } from "../words/silent.ts";
 import { grouped, say, sentence } from "../words/words.ts";
 import { actorOf, Deed, Outcome } from "./audit.tsx";
 import { AgentCommands, NoClusters } from "./empty.tsx";
@@ -355,7 +355,7 @@ function whyOf({ lang }: PageContext, attention: Attention): string {
   const { state, seenMs, workloads: n } = attention;
   if (state === "stale") return say(lang, "attention.stale");
   if (state === "lost") return seenMs < 0 ? say(lang, "attention.never") : say(lang, "attention.lost", { n });
-  return capital(whySilent(lang, attention));
+  return capital(whyOfCluster(lang, attention));
 }
 
 function capital(text: string): string {

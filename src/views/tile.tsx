@@ -1,7 +1,7 @@
 // One cluster of the fleet as a tile: what it is, how its workloads are, and how old that is.
 import { href } from "../contract/operation.ts";
 import type { ClusterRow } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { whySilent } from "../words/silent.ts";
+import { whyOfCluster } from "../words/silent.ts";
 import { say } from "../words/words.ts";
 import { objectId } from "./id.ts";
 import { Age, Bar, Ico, Mark, type PageContext, stateOf, stateWord } from "./parts.tsx";
@@ -40,7 +40,7 @@ export function Tile({ ctx, row, group }: { ctx: PageContext; row: ClusterRow; g
         class="tile"
         data-s={state}
         href={href("fleet.listWorkloads", { cluster: [row.name] })}
-        title={whySilent(lang, row) || undefined}
+        title={whyOfCluster(lang, row) || undefined}
       >
         <span class="r">
           <Mark state={state} />

@@ -3,16 +3,25 @@ import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import { age, type Lang, say, sentence } from "./words.ts";
 
 interface Silent {
-  state: string;
   failure?: Failure;
   /** -1 where it is not enrolled. */
   enrolledMs: number;
 }
 
 /** Empty where there is nothing to say. */
-export function whySilent(lang: Lang, { state, failure, enrolledMs }: Silent): string {
+export function whyOfCluster(lang: Lang, { state, failure, enrolledMs }: Silent & { state: string }): string {
+  return whySilent(lang, { failure, enrolledMs: state === "unknown" ? enrolledMs : -1 });
+}
+
+/** Empty where there is nothing to say. Of an agent that was ever read it is not told when it enrolled. */
+export function whySilent(lang: Lang, { failure, enrolledMs }: Silent): string {
   const why = failure?.code ? sentence(lang, failure) : "";
-  if (state !== "unknown" || enrolledMs < 0) return why;
+  if (enrolledMs < 0) return why;
   const enrolled = say(lang, "enrolled.ago", { ago: age(lang, enrolledMs) });
-  return `${enrolled}${say(lang, "semicolon")}${why || say(lang, "enrolled.waits")}`;
+  return `${enrolled}${say(lang, "semicolon")}${lower(why) || say(lang, "enrolled.waits")}`;
+}
+
+/** Within a sentence; a name in capitals stays. */
+function lower(text: string): string {
+  return /^[A-Z][a-z ]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 }

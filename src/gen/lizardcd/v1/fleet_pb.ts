@@ -733,7 +733,8 @@ export type AgentRow = Message<"lizardcd.v1.AgentRow"> & {
   failure?: Failure | undefined;
 
   /**
-   * Milliseconds since the certificate was made with which it enrolled; -1 where its cluster has none that holds.
+   * While nothing of it was ever read: milliseconds since the certificate was made with which it enrolled. -1 later, and
+   * where its cluster has none that holds.
    *
    * @generated from field: double enrolled_ms = 13;
    */
