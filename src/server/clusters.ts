@@ -120,7 +120,7 @@ function rowOf(brief: Brief, summaries: Summaries, time: number): ClusterRow {
     announcedMs: age(time, announcedLast(all)),
     failure: failureOf(all),
     keys: all.map((one) => one.key).sort(),
-    enrolledMs: age(time, summaries.enrolledAt(name)),
+    enrolledMs: enrolledMs(name, summaries, time),
   });
 }
 
@@ -207,12 +207,12 @@ function attentionOf(clusters: readonly Brief[], summaries: Summaries, time: num
     const { name, state, all, counted, workloads, states } = cluster;
     if (state === "ok") continue;
     const failure = failureOf(all);
-    const enrolledMs = age(time, summaries.enrolledAt(name));
-    const rank = clusterRank(cluster, failure, enrolledMs);
+    const enrolled = enrolledMs(name, summaries, time);
+    const rank = clusterRank(cluster, failure, enrolled);
     if (rank > 0) {
       needs++;
       const seenMs = age(time, cluster.seenAt);
-      found.push({ rank, attention: { cluster: name, state, failure, seenMs, workloads, enrolledMs } });
+      found.push({ rank, attention: { cluster: name, state, failure, seenMs, workloads, enrolledMs: enrolled } });
     }
     if (state === "lost") continue;
     needs += (states.failed ?? 0) + (states.degraded ?? 0);
@@ -222,7 +222,7 @@ function attentionOf(clusters: readonly Brief[], summaries: Summaries, time: num
         // What still moves may yet be well.
         if (trouble.state !== "failed" && trouble.state !== "degraded") continue;
         const seenMs = age(time, seenAt);
-        const attention = { cluster: name, trouble, state: trouble.state, seenMs, workloads, enrolledMs };
+        const attention = { cluster: name, trouble, state: trouble.state, seenMs, workloads };
         found.push({ rank: rankOf(trouble), attention });
       }
     }
@@ -236,7 +236,7 @@ function attentionOf(clusters: readonly Brief[], summaries: Summaries, time: num
 const aboutToMs = 30_000;
 
 /** How much a whole cluster needs somebody; 0 where it does not. */
-function clusterRank({ state }: Brief, failure: Failure | undefined, enrolledMs: number): number {
+function clusterRank({ state }: Brief, failure: Failure | undefined, enrolledMs = 0): number {
   if (state === "lost") return 1_000;
   if (state === "unknown") return failure || enrolledMs > aboutToMs ? 900 : 0;
   if (state === "degraded") return failure ? 50 : 0;
@@ -253,6 +253,12 @@ function newest(all: Iterable<Known>): number | undefined {
 /** Milliseconds since; -1 for never. */
 export function age(time: number, at: number | undefined): number {
   return at === undefined ? -1 : Math.max(0, Math.round(time - at));
+}
+
+/** Milliseconds since its agent enrolled; undefined where it has no certificate that holds. */
+export function enrolledMs(cluster: string, { enrolledAt }: Summaries, time: number): number | undefined {
+  const at = enrolledAt(cluster);
+  return at === undefined ? undefined : age(time, at);
 }
 
 /** Milliseconds since an agent of the cluster last answered; -1 for never. */

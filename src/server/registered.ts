@@ -7,7 +7,7 @@ import {
   ListAgentsResponseSchema,
   ListRegistriesResponseSchema,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { age, type FleetDeps, isReading } from "./clusters.ts";
+import { age, enrolledMs, type FleetDeps, isReading } from "./clusters.ts";
 import type { Endpoint } from "./directory.ts";
 import { compare, countStates, pageOf } from "./page.ts";
 import type { Known, Summaries } from "./summaries.ts";
@@ -84,7 +84,7 @@ function agentRow({ of, state, endpoints, sources }: Brief, summaries: Summaries
     kubernetesVersion: summary?.info?.kubernetesVersion,
     certificateMs: Number.isFinite(certificateEnd) ? Math.max(0, certificateEnd - Date.now()) : 0,
     failure: failure ?? summary?.failure,
-    enrolledMs: readAt === undefined && !(failure && summary) ? age(time, summaries.enrolledAt(cluster)) : -1,
+    enrolledMs: readAt === undefined ? enrolledMs(cluster, summaries, time) : undefined,
   });
 }
 

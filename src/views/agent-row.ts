@@ -30,7 +30,7 @@ export function agentRow(ctx: PageContext, row: AgentRow, { revokes, fresh }: Ag
     mark(state),
     markup`<span class="word">${clusterWord(ctx, state)}</span></td><th scope="row">`,
     keyMarkup(row),
-    row.failure || row.enrolledMs >= 0 ? markup`<p class="hint">${stopped(lang, whyOf(ctx, row))}</p>` : none,
+    row.failure || row.enrolledMs !== undefined ? markup`<p class="hint">${stopped(lang, whyOf(ctx, row))}</p>` : none,
     markup`</th><td data-l="${words.instances}">`,
     instances(ctx, row),
     markup`</td><td class="mono" data-l="${words.registries}">${row.sources.join(", ")}</td><td data-l="${words.announced}">`,

@@ -136,7 +136,7 @@ export function agentFacts(row: AgentRow): string {
   return JSON.stringify({
     ...rest,
     instances,
-    unread: enrolledMs >= 0,
+    unread: enrolledMs !== undefined,
     announced: announcedMs >= 0,
     seen: seenMs >= 0,
     days,

@@ -18,7 +18,7 @@ export function tileId({ name }: ClusterRow): string {
 
 /** What a tile says apart from its age: while it is the same, the stream sends the age alone. */
 export function tileFacts({ seenMs, announcedMs: _, enrolledMs, ...rest }: ClusterRow): string {
-  return JSON.stringify({ ...rest, seen: seenMs >= 0, enrolled: enrolledMs >= 0 });
+  return JSON.stringify({ ...rest, seen: seenMs >= 0, enrolled: enrolledMs !== undefined });
 }
 
 export function Tile({ ctx, row, group }: { ctx: PageContext; row: ClusterRow; group: string }) {

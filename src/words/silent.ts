@@ -4,19 +4,19 @@ import { age, type Lang, say, sentence } from "./words.ts";
 
 interface Silent {
   failure?: Failure;
-  /** -1 where it is not enrolled. */
-  enrolledMs: number;
+  /** Absent where it is not enrolled. */
+  enrolledMs?: number;
 }
 
 /** Empty where there is nothing to say. */
 export function whyOfCluster(lang: Lang, { state, failure, enrolledMs }: Silent & { state: string }): string {
-  return whySilent(lang, { failure, enrolledMs: state === "unknown" ? enrolledMs : -1 });
+  return whySilent(lang, { failure, enrolledMs: state === "unknown" ? enrolledMs : undefined });
 }
 
 /** Empty where there is nothing to say. Of an agent that was ever read it is not told when it enrolled. */
 export function whySilent(lang: Lang, { failure, enrolledMs }: Silent): string {
   const why = failure?.code ? sentence(lang, failure) : "";
-  if (enrolledMs < 0) return why;
+  if (enrolledMs === undefined) return why;
   const enrolled = say(lang, "enrolled.ago", { ago: age(lang, enrolledMs) });
   return `${enrolled}${say(lang, "semicolon")}${lower(why) || say(lang, "enrolled.waits")}`;
 }
