@@ -66,3 +66,14 @@ test("an address in words of this version has to be meant, wherever it stands", 
     await expect(configured(text, ...flags)).rejects.toThrow("add --http.plain if that is meant");
   }
 });
+
+test("networks, names and the public address that are none are refused by name, before anything listens", async () => {
+  for (const [said, ...flags] of [
+    ['--http.trusted-proxies: "10.0.0.0/99" is no network', "--http.trusted-proxies", "10.1.0.0/16,10.0.0.0/99"],
+    ['--http.hosts: "https://a.example" is no name of a host', "--http.hosts", "b.example,https://a.example"],
+    ["--public-url must be an address such as https://", "--public-url", "cd.example.com"],
+  ] as [string, ...string[]][]) {
+    await expect(configured("{}", ...flags)).rejects.toThrow(said);
+  }
+  await configured("{}", "--http.trusted-proxies", "10.1.0.0/16,::1", "--http.hosts", "*.example.com");
+});

@@ -1,6 +1,7 @@
 // Signing in as strangers try it: guesses at once, from behind a proxy, to pages elsewhere, under other names and cookies.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { client, endAll, login, startTestServer, type TestServer } from "../../test/harness.ts";
+import { tunnelPath } from "../tunnel/frame.ts";
 import { trustedProxies } from "./caller-address.ts";
 
 const http = { host: "127.0.0.1", port: 0 };
@@ -161,6 +162,11 @@ describe("one server", () => {
         expect(text).toContain("--public-url");
       }
     }
+    // Nor does it take a tunnel under another name.
+    const tunnel = { upgrade: "websocket", connection: "Upgrade", "sec-websocket-version": "13" };
+    const key = { "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==" };
+    const refused = await fetch(server.url + tunnelPath, { headers: { ...tunnel, ...key, host: "evil.example" } });
+    expect(refused.status).toBe(421);
     // Probes come by whatever address a load balancer has.
     for (const path of ["/healthz", "/readyz"]) expect((await as("10.0.0.7", path))[0]).toBe(200);
   });

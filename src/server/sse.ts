@@ -103,6 +103,8 @@ export function eventStream(
     },
     { highWaterMark: 1 },
   );
+  // Gone while it was looked up who asks: nothing would tell any more.
+  if (request.signal.aborted || stopping.aborted) end();
   headers.set("content-type", "text/event-stream; charset=utf-8");
   headers.set("cache-control", "no-store");
   headers.set("x-accel-buffering", "no");

@@ -204,6 +204,27 @@ test("a reader who takes nothing is cut off, and one who reads is not", async ()
   await closed;
 }, 120_000);
 
+test("readers who go at once leave no stream behind that would count", async () => {
+  const { server, agent } = await fleet();
+  const { hostname, port } = new URL(server.url);
+  for (let round = 0; round < 10; round++) {
+    const sockets = Array.from({ length: 30 }, (_, index) => {
+      const socket = connect(Number(port), hostname);
+      socket.on("error", () => {});
+      const path = [...pages, ...watches][index % 7];
+      const head = `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${server.client.token}\r\n\r\n`;
+      // Some before they have asked, some while they are looked up, some with their first bytes on the way.
+      socket.write(head, () => setTimeout(() => socket.destroy(), index % 5));
+      return new Promise((resolve) => socket.once("close", resolve));
+    });
+    await Promise.all(sockets);
+  }
+  await eventually(
+    () => [server.streams(), agent.watches()],
+    ([streams, watching]) => streams === 0 && watching === 0,
+  );
+});
+
 test("streams of all sessions together are bounded, and what is closed twice counts once", () => {
   const sessions = createSessions({ clock: () => 0, mostEach: 2, most: 3 });
   for (const id of ["a", "b"]) sessions.add(id, { userId: "u", expiresAt: 1 });
