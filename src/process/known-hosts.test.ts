@@ -19,7 +19,7 @@ test("with a public address it answers to that, to this machine's own addresses 
     for (const name of ["cd.example.com", "CD.example.com.", "localhost:5117", null, ""]) {
       expect([name, isKnown({ host, publicUrl }, name)]).toEqual([name, true]);
     }
-    for (const name of ["evil.example", "192.0.2.77", "[2001:db8::77]:1", "example.com"]) {
+    for (const name of ["evil.example", "a.localhost.evil.example", "192.0.2.77", "[2001:db8::77]:1", "example.com"]) {
       expect([name, isKnown({ host, publicUrl }, name)]).toEqual([name, false]);
     }
   }
