@@ -6,6 +6,7 @@ import { row, type StubAgent, startStubAgent } from "../../test/stub-agent.ts";
 import { run } from "../cli/run.ts";
 import type { Failed } from "../contract/errors.ts";
 import { createSessions } from "./sessions.ts";
+import { eventStream } from "./sse.ts";
 
 afterEach(endAll);
 
@@ -223,6 +224,26 @@ test("readers who go at once leave no stream behind that would count", async () 
     () => [server.streams(), agent.watches()],
     ([streams, watching]) => streams === 0 && watching === 0,
   );
+});
+
+test("a reader who was gone before the stream began holds no place", async () => {
+  const sessions = createSessions({ clock: () => 0 });
+  sessions.add("a", { userId: "u", expiresAt: 1 });
+  const gone = new AbortController();
+  const request = new Request("http://localhost/fleet/live", { signal: gone.signal });
+  gone.abort();
+  let returned = false;
+  async function* messages() {
+    try {
+      yield "never";
+    } finally {
+      returned = true;
+    }
+  }
+  const session = sessions.follow("a");
+  const stopping = new AbortController().signal;
+  const answer = eventStream(messages, { request, stopping, session, last: () => "", headers: new Headers() });
+  expect([await answer.text(), sessions.following, returned]).toEqual(["", 0, false]);
 });
 
 test("streams of all sessions together are bounded, and what is closed twice counts once", () => {
