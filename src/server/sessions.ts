@@ -39,7 +39,7 @@ export interface SessionOptions {
 /** How often the sessions of open streams are looked at: by the wall clock, which may be set. */
 const lookMs = 250;
 
-export function createSessions({ clock, mostEach = 100, most = 2_000 }: SessionOptions): Sessions {
+export function createSessions({ clock, mostEach = 64, most = 1_000 }: SessionOptions): Sessions {
   const sessions = new Map<string, Session>();
   const followed = new Map<string, Set<AbortController>>();
   let following = 0;

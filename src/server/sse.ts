@@ -113,6 +113,9 @@ export function eventStream(
 
 function framed(message: Message): string {
   const { event, data } = typeof message === "string" ? { event: undefined, data: message } : message;
+  const name = event ? `event: ${event}\n` : "";
+  // A page of many rows is one line: it is not taken apart and put together again for every reader.
+  if (!/[\r\n]/.test(data)) return `${name}data: ${data}\n\n`;
   const lines = data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
-  return `${event ? `event: ${event}\n` : ""}${lines.join("")}\n`;
+  return `${name}${lines.join("")}\n`;
 }
