@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { client, endAll, eventually, login, onEnd, startTestServer, type TestServer } from "../../test/harness.ts";
 import { row, type StubAgent, startStubAgent } from "../../test/stub-agent.ts";
-import { Failed, failures } from "../contract/errors.ts";
+import { Failed, type FailureCode, failures } from "../contract/errors.ts";
 import { operations } from "../contract/operation.ts";
 import { aboutAnswers } from "./about.ts";
 
@@ -548,9 +548,13 @@ describe("the rest of the doors", () => {
   });
 
   test("every failure has a sentence whose places are filled", () => {
-    for (const { message, http } of Object.values(failures)) {
-      expect(message.length).toBeGreaterThan(10);
-      expect(http).toBeGreaterThanOrEqual(400);
+    for (const [code, { message, http }] of Object.entries(failures)) {
+      const names = [...message.matchAll(/\{(\w+)\}/g)].map(([, name]) => name!);
+      const given = Object.fromEntries(names.map((name) => [name, `<${name}>`]));
+      const said = new Failed(code as FailureCode, given as never).message;
+      expect([code, names.filter((name) => !said.includes(`<${name}>`))]).toEqual([code, []]);
+      expect([code, /[{}]/.test(said)]).toEqual([code, false]);
+      expect([code, http >= 400]).toEqual([code, true]);
     }
   });
 

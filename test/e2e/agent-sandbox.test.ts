@@ -13,6 +13,7 @@ import { SummaryResponseSchema } from "../../src/gen/lizardcd/v1/agent_pb.ts";
 import type { WorkloadEvent } from "../../src/gen/lizardcd/v1/workload_pb.ts";
 import { type Sandbox, startSandbox } from "../../src/sandbox/cluster.ts";
 import { many, type Seed } from "../../src/sandbox/seeds.ts";
+import { eventually } from "../harness.ts";
 import { until } from "../testbed/wait.ts";
 import { failureOf, kubeFromFile, startTestAgent, type TestAgent } from "./agent.ts";
 
@@ -428,6 +429,12 @@ describe("an agent of a thousand workloads", () => {
     }
     const { items } = await bed.peers.workload.list({ ...wanted, limit: 1 });
     expect(items).toHaveLength(1);
+    // The agent's own watch brings the last change a moment after it was made.
+    const last = { ...wanted, labelSelector: "round=49", limit: 1 };
+    await eventually(
+      () => bed.peers.workload.list(last),
+      ({ total }) => total === 1,
+    );
     const rounds = new Set<string>();
     for await (const { event } of bed.peers.workload.watch({ ...wanted, labelSelector: "round=49" })) {
       if (event.case === "upsert") rounds.add(event.value.name);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { buildRelease } from "../../scripts/build.ts";
 import { runtimeFor, targets } from "../../scripts/runtime.ts";
 import { endAll, onEnd } from "../harness.ts";
+import { testUnless } from "../testbed/part.ts";
 import { freePorts, processGroup } from "../testbed/processes.ts";
 import { untilAlive } from "../testbed/wait.ts";
 import { temporaryFolder } from "./world.ts";
@@ -91,8 +92,10 @@ test("what lies in the folder where it is called does not change it", async () =
 
 const mounts =
   process.platform === "linux" && process.getuid?.() === 0 && ran(["unshare", "--mount", "true"], "/").code === 0;
+const noMounts = { part: "mount namespaces", reason: "only root on Linux can make them" };
 
-test.skipIf(!mounts)(
+testUnless(
+  mounts ? undefined : noMounts,
   "the server runs alone in an empty folder on a read-only root, with one folder to write to",
   async () => {
     const group = await processGroup({ name: "readonly" });

@@ -10,7 +10,7 @@ import { startSandbox } from "../../src/sandbox/cluster.ts";
 import { calm } from "../../src/sandbox/seeds.ts";
 import { endAll, eventually, onEnd } from "../harness.ts";
 import { type Certificate, createAuthority, createServerCertificate } from "../testbed/certificates.ts";
-import { report } from "../testbed/part.ts";
+import { testUnless } from "../testbed/part.ts";
 import { freePorts, type ProcessGroup, processGroup } from "../testbed/processes.ts";
 import { compiledPrograms, type Programs } from "../testbed/programs.ts";
 import { untilAlive } from "../testbed/wait.ts";
@@ -343,9 +343,9 @@ test("two registries on an agent, a data folder that cannot be and a full disk a
 
 const full = "a disk of 64 KB is told as full, in one sentence";
 const small = mountedSmall();
-if ("reason" in small) report([{ part: "mount", reason: small.reason }], full);
 
-test.skipIf("reason" in small)(
+testUnless(
+  "reason" in small ? { part: "mount", reason: small.reason } : undefined,
   full,
   async () => {
     const { disk = "" } = small as { disk?: string };

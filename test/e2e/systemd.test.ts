@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { startSandbox } from "../../src/sandbox/cluster.ts";
 import { calm } from "../../src/sandbox/seeds.ts";
 import { endAll, onEnd } from "../harness.ts";
-import { report } from "../testbed/part.ts";
+import { describePart, testUnless } from "../testbed/part.ts";
 import { type ProcessGroup, processGroup } from "../testbed/processes.ts";
 import { untilAlive } from "../testbed/wait.ts";
 import { temporaryFolder } from "./world.ts";
@@ -14,9 +14,10 @@ import { temporaryFolder } from "./world.ts";
 const root = join(import.meta.dirname, "../..");
 const unit = (role: string) => readFileSync(join(root, `docs/systemd/lizardcd-${role}.service`), "utf8");
 const familiesOf = (role: string) => /^RestrictAddressFamilies=(.*)$/m.exec(unit(role))![1]!;
-const linux = process.platform === "linux" && ["x64", "arm64"].includes(process.arch);
-if (!linux)
-  report([{ part: "Linux", reason: `this is ${process.platform} on ${process.arch}` }], "sockets of the units");
+const seccomp =
+  process.platform === "linux" && ["x64", "arm64"].includes(process.arch)
+    ? undefined
+    : { part: "Linux", reason: `this is ${process.platform} on ${process.arch}` };
 let group: ProcessGroup;
 
 beforeAll(async () => {
@@ -32,7 +33,8 @@ function restricted(role: "server" | "agent", flags: string[]) {
   return group.start({ name: role, command, cwd: root });
 }
 
-test.skipIf(!linux)(
+testUnless(
+  seccomp,
   "an agent on every address finds the machine's own with the sockets its unit lets it have",
   async () => {
     const folder = await temporaryFolder();
@@ -52,7 +54,8 @@ test.skipIf(!linux)(
   60_000,
 );
 
-test.skipIf(!linux)(
+testUnless(
+  seccomp,
   "the server serves with the sockets its unit lets it have",
   async () => {
     const anywhere = ["--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0"];
@@ -63,17 +66,15 @@ test.skipIf(!linux)(
   60_000,
 );
 
-const verifies = "systemd-analyze finds nothing wrong in the units";
-const analyze = Bun.which("systemd-analyze");
-if (!analyze) report([{ part: "systemd-analyze", reason: "it is not installed" }], verifies);
-
-test.skipIf(!analyze)(verifies, async () => {
-  // It wants the programs to be there.
-  const folder = await temporaryFolder();
-  for (const role of ["server", "agent"]) {
-    const file = join(folder, `lizardcd-${role}.service`);
-    await writeFile(file, unit(role).replace(`/usr/local/bin/lizardcd-${role}`, process.execPath));
-    const { exitCode, stderr } = Bun.spawnSync([analyze!, "verify", file]);
-    expect([role, stderr.toString(), exitCode]).toEqual([role, "", 0]);
-  }
+describePart("systemd", "systemd-analyze", ({ "systemd-analyze": analyze }) => {
+  test("finds nothing wrong in the units", async () => {
+    // It wants the programs to be there.
+    const folder = await temporaryFolder();
+    for (const role of ["server", "agent"]) {
+      const file = join(folder, `lizardcd-${role}.service`);
+      await writeFile(file, unit(role).replace(`/usr/local/bin/lizardcd-${role}`, process.execPath));
+      const { exitCode, stderr } = Bun.spawnSync([analyze, "verify", file]);
+      expect([role, stderr.toString(), exitCode]).toEqual([role, "", 0]);
+    }
+  });
 });

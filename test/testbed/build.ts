@@ -59,6 +59,7 @@ const parts = {
   postgres: { programs: { postgres: ["postgres"], initdb: ["initdb"] }, packages: ["postgresql"] },
   bash: { programs: { bash: ["bash"], script: ["script"] }, packages: ["bash", "bsdutils"] },
   zsh: { programs: { zsh: ["zsh"], script: ["script"] }, packages: ["zsh", "bsdutils"] },
+  systemd: { programs: { "systemd-analyze": ["systemd-analyze"] }, packages: ["systemd"] },
   fish: { programs: { fish: ["fish"], script: ["script"] }, packages: ["fish", "bsdutils"] },
 } as const;
 

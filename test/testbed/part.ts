@@ -26,6 +26,25 @@ export function describePart<P extends Part>(parts: P | P[], title: string, defi
   });
 }
 
+/**
+ * `test` for what needs something of the machine that no part brings: Linux, the right to mount. Where that is missing the
+ * test is skipped and the run names what is missing; with CI=true the test fails.
+ * @param lacking what is missing here and why; undefined where nothing is
+ */
+export function testUnless(
+  lacking: MissingPart | undefined,
+  title: string,
+  body: () => void | Promise<void>,
+  timeoutMs?: number,
+): void {
+  if (!lacking) return void test(title, body, timeoutMs);
+  report([lacking], title);
+  if (process.env.CI !== "true") return void test.skip(title, body);
+  test(title, () => {
+    throw new Error(`${lacking.part}: ${lacking.reason}`);
+  });
+}
+
 /** Names what is missing, here or at the end of the run. */
 export function report(missing: MissingPart[], title: string): void {
   const variable = process.env[missingPartsVariable];

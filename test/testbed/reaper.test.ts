@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { markedProcesses } from "./marked.ts";
-import { describePart } from "./part.ts";
+import { describePart, testUnless } from "./part.ts";
 import { processGroup } from "./processes.ts";
 import { until } from "./wait.ts";
 
@@ -38,6 +38,8 @@ describePart("kubernetes", "a test runner that dies", () => {
   );
 });
 
+const noProc = process.platform === "linux" ? undefined : { part: "/proc", reason: `this is ${process.platform}` };
+
 test("a group that is stopped ends its processes first, then its folder", async () => {
   const group = await processGroup({ grace: 5000 });
   const file = join(group.folder, "said");
@@ -49,7 +51,7 @@ test("a group that is stopped ends its processes first, then its folder", async 
   expect(existsSync(group.folder)).toBe(false);
 });
 
-test.skipIf(process.platform !== "linux")("a group outlives a SIGTERM that is not its owner's end", async () => {
+testUnless(noProc, "a group outlives a SIGTERM that is not its owner's end", async () => {
   const group = await processGroup();
   const running = await group.start({ name: "sleep", command: ["sleep", "100"] });
   const reaper = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${running.pid}/status`, "utf8"))![1]);
