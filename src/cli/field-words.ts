@@ -22,7 +22,6 @@ const zh: Record<string, string> = {
   "Make a one-time token with which an agent enrolls, and the line to run":
     "生成一次性令牌，供 Agent 注册使用，并给出要运行的命令",
   "Remove a cluster that no agent announces any more from the list": "从列表中移除一个已没有 Agent 登记的集群",
-  "counts of this namespace alone": "仅统计此命名空间",
   "Revoke the certificates of a cluster's agents, or one of them": "吊销一个集群的 Agent 证书，全部或其中之一",
 
   "the cluster": "集群",
