@@ -4,7 +4,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 import { Failed } from "../src/contract/errors.ts";
 import { type Call, type Handlers, serve } from "../src/contract/grpc.ts";
-import { AgentService } from "../src/gen/lizardcd/v1/agent_pb.ts";
+import { AgentService, type SummaryResponseSchema } from "../src/gen/lizardcd/v1/agent_pb.ts";
 import { NamespaceService } from "../src/gen/lizardcd/v1/namespace_pb.ts";
 import { type WorkloadRow, WorkloadRowSchema, WorkloadService } from "../src/gen/lizardcd/v1/workload_pb.ts";
 
@@ -30,6 +30,8 @@ export interface StubAgent {
   watches(): number;
   /** Calls answered with this failure until it is undefined again. */
   failWith?: Failed;
+  /** Said in the summary instead of what its rows make of it. */
+  says: MessageInitShape<typeof SummaryResponseSchema> & { $typeName?: undefined };
   /** Waits this long before each unary answer, milliseconds. */
   delayMs: number;
   /** Writes are never answered: those "before" it are not made, those "after" it are. */
@@ -86,6 +88,7 @@ export async function startStubAgent({
       for (const listener of listeners) listener({ event: { case: "removed", value: one } });
     },
     watches: () => listeners.size,
+    says: {},
     delayMs: 0,
     held: 0,
     stop: () => server.forceShutdown(),
@@ -186,6 +189,7 @@ export async function startStubAgent({
             })),
           watchAgeMs: 100,
           synced: true,
+          ...agent.says,
         };
       },
     } as Handlers<typeof AgentService>,

@@ -1,6 +1,6 @@
 // What the fleet pages know: every agent is asked for its summary in turn, at bounded concurrency, and the last answer of
 // each is kept. No page request makes a call for it.
-import { toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Failed, toFailure } from "../contract/errors.ts";
 import { formatKey } from "../discovery/discovery.ts";
 import { type SummaryResponse, SummaryResponseSchema } from "../gen/lizardcd/v1/agent_pb.ts";
@@ -288,7 +288,9 @@ export function createSummaries({
       if (one.entry !== entry) return;
       one.seenAt = now();
       if (summary.synced) one.readAt = one.seenAt;
-      one.summary = kept(one.readAt === undefined || summary.synced ? summary : withCounts(summary, one.summary!));
+      one.summary = kept(
+        summary.synced ? summary : withCounts(summary, one.readAt === undefined ? none : one.summary!),
+      );
       one.failure = undefined;
       note(one);
       if (summary.info?.simulated) simulated.add(one.key);
@@ -352,7 +354,9 @@ export function createSummaries({
   };
 }
 
-/** An agent that has begun to read anew: what it counts until it has read all is less than what was known before. */
+const none = create(SummaryResponseSchema);
+
+/** What an agent counts until it has read all is less than there is: what was known before stands until then. */
 function withCounts(now: SummaryResponse, before: SummaryResponse): SummaryResponse {
   const { states, workloads, namespaces, podsDesired, podsReady, worst } = before;
   return Object.assign(now, { states, workloads, namespaces, podsDesired, podsReady, worst });

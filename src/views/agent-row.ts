@@ -34,8 +34,10 @@ export function agentRow(ctx: PageContext, row: AgentRow, { revokes, fresh }: Ag
     markup`</th><td data-l="${words.instances}">`,
     instances(ctx, row),
     markup`</td><td class="mono" data-l="${words.registries}">${row.sources.join(", ")}</td><td data-l="${words.announced}">`,
-    // There is a row for what is announced, and for what was until lately.
-    row.announcedMs < 0 ? markup`<span class="dim">${words["announced.gone"]}</span>` : aged(ctx, row.announcedMs),
+    // There is a row for what is announced, for what was, and for what is enrolled and will be.
+    row.announcedMs < 0 && row.failure
+      ? markup`<span class="dim">${words["announced.gone"]}</span>`
+      : aged(ctx, row.announcedMs),
     markup`</td><td data-l="${words.seen}">`,
     aged(ctx, row.seenMs, lost),
     markup`</td><td class="mono" data-l="${words.version}">${row.version}</td><td data-l="${words.certificate}">`,

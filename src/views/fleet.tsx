@@ -355,11 +355,7 @@ function whyOf({ lang }: PageContext, attention: Attention): string {
   const { state, seenMs, workloads: n } = attention;
   if (state === "stale") return say(lang, "attention.stale");
   if (state === "lost") return seenMs < 0 ? say(lang, "attention.never") : say(lang, "attention.lost", { n });
-  return capital(whyOfCluster(lang, attention));
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return whyOfCluster(lang, attention);
 }
 
 function Recent({ ctx, recent }: { ctx: PageContext; recent: readonly AuditEntry[] }) {

@@ -110,7 +110,7 @@ export const en = {
   "attention.more": "{n} more",
   "attention.all": "All failed and degraded workloads",
   "enrolled.waits": "its agent has not announced itself yet",
-  "enrolled.ago": "enrolled {ago}",
+  "enrolled.ago": "Enrolled {ago}",
   "attention.staleHead": "Stale.",
   "attention.stale": "The tile shows what was last known",
   "attention.unreadHead": "Nothing is known of it.",

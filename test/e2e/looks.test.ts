@@ -5,7 +5,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { endAll, startTestServer, type TestServer } from "../harness.ts";
+import { Failed, toFailure } from "../../src/contract/errors.ts";
+import { newRequest } from "../../src/trust/request.ts";
+import { endAll, eventually, onEnd, startTestServer, type TestServer } from "../harness.ts";
+import { row, startStubAgent } from "../stub-agent.ts";
 import type { OpenPage } from "../testbed/browser.ts";
 import { createSelfSigned } from "../testbed/certificates.ts";
 import { describePart } from "../testbed/part.ts";
@@ -23,6 +26,8 @@ interface Shown {
   bare?: boolean;
   /** On a server with HTTPS and a certificate of its own, which enrolls agents. */
   secure?: boolean;
+  /** On a server whose clusters are in every state that is no good news. */
+  silent?: boolean;
   /** Brings the page where it is to be seen. */
   ready?: (page: Page) => Promise<void>;
   /** The status that is expected. */
@@ -55,6 +60,9 @@ const shown: Shown[] = [
     ready: (page) => page.locator("#scale[open]").waitFor(),
   },
   { name: "audit", path: "/audit" },
+  { name: "fleet-silent", path: "/fleet", silent: true },
+  { name: "agents-silent", path: "/agents", silent: true },
+  { name: "agents-gone", path: "/agents?cluster=gone", silent: true },
   { name: "account", path: "/account" },
   { name: "agents", path: "/agents" },
   {
@@ -94,6 +102,7 @@ describePart("chromium", "every page", () => {
   let world: BrowserWorld;
   let empty: TestServer;
   let secured: TestServer;
+  let silent: TestServer;
   let axe: string;
   // The next run overwrites them: nobody has to clean up.
   const pictures = join(tmpdir(), "lizardcd-pictures");
@@ -102,6 +111,7 @@ describePart("chromium", "every page", () => {
     world = await startBrowserWorld();
     empty = await startTestServer();
     secured = await startSecured();
+    silent = await startSilent();
     axe = await Bun.file(join(import.meta.dirname, "../../node_modules/axe-core/axe.min.js")).text();
     await mkdir(pictures, { recursive: true });
     console.log(`pictures of every page: ${pictures}`);
@@ -121,19 +131,31 @@ describePart("chromium", "every page", () => {
       let stranger: OpenPage;
       let bare: OpenPage;
       let safe: OpenPage;
+      let quiet: OpenPage;
       beforeAll(async () => {
         mine = await world.open({ lang });
         stranger = await world.open({ lang, anonymous: true });
         bare = await world.open({ lang, of: empty });
         safe = await world.open({ lang, of: secured, anyCertificate: true });
+        quiet = await world.open({ lang, of: silent });
       });
       afterAll(async () => {
-        for (const one of [mine, stranger, bare, safe]) await one.close();
+        for (const one of [mine, stranger, bare, safe, quiet]) await one.close();
       });
 
-      for (const { name, path, anonymous, bare: onEmpty, secure, ready, status = 200, variant } of shown) {
+      for (const {
+        name,
+        path,
+        anonymous,
+        bare: onEmpty,
+        secure,
+        silent: unwell,
+        ready,
+        status = 200,
+        variant,
+      } of shown) {
         test(name, async () => {
-          const { page } = onEmpty ? bare : secure ? safe : anonymous ? stranger : mine;
+          const { page } = onEmpty ? bare : secure ? safe : unwell ? quiet : anonymous ? stranger : mine;
           const wrong: string[] = [];
           await page.goto("about:blank");
           expect((await page.goto(path))?.status()).toBe(status);
@@ -164,6 +186,7 @@ describePart("chromium", "every page", () => {
         expectQuiet(stranger, world.server);
         expectQuiet(bare, empty);
         expectQuiet(safe, secured);
+        expectQuiet(quiet, silent);
       });
     });
   }
@@ -188,6 +211,58 @@ async function startSecured(): Promise<TestServer> {
   await writeFile(tls.cert, cert);
   await writeFile(tls.key, key, { mode: 0o600 });
   return startTestServer({ http: { host: "127.0.0.1", port: 0, tls }, trust: { lifeMs: 86_400_000 } }, { ca: cert });
+}
+
+/** One that knows of clusters what is no good news: reading, enrolled and unread, silent, stale, in part missing. */
+async function startSilent(): Promise<TestServer> {
+  // Enrolled agents and stubs, which speak no TLS, are both called here.
+  const server = await startTestServer({ trust: { lifeMs: 86_400_000 }, insecure: true });
+  const refused = "its account may not list and watch workloads in the whole cluster, nor in shop";
+  const failure = (code: "cluster.refused" | "namespace.not_found", params: object) =>
+    toFailure(new Failed(code, params as never));
+  const says = {
+    reading: { synced: false, workloads: 0, states: {}, worst: [] },
+    rightless: { synced: false, failure: failure("cluster.refused", { cluster: "rightless", problem: refused }) },
+    stale: { watchAgeMs: 600_000 },
+    gone: {},
+    well: {},
+  };
+  for (const [cluster, said] of Object.entries(says)) {
+    const agent = await startStubAgent({ cluster, rows: [row(cluster, "web"), row(cluster, "cart")] });
+    onEnd(() => agent.stop());
+    agent.says = said;
+    const withdraw = server.announce(cluster, agent.address);
+    if (cluster === "rightless") await enrolled(server, cluster);
+    if (cluster !== "gone") continue;
+    await inState(server, cluster, "ok");
+    await withdraw();
+  }
+  const part = await startStubAgent({ cluster: "part", rows: [row("part", "web")] });
+  onEnd(() => part.stop());
+  part.says = { namespace: "shop", info: { scope: ["shop"] } };
+  server.announce("part", part.address, "shop");
+  const missing = await startStubAgent({ cluster: "part" });
+  onEnd(() => missing.stop());
+  const none = failure("namespace.not_found", { cluster: "part", namespace: "pay" });
+  missing.says = { namespace: "pay", synced: false, failure: none };
+  server.announce("part", missing.address, "pay");
+  await enrolled(server, "expected");
+  for (const [cluster, state] of Object.entries({ rightless: "unknown", reading: "reading", part: "degraded" }))
+    await inState(server, cluster, state);
+  return server;
+}
+
+async function enrolled(server: TestServer, cluster: string): Promise<void> {
+  const { request } = await newRequest();
+  const body = { token: server.joinToken, cluster, request };
+  expect((await server.client.post("/agents/certificates", body)).status).toBe(200);
+}
+
+async function inState(server: TestServer, cluster: string, state: string): Promise<void> {
+  await eventually(
+    () => server.client.get("/fleet"),
+    ({ body }) => body.clusters.find(({ name }: { name: string }) => name === cluster)?.state === state,
+  );
 }
 
 async function violations(page: Page, axe: string): Promise<string[]> {

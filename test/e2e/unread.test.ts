@@ -158,7 +158,7 @@ describePart("kubernetes", "an agent that can serve nothing", () => {
       ["describe", "cluster", cluster],
     ]) {
       const { out } = await cli([...words, "-o", "wide"]);
-      expect([words, out.replace(/\s+/g, " ")]).toEqual([words, expect.stringContaining("enrolled ")]);
+      expect([words, out.replace(/\s+/g, " ")]).toEqual([words, expect.stringContaining("Enrolled ")]);
     }
     const agents = (await server.client.get(`/agents?cluster=${cluster}`)).body.items;
     expect(agents.map((one: { state: string; failure: { code: string } }) => [one.state, one.failure.code])).toEqual([
