@@ -41,7 +41,7 @@ export function summary(cluster: Cluster, info: AgentInfo, namespace = "*"): Sum
     podsReady += row.ready;
     if (row.state === "failed" || row.state === "degraded" || row.state === "run") troubled.push(row);
   }
-  const worst = troubled.sort(byTrouble).slice(0, worstShown);
+  const worst = byNode(troubled.sort(byTrouble)).slice(0, worstShown);
   const counts: Summary = {
     info,
     states,
@@ -57,11 +57,35 @@ export function summary(cluster: Cluster, info: AgentInfo, namespace = "*"): Sum
   return fitted(counts, worst, kube.now());
 }
 
+/** A workload, and how many others have its reason. */
+interface Told {
+  row: Row;
+  others: number;
+}
+
+/** What a node does to its workloads is told once, at the worst of them. */
+function byNode(rows: readonly Row[]): Told[] {
+  const told: Told[] = [];
+  const nodes = new Map<string, Told>();
+  for (const row of rows) {
+    const node = row.why?.object.startsWith("nodes/") ? `${row.why.code} ${row.why.object}` : "";
+    const known = nodes.get(node);
+    if (known) {
+      known.others++;
+      continue;
+    }
+    const one = { row, others: 0 };
+    told.push(one);
+    if (node) nodes.set(node, one);
+  }
+  return told;
+}
+
 /** Long sentences are cut first, then the least of the worst are left out. */
-function fitted(counts: Summary, worst: readonly Row[], now: number): Summary {
+function fitted(counts: Summary, worst: readonly Told[], now: number): Summary {
   for (const shown of [worst.length, 7, 5, 3, 1, 0]) {
     for (const length of [160, 80, 40]) {
-      const summary: Summary = { ...counts, worst: worst.slice(0, shown).map((row) => troubleOf(row, length, now)) };
+      const summary: Summary = { ...counts, worst: worst.slice(0, shown).map((one) => troubleOf(one, length, now)) };
       const message = create(SummaryResponseSchema, summary);
       if (toBinary(SummaryResponseSchema, message).length <= summaryBytes) return summary;
     }
@@ -69,8 +93,10 @@ function fitted(counts: Summary, worst: readonly Row[], now: number): Summary {
   return { ...counts, worst: [] };
 }
 
-function troubleOf({ namespace, resource, name, state, desired, ready, why }: Row, length: number, now: number) {
-  return { namespace, resource, name, state, desired, ready, reason: why && toReason(clipped(why, length), now) };
+function troubleOf({ row, others }: Told, length: number, now: number) {
+  const { namespace, resource, name, state, desired, ready, why } = row;
+  const reason = why && toReason(clipped(why, length), now);
+  return { namespace, resource, name, state, desired, ready, reason, others };
 }
 
 function clipped(why: Why, length: number): Why {

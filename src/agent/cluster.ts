@@ -6,6 +6,7 @@ import type { Log } from "../process/log.ts";
 import { diagnose } from "./diagnosis.ts";
 import { toFailed } from "./failure.ts";
 import type { Kube } from "./kube.ts";
+import { createNodes, type Nodes } from "./nodes.ts";
 import { readScope, type Scope, unservedBecause } from "./scope.ts";
 import { WorkloadStore } from "./store.ts";
 import { createWatcher, type Watcher } from "./watch.ts";
@@ -15,6 +16,7 @@ export interface Cluster {
   readonly kube: Kube;
   readonly store: WorkloadStore;
   readonly watcher: Watcher;
+  readonly nodes: Nodes;
   readonly log: Log;
   /** Undefined until the API server has said it once. */
   scope(): Scope | undefined;
@@ -56,6 +58,7 @@ const syncPatienceMs = 5_000;
 export function createCluster(options: ClusterOptions): Cluster {
   const { name, kube, log, signal, watchPeriodSeconds } = options;
   const store = new WorkloadStore();
+  const nodes = createNodes(kube);
   const watcher = createWatcher({ kube, store, log, periodSeconds: watchPeriodSeconds });
   let scope: Scope | undefined;
   let version = "";
@@ -96,7 +99,7 @@ export function createCluster(options: ClusterOptions): Cluster {
   }
 
   void keepLooking();
-  diagnose({ kube, store, log, signal });
+  diagnose({ kube, nodes, store, log, signal });
   signal.addEventListener("abort", () => watcher.stop(), { once: true });
 
   const failed = (cause: unknown) => {
@@ -111,6 +114,7 @@ export function createCluster(options: ClusterOptions): Cluster {
     kube,
     store,
     watcher,
+    nodes,
     log,
     scope: () => scope,
     version: () => version,

@@ -14,11 +14,13 @@ import {
 } from "../gen/lizardcd/v1/workload_pb.ts";
 import type { Cluster } from "./cluster.ts";
 import { readEvents, withLastLine } from "./diagnosis.ts";
+import { type Judged, judge } from "./judgement.ts";
 import { type Kind, kinds, pathOf, type Resource } from "./kind.ts";
 import { type Kube, type RequestOptions, StatusFailed } from "./kube.ts";
 import {
   type ContainerStatus,
   controllerOf,
+  type KubeObject,
   type PodTemplate,
   type RawAutoscaler,
   type RawEvent,
@@ -27,10 +29,10 @@ import {
   type RawWorkload,
   timeOf,
 } from "./object.ts";
-import { creationFailure, lastSeen, type PodVerdict, podVerdict, worstOf } from "./reason.ts";
-import { ageOf, containersOf, rowOf, Texts, toReason, toWorkloadRow } from "./row.ts";
+import { eventsAbout, isSidecar, lastSeen } from "./reason.ts";
+import { ageOf, containersOf, deadlineOf, rowOf, Texts, toReason, toWorkloadRow, wantedOf } from "./row.ts";
 import { selectorText } from "./selector.ts";
-import type { Diagnosis } from "./state.ts";
+import { bare as bareMessage, type Diagnosis, type Why, why as whyOf } from "./state.ts";
 
 export const changedByKey = "lizardcd.io/changed-by";
 export const changedRequestKey = "lizardcd.io/changed-request";
@@ -57,7 +59,9 @@ export async function readDetail(cluster: Cluster, ref: Ref, options: RequestOpt
   const workload = await kube.get<RawWorkload>(pathOf(ref.resource, ref.namespace, ref.name), {}, options);
   const labelSelector = selectorText(workload.spec?.selector);
   const core = `/api/v1/namespaces/${ref.namespace}`;
-  const [pods, revisions, autoscaler, page] = await Promise.all([
+  const { uid = "" } = workload.metadata;
+  const owner = { ...ref, uid };
+  const [pods, revisions, scaling, page] = await Promise.all([
     kube.list<RawPod>(`${core}/pods`, { labelSelector }, options).then(({ items }) => items),
     kube
       .list<RawRevision>(pathOf(kind.revisions, ref.namespace), { labelSelector }, options)
@@ -65,21 +69,33 @@ export async function readDetail(cluster: Cluster, ref: Ref, options: RequestOpt
     readAutoscaler(cluster, ref, options),
     readEventPage(kube, ref.namespace, options),
   ]);
-  const ownPods = pods.filter((pod) => kind.owns(ref.name, pod));
-  const ownRevisions = revisions.filter(({ metadata }) => controllerOf(metadata)?.uid === workload.metadata.uid);
-  const events = page ?? (await readEventsOfEach(kube, ref, kind, ownRevisions, ownPods, options));
+  const ownRevisions = revisions.filter(({ metadata }) => controllerOf(metadata)?.uid === uid);
+  const ownPods = pods.filter((pod) => kind.owns(owner, pod, ownRevisions));
+  const [events, nodes] = await Promise.all([
+    page ?? readEventsOfEach(kube, ref, kind, ownRevisions, ownPods, options),
+    cluster.nodes.read(
+      ownPods.filter((pod) => !isReady(pod)).map(({ spec }) => spec?.nodeName ?? ""),
+      options,
+    ),
+  ]);
 
   const now = kube.now();
-  const eventsOf = (name: string) => events.filter(({ involvedObject }) => involvedObject?.name === name);
-  const verdicts = await withLogs(
-    kube,
-    ref.namespace,
-    ownPods.map((pod) => ({ pod, verdict: podVerdict(pod, eventsOf(pod.metadata.name), now) })),
-    options,
-  );
-  const names = new Set([ref.name, ...nameOf(ownRevisions), ...nameOf(ownPods)]);
-  const own = events.filter(({ involvedObject }) => names.has(involvedObject?.name ?? ""));
-  const row = rowOf(ref.resource, workload, new Texts(), diagnosisOf(verdicts, own, desiredOf(workload)));
+  const progress = kind.progress(workload);
+  const { pods: judged, diagnosis } = judge({
+    resource: ref.resource,
+    workload: {
+      ...{ ...ref, uid, desired: progress.desired, deadlineSeconds: deadlineOf(workload) },
+      ...{ wanted: wantedOf(workload), inOrder: progress.inOrder },
+    },
+    ...{ pods: ownPods, events, nodes, now },
+    revisions: kind.revisions === "replicasets" ? ownRevisions.map(({ metadata }) => metadata) : undefined,
+  });
+  const { verdicts, diagnosis: said } = await withLogs(kube, ref.namespace, judged, diagnosis, options);
+  const of = (kind: string, objects: readonly KubeObject[]) =>
+    objects.flatMap(({ metadata }) => eventsAbout({ kind, ...metadata }, events));
+  const makers = kind.revisions === "replicasets" ? of("ReplicaSet", ownRevisions) : [];
+  const own = [...of(kind.kind, [workload]), ...makers, ...of("Pod", ownPods)];
+  const row = rowOf(ref.resource, workload, new Texts(), said);
   const wanted = wantedRevision(kind, workload, ownRevisions);
 
   return {
@@ -89,7 +105,8 @@ export async function readDetail(cluster: Cluster, ref: Ref, options: RequestOpt
       .map((one) => podOf(kind, ref.name, one, wanted, now))
       .sort((a, b) => a.createdMs - b.createdMs || (a.name < b.name ? -1 : 1)),
     revisions: revisionsOf(kind, workload, ownRevisions, ownPods, wanted, now),
-    autoscaler,
+    autoscaler: scaling.autoscaler,
+    notes: notesOf(scaling).map((one) => toReason(one, now)),
     events: own
       .sort((a, b) => lastSeen(b) - lastSeen(a))
       .slice(0, eventsShown)
@@ -119,13 +136,20 @@ export function describe(workload: RawWorkload, ref: Ref, kind: Kind, cluster: C
   };
 }
 
-/** The HorizontalPodAutoscaler that owns the replicas; undefined where there is none or we may not know. */
+/** What scales a workload by itself, as far as the agent may know. */
+export interface Scaling {
+  /** The HorizontalPodAutoscaler that owns the replicas. */
+  autoscaler?: Autoscaler;
+  /** Whether the API server does not let the agent see it. */
+  hidden?: boolean;
+}
+
 export async function readAutoscaler(
   { kube, log }: Cluster,
   { resource, namespace, name }: Ref,
   options: RequestOptions,
-): Promise<Autoscaler | undefined> {
-  if (!kinds[resource].replicas) return undefined;
+): Promise<Scaling> {
+  if (!kinds[resource].replicas) return {};
   try {
     const path = `/apis/autoscaling/v2/namespaces/${namespace}/horizontalpodautoscalers`;
     const { items } = await kube.list<RawAutoscaler>(path, {}, options);
@@ -135,18 +159,41 @@ export async function readAutoscaler(
         target?.kind === kinds[resource].kind && target.name === name && /^apps\//.test(target.apiVersion ?? "apps/")
       );
     });
-    if (!found) return undefined;
-    return create(AutoscalerSchema, {
-      name: found.metadata.name,
-      min: found.spec?.minReplicas ?? 1,
-      max: found.spec?.maxReplicas ?? 0,
-      desired: found.status?.desiredReplicas ?? 0,
-    });
+    return found ? { autoscaler: autoscalerOf(found, kube.now()) } : {};
   } catch (cause) {
     if (!(cause instanceof StatusFailed) || (cause.status !== 403 && cause.status !== 404)) throw cause;
     log.debug("HorizontalPodAutoscalers may not be read", { namespace, error: cause });
-    return undefined;
+    return { hidden: cause.status === 403 };
   }
+}
+
+/** What a person should know before scaling. */
+export function notesOf({ hidden }: Scaling): Why[] {
+  return hidden ? [whyOf("autoscaler.unreadable", {})] : [];
+}
+
+/** With the reason why it does not scale, if it does not: then what it wants is no wish. */
+export function autoscalerOf({ metadata, spec, status }: RawAutoscaler, now: number): Autoscaler {
+  const { name: autoscaler } = metadata;
+  const broken = status?.conditions?.find(
+    ({ type, status }) => (type === "ScalingActive" || type === "AbleToScale") && status === "False",
+  );
+  const at = { object: `horizontalpodautoscalers/${autoscaler}`, since: timeOf(broken?.lastTransitionTime) };
+  const problem = broken?.message || broken?.reason || "";
+  const why = !broken
+    ? undefined
+    : broken.reason === "ScalingDisabled"
+      ? whyOf("autoscaler.off", { autoscaler }, at)
+      : broken.type === "ScalingActive"
+        ? whyOf("autoscaler.no_metrics", { autoscaler, problem }, at)
+        : whyOf("autoscaler.cannot_scale", { autoscaler, problem }, at);
+  return create(AutoscalerSchema, {
+    name: autoscaler,
+    min: spec?.minReplicas ?? 1,
+    max: spec?.maxReplicas ?? 0,
+    desired: status?.desiredReplicas ?? 0,
+    reason: why && toReason(why, now),
+  });
 }
 
 /** "kubectl-edit", or "lizardcd (alice)" where the change went through us. */
@@ -161,39 +208,40 @@ function changedBy({ metadata }: RawWorkload): string {
   return manager === fieldManager && actor ? `${manager} (${actor})` : manager;
 }
 
-interface Judged {
-  pod: RawPod;
-  verdict: PodVerdict;
-}
-
-async function withLogs(kube: Kube, namespace: string, all: Judged[], options: RequestOptions): Promise<Judged[]> {
-  const crashed = all.filter(({ verdict }) => verdict.crashed).slice(0, logsRead);
+/** The last lines of a few that crash, the one that speaks for the workload among them. */
+async function withLogs(
+  kube: Kube,
+  namespace: string,
+  all: Judged[],
+  diagnosis: Diagnosis,
+  options: RequestOptions,
+): Promise<{ verdicts: Judged[]; diagnosis: Diagnosis }> {
+  const speaks = ({ verdict }: Judged) => verdict.why === diagnosis.why;
+  const crashed = all
+    .filter(({ verdict }) => verdict.crashed)
+    .sort((a, b) => Number(speaks(b)) - Number(speaks(a)))
+    .slice(0, logsRead);
+  let said = diagnosis;
   await Promise.all(
-    crashed.map(async ({ verdict }) => {
+    crashed.map(async (one) => {
+      const spoke = speaks(one);
+      const { verdict } = one;
       verdict.why = await withLastLine(kube, namespace, verdict.crashed!, verdict.why!, options);
+      if (spoke) said = { ...diagnosis, why: verdict.why };
     }),
   );
-  return all;
-}
-
-function diagnosisOf(all: Judged[], events: RawEvent[], desired: number): Diagnosis {
-  const worst = worstOf(all.map(({ verdict }) => verdict));
-  const alive = all.filter(({ pod }) => !pod.metadata.deletionTimestamp).length;
-  const refused = alive < desired && !worst ? creationFailure(events) : undefined;
-  const starting = all.some(({ verdict }) => (verdict.state === "run" || verdict.state === "wait") && !verdict.why);
-  return { why: worst?.why ?? refused, early: worst?.early, starting: starting || alive < desired };
-}
-
-function desiredOf({ spec, status }: RawWorkload): number {
-  return status?.desiredNumberScheduled ?? spec?.replicas ?? 1;
+  return { verdicts: all, diagnosis: said };
 }
 
 function podOf(kind: Kind, workload: string, { pod, verdict }: Judged, wanted: string, now: number): Pod {
   const { metadata, spec, status } = pod;
   const revision = kind.revisionOf(workload, pod);
   const containers = [
-    ...(status?.containerStatuses ?? []).map((one) => containerOf(one, false, now)),
-    ...(status?.initContainerStatuses ?? []).map((one) => containerOf(one, true, now)),
+    ...(status?.containerStatuses ?? []).map((one) => containerOf(one, {}, now)),
+    ...(status?.initContainerStatuses ?? []).map((one) => {
+      const sidecar = isSidecar(spec?.initContainers?.find(({ name }) => name === one.name));
+      return containerOf(one, sidecar ? { sidecar } : { init: true }, now);
+    }),
   ];
   return create(PodSchema, {
     name: metadata.name,
@@ -212,7 +260,7 @@ function podOf(kind: Kind, workload: string, { pod, verdict }: Judged, wanted: s
 
 function containerOf(
   { name, image = "", restartCount = 0, ready = false, state = {} }: ContainerStatus,
-  init: boolean,
+  { init = false, sidecar = false }: { init?: boolean; sidecar?: boolean },
   now: number,
 ) {
   const { running, terminated, waiting } = state;
@@ -221,6 +269,7 @@ function containerOf(
     name,
     image,
     init,
+    sidecar,
     state: running ? "running" : terminated ? "terminated" : "waiting",
     reason: (terminated ?? waiting)?.reason ?? "",
     restarts: restartCount,
@@ -281,7 +330,7 @@ function eventOf(event: RawEvent, now: number): EventRow {
   return create(EventRowSchema, {
     type: event.type ?? "",
     reason: event.reason ?? "",
-    message: event.message ?? "",
+    message: bareMessage(event.message ?? ""),
     object: `${kind}/${name}`,
     count: event.series?.count ?? event.count ?? 1,
     lastMs: ageOf(lastSeen(event), now),
@@ -337,8 +386,4 @@ function numberOf({ metadata, revision }: RawRevision): number {
 /** "web-5d4f8" of workload web -> "5d4f8". */
 function hashOf(revision: string, workload: string): string {
   return revision.startsWith(`${workload}-`) ? revision.slice(workload.length + 1) : revision;
-}
-
-function nameOf(objects: { metadata: { name: string } }[]): string[] {
-  return objects.map(({ metadata }) => metadata.name);
 }

@@ -1,16 +1,19 @@
 // Reads the pods of unhealthy workloads, so that rows, lists and summaries carry the reason. Healthy ones cost nothing.
 import { backoff, sleep } from "../process/backoff.ts";
 import type { Log } from "../process/log.ts";
-import { kinds } from "./kind.ts";
-import { type Kube, StatusFailed } from "./kube.ts";
-import { type RawEvent, type RawPod, timeOf } from "./object.ts";
-import { creationFailure, lastLine, type PodVerdict, podVerdict, worstOf } from "./reason.ts";
+import { type Evidence, judge, needsEvents } from "./judgement.ts";
+import { kinds, pathOf, type Resource } from "./kind.ts";
+import { type Kube, type RequestOptions, StatusFailed } from "./kube.ts";
+import type { Nodes } from "./nodes.ts";
+import { controllerOf, type RawEvent, type RawPod, type RawRevision } from "./object.ts";
+import { lastLine } from "./reason.ts";
 import type { Row } from "./row.ts";
-import { type Diagnosis, worse } from "./state.ts";
+import type { Diagnosis } from "./state.ts";
 import type { WorkloadStore } from "./store.ts";
 
 export interface DiagnosisOptions {
   kube: Kube;
+  nodes: Nodes;
   store: WorkloadStore;
   log: Log;
   signal: AbortSignal;
@@ -31,7 +34,7 @@ const podsLookedInto = 3;
 const requestTimeoutMs = 5_000;
 
 /** Looks after every row of the store that is not well, until the signal aborts. */
-export function diagnose({ kube, store, log, signal }: DiagnosisOptions): void {
+export function diagnose({ kube, nodes, store, log, signal }: DiagnosisOptions): void {
   /** Key -> when it is due, by the monotonic clock. */
   const due = new Map<string, number>();
   const waits = new Map<string, ReturnType<typeof backoff>>();
@@ -96,7 +99,7 @@ export function diagnose({ kube, store, log, signal }: DiagnosisOptions): void {
     waits.set(key, wait);
     let soon = false;
     try {
-      const diagnosis = await readDiagnosis(kube, row, signal);
+      const diagnosis = await readDiagnosis(kube, nodes, row, signal);
       if (row.unwell.diagnosis?.why?.code !== diagnosis.why?.code) wait.reset();
       store.diagnose(key, diagnosis);
       soon = diagnosis.starting || (diagnosis.early ?? false);
@@ -113,37 +116,70 @@ export function diagnose({ kube, store, log, signal }: DiagnosisOptions): void {
 }
 
 /** What the pods of one workload say now. */
-export async function readDiagnosis(kube: Kube, row: Row, signal: AbortSignal): Promise<Diagnosis> {
+export async function readDiagnosis(kube: Kube, nodes: Nodes, row: Row, signal: AbortSignal): Promise<Diagnosis> {
   const { resource, namespace, name, unwell } = row;
-  const kind = kinds[resource];
   const options = { signal, timeoutMs: requestTimeoutMs };
-  const base = `/api/v1/namespaces/${namespace}`;
-  const { items } = await kube.list<RawPod>(`${base}/pods`, { labelSelector: unwell?.selector }, options);
+  const [pods, revisions] = await readPods(kube, row, unwell?.selector ?? "", options);
   const now = kube.now();
-  const own = items.filter((pod) => kind.owns(name, pod));
-  const verdicts = own.map((pod) => ({ pod, verdict: podVerdict(pod, [], now) }));
+  const workload = { ...row, ...whatToKnow(row) };
+  const evidence: Evidence = {
+    ...{ resource, workload, pods, events: [], nodes: new Map(), now },
+    revisions: revisions?.map(({ metadata }) => metadata),
+  };
+  const first = judge(evidence);
 
-  const unclear = verdicts.filter(({ pod, verdict }) => needsEvents(pod, verdict)).slice(0, podsLookedInto);
-  await Promise.all(
-    unclear.map(async (one) => {
-      const events = await readEvents(kube, namespace, "Pod", one.pod.metadata.name, options);
-      one.verdict = podVerdict(one.pod, events, now);
-    }),
+  const unclear = first.pods.filter(needsEvents).slice(0, podsLookedInto);
+  const unready = first.pods.filter(({ verdict }) => verdict.state !== "ok" && verdict.state !== "over");
+  const asked: Promise<RawEvent[]>[] = unclear.map(({ pod }) =>
+    readEvents(kube, namespace, "Pod", pod.metadata.name, options),
   );
-  const worst = worstOf(verdicts.map(({ verdict }) => verdict));
-  let found = worst?.why;
-  if (worst?.crashed && found) found = await withLastLine(kube, namespace, worst.crashed, found, options);
+  const missing = pods.filter(({ metadata }) => !metadata.deletionTimestamp).length < row.desired;
+  // A Deployment's condition says why no pod is made.
+  if (missing && resource !== "deployments")
+    asked.push(readEvents(kube, namespace, kinds[resource].kind, name, options));
+  const [events, known] = await Promise.all([
+    Promise.all(asked).then((all) => all.flat()),
+    nodes.read(
+      unready.map(({ pod }) => pod.spec?.nodeName ?? ""),
+      options,
+    ),
+  ]);
+  const judged = events.length > 0 || known.size > 0 ? judge({ ...evidence, events, nodes: known }) : first;
+  const { why } = judged.diagnosis;
+  const crashed = why && judged.pods.find(({ verdict }) => verdict.why === why && verdict.crashed)?.verdict.crashed;
+  if (!crashed) return judged.diagnosis;
+  return { ...judged.diagnosis, why: await withLastLine(kube, namespace, crashed, why, options) };
+}
 
-  const alive = own.filter(({ metadata }) => !metadata.deletionTimestamp).length;
-  if (alive < row.desired && !found && resource !== "deployments") {
-    found = worse(found, creationFailure(await readEvents(kube, namespace, kind.kind, name, options)));
-  }
-  const limit = (unwell?.deadlineSeconds ?? 600) * 1000;
-  const starting = verdicts.some(({ pod, verdict }) => {
-    const age = now - (timeOf(pod.metadata.creationTimestamp) ?? now);
-    return (verdict.state === "run" || verdict.state === "wait") && !verdict.why && age < limit;
-  });
-  return { why: found, early: worst?.early, starting: starting || alive < row.desired };
+function whatToKnow({ unwell }: Row) {
+  return {
+    deadlineSeconds: unwell?.deadlineSeconds ?? 600,
+    wanted: unwell?.wanted,
+    inOrder: unwell?.progress.inOrder,
+  };
+}
+
+/** A workload's own pods, and the ReplicaSets by which a Deployment knows them where these may be read. */
+export async function readPods(
+  kube: Kube,
+  owner: { resource: Resource; namespace: string; name: string; uid: string },
+  labelSelector: string,
+  options: RequestOptions,
+): Promise<[RawPod[], RawRevision[] | undefined]> {
+  const { resource, namespace } = owner;
+  const kind = kinds[resource];
+  const revisions = (): Promise<RawRevision[] | undefined> =>
+    permitted(
+      kube
+        .list<RawRevision>(pathOf(kind.revisions, namespace), { labelSelector }, options)
+        .then(({ items }) => items.filter(({ metadata }) => controllerOf(metadata)?.uid === owner.uid)),
+      undefined,
+    );
+  const [{ items }, own] = await Promise.all([
+    kube.list<RawPod>(`/api/v1/namespaces/${namespace}/pods`, { labelSelector }, options),
+    resource === "deployments" ? revisions() : undefined,
+  ]);
+  return [items.filter((pod) => kind.owns(owner, pod, own)), own];
 }
 
 /** Events of one object; none where the agent may not read them. */
@@ -188,12 +224,4 @@ async function permitted<T>(asked: Promise<T>, otherwise: T): Promise<T> {
     if (cause instanceof StatusFailed && [400, 403, 404].includes(cause.status)) return otherwise;
     throw cause;
   }
-}
-
-function needsEvents(pod: RawPod, { state, why }: PodVerdict): boolean {
-  if (state === "ok" || state === "gone" || state === "wait") return false;
-  if (!why) return pod.status?.containerStatuses?.some(({ ready, state }) => !ready && state?.running) ?? false;
-  const { exitCode, problem = "" } = why.params;
-  if (why.code === "image.pull") return /^Back-off pulling/.test(String(problem));
-  return why.code === "container.crash_loop" && (exitCode === 137 || exitCode === 143);
 }

@@ -1,5 +1,5 @@
 // The three kinds of workloads, as a table: what is the same for all of them is written once, elsewhere.
-import type { KubeObject, RawWorkload } from "./object.ts";
+import { controllerOf, type KubeObject, type RawWorkload } from "./object.ts";
 
 export type Resource = "deployments" | "statefulsets" | "daemonsets";
 
@@ -14,8 +14,16 @@ export interface Progress {
   current: number;
   /** False until the controller has seen the last change of the spec. */
   observed: boolean;
-  /** Set where the rollout waits for a person, after `upTo` pods were updated. */
+  /** Set where the rollout goes no further by itself, after `upTo` pods were updated. */
   held?: { by: "pause" | "partition" | "onDelete"; upTo: number };
+  /** Set where it is being deleted: since when, and the finalizers that hold it. */
+  deleting?: { since: string; finalizers: string };
+  /** Seconds for which a pod must be ready to count as available; 0 where readiness is enough. */
+  minReadySeconds?: number;
+  /** Pods are made one after the other, each when the one before is ready. */
+  inOrder?: boolean;
+  /** The number of pods follows the nodes. */
+  perNode?: boolean;
   /** Seconds without progress after which the controller gave up; undefined while it has not. */
   deadlineExceeded?: number;
   /** The controller says that a rollout is under way. */
@@ -31,11 +39,21 @@ export interface Kind {
   /** Where its revisions are kept. */
   revisions: "replicasets" | "controllerrevisions";
   progress(workload: RawWorkload): Progress;
-  /** Whether a workload's pod was made by it: names of other workloads may begin alike, and selectors may overlap. */
-  owns(name: string, pod: KubeObject): boolean;
+  /**
+   * Whether a workload's pod was made by it: names of other workloads may begin alike, selectors may overlap, and an
+   * earlier workload may have had the same name.
+   * @param revisions its ReplicaSets, where they could be read; without them a Deployment's pods are known by name
+   */
+  owns(workload: Owner, pod: KubeObject, revisions?: readonly KubeObject[]): boolean;
   /** What the revision of a workload's pod, or a revision's own object, is called: a hash. */
   revisionOf(name: string, pod: KubeObject): string;
   strategy(workload: RawWorkload): string;
+}
+
+/** What says whose a pod is; without a uid the name has to do. */
+export interface Owner {
+  name: string;
+  uid?: string;
 }
 
 const defaultDeadlineSeconds = 600;
@@ -60,11 +78,19 @@ export const kinds: Record<Resource, Kind> = {
         deadlineExceeded: exceeded ? (spec.progressDeadlineSeconds ?? defaultDeadlineSeconds) : undefined,
         rolling: progressing?.status === "True" && progressing.reason !== "NewReplicaSetAvailable",
         refused: failure && { message: failure.message ?? "", since: failure.lastTransitionTime },
+        deleting: deletingOf(metadata),
+        minReadySeconds: spec.minReadySeconds,
       };
     },
-    owns(name, { metadata }) {
+    owns({ name, uid }, { metadata }, revisions) {
+      if (revisions) {
+        const owner = controllerOf(metadata);
+        return revisions.some(
+          (one) => one.metadata.uid === owner?.uid && madeBy(one.metadata, "Deployment", { name, uid }),
+        );
+      }
       const hash = metadata.labels?.["pod-template-hash"];
-      return madeBy(metadata, "ReplicaSet", `${name}-${hash}`);
+      return madeBy(metadata, "ReplicaSet", { name: `${name}-${hash}` });
     },
     revisionOf: (_name, { metadata }) => metadata.labels?.["pod-template-hash"] ?? "",
     strategy({ spec }) {
@@ -83,7 +109,8 @@ export const kinds: Record<Resource, Kind> = {
       const same = currentRevision === updateRevision;
       const partition = spec.updateStrategy?.rollingUpdate?.partition ?? 0;
       const onDelete = spec.updateStrategy?.type === "OnDelete";
-      const updated = status.updatedReplicas ?? 0;
+      // API servers before 1.7 counted no updated ones; with one revision alone there are no others.
+      const updated = status.updatedReplicas ?? (same ? (status.currentReplicas ?? 0) : 0);
       return {
         desired,
         updated,
@@ -99,9 +126,12 @@ export const kinds: Record<Resource, Kind> = {
               ? { by: "partition", upTo: Math.max(0, desired - partition) }
               : undefined,
         rolling: !same,
+        deleting: deletingOf(metadata),
+        minReadySeconds: spec.minReadySeconds,
+        inOrder: spec.podManagementPolicy !== "Parallel",
       };
     },
-    owns: (name, { metadata }) => madeBy(metadata, "StatefulSet", name),
+    owns: (owner, { metadata }) => madeBy(metadata, "StatefulSet", owner),
     revisionOf: controllerRevision,
     strategy({ spec }) {
       const { type = "RollingUpdate", rollingUpdate } = spec?.updateStrategy ?? {};
@@ -127,9 +157,12 @@ export const kinds: Record<Resource, Kind> = {
         observed: (status.observedGeneration ?? 0) >= (metadata.generation ?? 0),
         held: onDelete ? { by: "onDelete", upTo: updated } : undefined,
         rolling: updated < desired,
+        deleting: deletingOf(metadata),
+        minReadySeconds: spec?.minReadySeconds,
+        perNode: true,
       };
     },
-    owns: (name, { metadata }) => madeBy(metadata, "DaemonSet", name),
+    owns: (owner, { metadata }) => madeBy(metadata, "DaemonSet", owner),
     revisionOf: controllerRevision,
     strategy({ spec }) {
       const { type = "RollingUpdate", rollingUpdate } = spec?.updateStrategy ?? {};
@@ -153,10 +186,13 @@ function controllerRevision(name: string, { metadata }: KubeObject): string {
   return hash.startsWith(`${name}-`) ? hash.slice(name.length + 1) : hash;
 }
 
-function madeBy(metadata: KubeObject["metadata"], kind: string, name: string): boolean {
-  return (
-    metadata.ownerReferences?.some((owner) => owner.controller && owner.kind === kind && owner.name === name) ?? false
-  );
+function madeBy(metadata: KubeObject["metadata"], kind: string, { name, uid }: Owner): boolean {
+  const owner = controllerOf(metadata);
+  return owner?.kind === kind && owner.name === name && (!uid || owner.uid === uid);
+}
+
+function deletingOf({ deletionTimestamp, finalizers = [] }: KubeObject["metadata"]): Progress["deleting"] {
+  return deletionTimestamp ? { since: deletionTimestamp, finalizers: finalizers.join(", ") } : undefined;
 }
 
 function rolling(maxUnavailable: number | string | undefined, maxSurge: number | string | undefined): string {

@@ -8,6 +8,8 @@ export interface Meta {
   generation?: number;
   creationTimestamp?: string;
   deletionTimestamp?: string;
+  deletionGracePeriodSeconds?: number;
+  finalizers?: string[];
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
   ownerReferences?: { kind: string; name: string; uid: string; controller?: boolean }[];
@@ -34,10 +36,17 @@ export interface ContainerSpec {
   name: string;
   image?: string;
   resources?: { limits?: Record<string, string> };
+  /** "Always" makes an init container a sidecar. */
+  restartPolicy?: string;
+  readinessProbe?: { initialDelaySeconds?: number };
 }
 
 export interface PodSpec {
   nodeName?: string;
+  schedulerName?: string;
+  schedulingGates?: { name: string }[];
+  /** Of the whole pod, where it has any. */
+  resources?: { limits?: Record<string, string> };
   containers?: ContainerSpec[];
   initContainers?: ContainerSpec[];
 }
@@ -62,9 +71,11 @@ export interface RawWorkload extends KubeObject {
     replicas?: number;
     paused?: boolean;
     progressDeadlineSeconds?: number;
+    minReadySeconds?: number;
     selector?: LabelSelector;
     template?: PodTemplate;
     strategy?: { type?: string; rollingUpdate?: { maxUnavailable?: number | string; maxSurge?: number | string } };
+    podManagementPolicy?: string;
     updateStrategy?: {
       type?: string;
       rollingUpdate?: { partition?: number; maxUnavailable?: number | string; maxSurge?: number | string };
@@ -76,6 +87,7 @@ export interface RawWorkload extends KubeObject {
     updatedReplicas?: number;
     readyReplicas?: number;
     availableReplicas?: number;
+    currentReplicas?: number;
     currentRevision?: string;
     updateRevision?: string;
     desiredNumberScheduled?: number;
@@ -110,6 +122,7 @@ export interface RawPod extends KubeObject {
     reason?: string;
     message?: string;
     startTime?: string;
+    nominatedNodeName?: string;
     podIP?: string;
     hostIP?: string;
     conditions?: RawCondition[];
@@ -127,7 +140,8 @@ export interface RawEvent extends KubeObject {
   lastTimestamp?: string | null;
   eventTime?: string | null;
   series?: { count?: number; lastObservedTime?: string } | null;
-  involvedObject?: { kind?: string; name?: string; uid?: string; namespace?: string };
+  /** `fieldPath` names the container: "spec.containers{app}". */
+  involvedObject?: { kind?: string; name?: string; uid?: string; namespace?: string; fieldPath?: string };
 }
 
 /** A ReplicaSet, or a ControllerRevision with its template one level deeper. */
@@ -144,7 +158,11 @@ export interface RawAutoscaler extends KubeObject {
     minReplicas?: number;
     maxReplicas?: number;
   };
-  status?: { desiredReplicas?: number };
+  status?: { desiredReplicas?: number; conditions?: RawCondition[] };
+}
+
+export interface RawNode extends KubeObject {
+  status?: { conditions?: RawCondition[] };
 }
 
 /** Milliseconds since the epoch; undefined for what is missing or no time. */

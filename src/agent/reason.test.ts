@@ -97,7 +97,7 @@ describe("a pod's verdict", () => {
       pod({}, { phase: "Failed", reason: "Evicted", message: "low on memory" }),
       [],
       "pod.evicted",
-      "failed",
+      "over",
     ],
   ])("one that %s", (_, one, events, code, state) => {
     const verdict = podVerdict(one, events, now);
@@ -164,8 +164,8 @@ describe("a pod's verdict", () => {
     });
   });
 
-  test("a job that has ended well, and a pod that is ready, have none", () => {
-    expect(podVerdict(pod({}, { phase: "Succeeded" }), [], now)).toEqual({ state: "ok" });
+  test("one that has ended well, and one that is ready, have none", () => {
+    expect(podVerdict(pod({}, { phase: "Succeeded" }), [], now)).toEqual({ state: "over" });
     expect(podVerdict(pod({}, { conditions: [{ type: "Ready", status: "True" }] }), [], now)).toEqual({ state: "ok" });
   });
 });

@@ -41,6 +41,8 @@ export interface Unwell {
   /** A label selector for its pods. */
   readonly selector: string;
   readonly deadlineSeconds: number;
+  /** The revision that is wanted, by its hash, where the controller says it. */
+  readonly wanted?: string;
   readonly diagnosis?: Diagnosis;
 }
 
@@ -104,11 +106,26 @@ export function rowOf(resource: Resource, workload: RawWorkload, texts: Texts, d
       ? {
           progress,
           selector: selectorText(spec?.selector),
-          deadlineSeconds: spec?.progressDeadlineSeconds ?? 600,
+          deadlineSeconds: deadlineOf(workload),
+          wanted: wantedOf(workload),
           diagnosis,
         }
       : undefined,
   };
+}
+
+/** How long its pods may take to start. */
+export function deadlineOf({ spec }: RawWorkload): number {
+  return spec?.progressDeadlineSeconds ?? 600;
+}
+
+/** Where the controller names the revision that is wanted, as a StatefulSet's does: its hash. */
+export function wantedOf({ metadata, status }: RawWorkload): string | undefined {
+  const { updateRevision } = status ?? {};
+  if (!updateRevision) return undefined;
+  return updateRevision.startsWith(`${metadata.name}-`)
+    ? updateRevision.slice(metadata.name.length + 1)
+    : updateRevision;
 }
 
 /** The same workload in the light of what its pods say. */

@@ -1,17 +1,23 @@
 // The one table that says how a workload is. Read from top to bottom, the first line that fits counts:
 //
+//   it is being deleted                                      run       deletion.under_way
 //   its controller has not seen the last change              run       rollout.not_observed
-//   none wanted, none there                                  zero
-//   none wanted, some still there                            run       rollout.old_pods
+//   none wanted, none there                                  zero      (daemonset.no_nodes)
+//   none wanted, some still there                            run       rollout.surplus
 //   updated = ready = available = wanted, none else there    ok        (paused, if it is held back from the next change)
 //   a pod or its making fails (or the deadline has passed):
 //     the deadline has passed, or nothing is available       failed    the failure
 //     otherwise something still serves                       degraded  the failure
 //   a probe fails, but the container has just begun          run       the failure
-//   held (paused, partition, OnDelete), all the rest serves  paused    rollout.paused, rollout.on_delete
+//   as many are new as its partition lets be, all serve      ok        rollout.partition
+//   held (paused, OnDelete), all the rest serves             paused    rollout.paused, rollout.on_delete
+//   paused before any pod was made                           paused    rollout.paused
+//   pods have been starting for longer than the deadline
+//     (10 min where none is set)                             degraded  what they wait for, pod.not_ready
 //   fewer updated than wanted                                run       rollout.moving
+//   more than wanted                                         run       rollout.surplus
 //   older ones left                                          run       rollout.old_pods
-//   all ready, not yet for as long as minReadySeconds asks   run       rollout.moving
+//   all ready, not yet for as long as minReadySeconds asks   run       rollout.min_ready
 //   a rollout is under way, pods are just starting, or
 //     have not been read yet                                 run       rollout.moving
 //   otherwise                                                degraded  pod.not_ready
@@ -41,6 +47,8 @@ export interface Diagnosis {
   early?: boolean;
   /** Some pods are on their way, for no longer than a start may take. */
   starting: boolean;
+  /** Some pods have been on their way for longer. */
+  late?: boolean;
 }
 
 export interface Verdict {
@@ -49,12 +57,19 @@ export interface Verdict {
 }
 
 const failingRank = reasons["rollout.deadline"].rank;
+/** What is no failure and yet says more than how many are new. */
+const tellingRank = reasons["pod.gated"].rank;
 
 export function stateOf(progress: Progress, diagnosis?: Diagnosis): Verdict {
-  const { desired, updated, ready, available, current, held } = progress;
+  const { desired, updated, ready, available, current, held, deleting, minReadySeconds = 0 } = progress;
+  if (deleting) {
+    const finalizers = deleting.finalizers || "its pods";
+    return { state: "run", why: why("deletion.under_way", { finalizers }, { since: timeOf(deleting.since) }) };
+  }
   if (!progress.observed) return { state: "run", why: why("rollout.not_observed", {}) };
   if (desired === 0) {
-    return current === 0 ? { state: "zero" } : { state: "run", why: why("rollout.old_pods", { old: current }) };
+    if (current > 0) return { state: "run", why: why("rollout.surplus", { surplus: current }) };
+    return { state: "zero", why: progress.perNode ? why("daemonset.no_nodes", {}) : undefined };
   }
   if (updated === desired && ready === desired && available === desired && current === desired) {
     return held?.by === "pause" ? { state: "paused", why: heldBecause(progress) } : { state: "ok" };
@@ -67,15 +82,32 @@ export function stateOf(progress: Progress, diagnosis?: Diagnosis): Verdict {
     return { state: failed ? "failed" : "degraded", why: failing };
   }
 
-  if (held && updated >= Math.min(held.upTo, desired) && ready >= desired && available >= desired) {
-    return { state: "paused", why: heldBecause(progress) };
+  const serves = ready >= desired && available >= desired;
+  if (held && serves && updated >= Math.min(held.upTo, desired)) {
+    return { state: held.by === "partition" ? "ok" : "paused", why: heldBecause(progress) };
   }
-  const moving = why("rollout.moving", { updated, desired, ready });
+  if (held?.by === "pause" && current === 0) return { state: "paused", why: heldBecause(progress) };
+  return underWay(progress, minReadySeconds, diagnosis);
+}
+
+/** Neither whole nor failing: it moves, or it should and does not. */
+function underWay(progress: Progress, minReadySeconds: number, diagnosis?: Diagnosis): Verdict {
+  const { desired, updated, ready, available, current, held } = progress;
+  const soft = diagnosis?.why;
+  const unready = why("pod.not_ready", { pods: Math.max(1, desired - ready), desired });
+  if (diagnosis?.late) return { state: "degraded", why: soft ?? unready };
+  const moving = rankOf(soft) >= tellingRank ? soft : why("rollout.moving", { updated, desired, ready });
   if (updated < desired && !held) return { state: "run", why: moving };
+  if (updated > desired)
+    return { state: "run", why: why("rollout.surplus", { surplus: Math.max(current, updated) - desired }) };
   if (current > updated && !held) return { state: "run", why: why("rollout.old_pods", { old: current - updated }) };
-  if (ready >= desired) return { state: "run", why: moving };
+  if (ready >= desired) {
+    const waits = minReadySeconds > 0 && available < desired;
+    const seconds = minReadySeconds;
+    return { state: "run", why: waits ? why("rollout.min_ready", { available, desired, seconds }) : moving };
+  }
   if ((progress.rolling && !held) || (diagnosis?.starting ?? true)) return { state: "run", why: moving };
-  return { state: "degraded", why: why("pod.not_ready", { pods: desired - ready, desired }) };
+  return { state: "degraded", why: soft ?? unready };
 }
 
 /** A reason with its parameters checked against the contract. */
@@ -106,13 +138,20 @@ function failingOf({ refused, deadlineExceeded }: Progress, diagnosis?: Diagnosi
 
 /** Why the API server would not create a pod. */
 export function refusalOf(message: string, object: string, since: number | undefined): Why {
-  const problem = message.replace(/^(Error creating: )?(pods "[^"]*" is forbidden: )?/, "");
+  if (/because it is being terminated/.test(message)) return why("namespace.terminating", {}, { object, since });
+  const problem = bare(message).replace(/^(Error creating: )?(pods "[^"]*" is forbidden: )?/, "");
   return /exceeded quota/i.test(message)
     ? why("pod.quota", { problem }, { object, since })
     : why("pod.refused", { problem }, { object, since });
 }
 
-function heldBecause({ held, current, updated }: Progress): Why {
+/** Kubernetes folds events that differ little into one, and says so in front of the newest. */
+export function bare(message: string): string {
+  return message.replace(/^\(combined from similar events\):\s*/, "");
+}
+
+function heldBecause({ held, current, updated, desired }: Progress): Why {
+  if (held?.by === "partition") return why("rollout.partition", { updated, desired });
   if (held?.by === "onDelete") return why("rollout.on_delete", { old: Math.max(0, current - updated) });
   return why("rollout.paused", {});
 }

@@ -1,16 +1,17 @@
 // Deployments, StatefulSets and DaemonSets: lists and live rows from the watch, one workload read through, and writes.
 import { Failed } from "../contract/errors.ts";
 import type { Call, Handlers } from "../contract/grpc.ts";
-import type { WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
+import type { Autoscaler, WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
 import { type Changed, type ChangeOptions, change } from "./change.ts";
 import type { Cluster } from "./cluster.ts";
-import { describe, type Ref, readAutoscaler, readDetail, type WorkloadInit } from "./detail.ts";
+import { describe, notesOf, type Ref, readAutoscaler, readDetail, type WorkloadInit } from "./detail.ts";
 import { translated } from "./failure.ts";
 import { feed } from "./feed.ts";
 import { kinds, type Resource } from "./kind.ts";
 import { listing } from "./listing.ts";
 import type { ContainerSpec, RawWorkload } from "./object.ts";
-import { toWorkloadRow } from "./row.ts";
+import { toReason, toWorkloadRow } from "./row.ts";
+import { type Why, why } from "./state.ts";
 
 const restartedAtKey = "kubectl.kubernetes.io/restartedAt";
 
@@ -20,6 +21,8 @@ interface Writing {
   dryRun: boolean;
   /** What the log says once it is done. */
   done: string;
+  /** What a person should know of what this write does, and does not. */
+  notes?: (workload: RawWorkload) => Why[];
 }
 
 /** @param stopping ends the streams of live rows, so that the agent can end */
@@ -40,12 +43,15 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
 
   async function write(
     ref: Ref,
-    { call, dryRun, done }: Writing,
+    { call, dryRun, done, notes }: Writing,
     patch: (workload: RawWorkload) => object,
   ): Promise<WorkloadInit> {
     const { signal, actor, requestId } = call;
     const options: ChangeOptions = { signal, actor, requestId, dryRun };
-    const changed = await change(kube, ref, options, patch);
+    const changed = await change(kube, ref, options, (workload) => {
+      refuseDeleted(ref, workload);
+      return patch(workload);
+    });
     if (!dryRun) {
       log.info(done, {
         cluster: cluster.name,
@@ -55,7 +61,8 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
         requestId: call.requestId || undefined,
       });
     }
-    return answer(ref, changed, dryRun);
+    const said = notes?.(changed.workload) ?? [];
+    return { ...answer(ref, changed, dryRun), notes: said.map((one) => toReason(one, kube.now())) };
   }
 
   function hold(ref: Ref, paused: boolean, writing: Writing): Promise<WorkloadInit> {
@@ -88,7 +95,7 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
 
     restart: (input, call) =>
       on(input, true, (ref) =>
-        write(ref, { call, dryRun: input.dryRun, done: "workload restarted" }, (workload) => {
+        write(ref, { call, dryRun: input.dryRun, done: "workload restarted", notes: onDelete }, (workload) => {
           if (workload.spec?.paused) throw new Failed("restart.paused", { name: ref.name });
           // With milliseconds: two restarts within a second are two.
           const annotations = { [restartedAtKey]: new Date(kube.now()).toISOString() };
@@ -99,18 +106,20 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
     scale: (input, call) =>
       on(input, true, async (ref) => {
         if (!kinds[ref.resource].replicas) throw new Failed("scale.no_replicas", { name: ref.name });
-        const owner = await readAutoscaler(cluster, ref, { signal: call.signal });
-        if (owner) {
-          const { name: autoscaler, min, max } = owner;
-          throw new Failed("scale.autoscaled", { name: ref.name, autoscaler, min, max });
-        }
-        const writing = { call, dryRun: input.dryRun, done: "workload scaled" };
-        return write(ref, writing, () => ({ spec: { replicas: input.replicas } }));
+        const scaling = await readAutoscaler(cluster, ref, { signal: call.signal });
+        let before = 0;
+        const notes = () => [...notesOf(scaling), ...switched(scaling.autoscaler, before, input.replicas ?? 0)];
+        const writing = { call, dryRun: input.dryRun, done: "workload scaled", notes };
+        return write(ref, writing, ({ spec }) => {
+          before = spec?.replicas ?? 1;
+          refuseUndone(ref, scaling.autoscaler, before, input.replicas ?? 0);
+          return { spec: { replicas: input.replicas } };
+        });
       }),
 
     setImage: (input, call) =>
       on(input, true, (ref) =>
-        write(ref, { call, dryRun: input.dryRun, done: "image set" }, (workload) => {
+        write(ref, { call, dryRun: input.dryRun, done: "image set", notes: onDelete }, (workload) => {
           const { container, list } = chosen(workload, ref, input.container);
           if (input.expect && container.image !== input.expect) {
             const { name, image = "" } = container;
@@ -131,6 +140,39 @@ export function workloadHandlers(cluster: Cluster, stopping: AbortSignal): Handl
       yield* feed(cluster, input, AbortSignal.any([signal, stopping]));
     },
   };
+}
+
+/** Controllers leave alone what is being deleted: a write would be answered and do nothing. @throws Failed */
+function refuseDeleted({ resource, name }: Ref, { metadata }: RawWorkload): void {
+  const { deletionTimestamp: since, finalizers = [] } = metadata;
+  if (!since) return;
+  const { kind } = kinds[resource];
+  throw new Failed("workload.deleting", { kind, name, since, finalizers: finalizers.join(", ") || "its pods" });
+}
+
+/**
+ * An autoscaler sets its number back within seconds, unless there are 0 replicas before or after: 0 switches it off,
+ * where its own minimum is more. One that reads no metrics keeps to its bounds alone.
+ * @throws Failed "scale.autoscaled"
+ */
+function refuseUndone({ name }: Ref, autoscaler: Autoscaler | undefined, before: number, wanted: number): void {
+  if (!autoscaler) return;
+  const { name: owner, min, max, reason } = autoscaler;
+  if (min > 0 && (before === 0 || wanted === 0)) return;
+  if (reason?.code === "autoscaler.no_metrics" && wanted >= min && wanted <= max) return;
+  if (reason?.code === "autoscaler.cannot_scale") return;
+  throw new Failed("scale.autoscaled", { name, autoscaler: owner, min, max });
+}
+
+function switched(owner: Autoscaler | undefined, before: number, wanted: number): Why[] {
+  if (!owner || owner.min === 0) return [];
+  const { name: autoscaler, min, max } = owner;
+  if (wanted === 0) return [why("autoscaler.off", { autoscaler })];
+  return before === 0 ? [why("autoscaler.on", { autoscaler, min, max })] : [];
+}
+
+function onDelete({ spec }: RawWorkload): Why[] {
+  return spec?.updateStrategy?.type === "OnDelete" ? [why("rollout.by_delete", {})] : [];
 }
 
 /** @throws Failed "container.not_found", "container.ambiguous" */

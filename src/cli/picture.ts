@@ -6,7 +6,7 @@ import { type Column, paint, pairs, type TableOptions, type Tone, table } from "
 import { tell } from "./words.ts";
 
 export function picture(message: Workload, lang: Lang, options: TableOptions): string {
-  const { row, labels, strategy, pods, conditions, revisions, events, autoscaler, changedBy, ageMs } = message;
+  const { row, labels, strategy, pods, conditions, revisions, events, changedBy, ageMs } = message;
   if (!row) return "";
   const facts = pairs(
     [
@@ -19,7 +19,7 @@ export function picture(message: Workload, lang: Lang, options: TableOptions): s
       [say(lang, "rollout"), progress(message, lang)],
       ...row.containers.map(({ name, image }) => [say(lang, "image"), `${name}: ${image}`] as const),
       [say(lang, "strategy"), strategy],
-      [say(lang, "autoscaler"), autoscaler ? say(lang, "autoscaler.owns", autoscaler) : ""],
+      [say(lang, "autoscaler"), autoscalerOf(message, lang)],
       [say(lang, "labels"), labelText(labels)],
       [say(lang, "changed"), [age(lang, row.changedMs), changedBy].filter(Boolean).join(", ")],
       [say(lang, "seen"), age(lang, ageMs)],
@@ -35,6 +35,14 @@ export function picture(message: Workload, lang: Lang, options: TableOptions): s
     events.length > 0 ? table(events, eventColumns(lang), options) : "",
   ];
   return parts.filter(Boolean).join("\n");
+}
+
+function autoscalerOf({ autoscaler, notes }: Workload, lang: Lang): string {
+  const said = notes.map((note) => sentence(lang, note));
+  if (!autoscaler) return said.join(" ");
+  const { reason, desired } = autoscaler;
+  const now = reason ? sentence(lang, reason) : say(lang, "autoscaler.wants", { n: desired });
+  return [say(lang, "autoscaler.owns", autoscaler), now, ...said].join(" ");
 }
 
 export const state = (lang: Lang, code: string) => wordOf(lang, `state.${code}`) ?? code;
@@ -53,6 +61,7 @@ export function toneOf(code: string): Tone | undefined {
     paused: "quiet",
     zero: "quiet",
     gone: "quiet",
+    over: "quiet",
     unknown: "quiet",
   };
   return tones[code];

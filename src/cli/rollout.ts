@@ -1,7 +1,7 @@
 // Waits until a workload is healthy, and shows the way there: a picture in a terminal, a line for each step elsewhere.
 import { operation } from "../contract/operation.ts";
 import type { Pod, Workload } from "../gen/lizardcd/v1/workload_pb.ts";
-import type { Lang } from "../words/words.ts";
+import { type Lang, sentence, stopped } from "../words/words.ts";
 import { shortResource } from "./catalogue.ts";
 import { call } from "./client.ts";
 import { inputFrom, timeoutOf } from "./command.ts";
@@ -73,16 +73,24 @@ export async function rolloutStatus({ asked, env, terminal, options, defaults }:
       const next = tell(lang, "rollout.unhealthyNext", { words: wordsOf(workload) });
       throw new CommandFailed(exit.unhealthy, tell(lang, "rollout.unhealthy", { what, reason }), next);
     }
-    const said =
-      desired === 0 ? tell(lang, "rollout.zero", { what }) : tell(lang, "rollout.ended", { what, ready, desired });
+    const { reason } = workload.row!;
+    // Done, and yet there is more to say: a partition keeps some, or no node matches.
+    const said = reason
+      ? `${what}: ${stopped(lang, sentence(lang, reason))}`
+      : desired === 0
+        ? tell(lang, "rollout.zero", { what })
+        : tell(lang, "rollout.ended", { what, ready, desired });
     if (format.as !== "value") await terminal.out(paragraph(clean(said), terminal.columns));
     return exit.done;
   }
 }
 
-/** "stuck" goes no further by itself: paused, or waiting for pods to be deleted by hand. */
-function verdictOf({ row, pods, paused }: Workload): "done" | "failed" | "stuck" | "moving" {
+export type Verdict = "done" | "failed" | "stuck" | "moving";
+
+/** "stuck" goes no further by itself: paused, waiting for pods to be deleted by hand, or being deleted itself. */
+export function verdictOf({ row, pods, paused }: Pick<Workload, "row" | "pods" | "paused">): Verdict {
   const { state: code, reason, updated, ready, available, desired, current } = row!;
+  if (reason?.code === "deletion.under_way") return "stuck";
   if (code === "ok" || code === "zero") return "done";
   if (code === "paused") {
     const whole = [updated, ready, available, current].every((count) => count === desired);

@@ -6,7 +6,7 @@ import type { AgentRow, ClusterRow, RegistryRow, Unanswered } from "../gen/lizar
 import type { NamespaceRow } from "../gen/lizardcd/v1/namespace_pb.ts";
 import type { Change, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import { whyOfCluster, whySilent } from "../words/silent.ts";
-import { age, duration, type Lang, problemIn, say, sentence } from "../words/words.ts";
+import { age, duration, type Lang, problemIn, say, sentence, stopped } from "../words/words.ts";
 import { type Column, clean, pairs, type TableOptions, table } from "./output.ts";
 import { labelText, picture, reasonOf, state, toneOf, wordOf } from "./picture.ts";
 import { tell } from "./words.ts";
@@ -209,15 +209,16 @@ export function text(message: Message, lang: Lang, { asRow, ...options }: TableO
 
 /** After a write: what was done to which object, and what it changed. */
 export function done(message: Message, verb: string, lang: Lang): string {
-  const { row, changes = [], dryRun } = message as Partial<Workload>;
+  const { row, changes = [], notes = [], dryRun } = message as Partial<Workload>;
   // A token, and the lines that use it.
   if (!row) return facts(message, lang);
   const lines = changes.map((change) => `  ${changeText(change)}\n`).join("");
+  const said = notes.map((note) => `${clean(stopped(lang, sentence(lang, note)))}\n`).join("");
   const params = { name: `${row.namespace}/${row.name}`, cluster: row.cluster };
-  if (dryRun && !lines) return `${clean(tell(lang, "dryRun.same", params))}\n`;
+  if (dryRun && !lines) return `${clean(tell(lang, "dryRun.same", params))}\n${said}`;
   const did = wordOf(lang, `done.${verb}`, params) ?? verb;
   const head = dryRun ? tell(lang, "dryRun", { did }) : did;
-  return `${clean(head)}${lang === "en" ? "." : "。"}\n${lines}`;
+  return `${clean(head)}${lang === "en" ? "." : "。"}\n${lines}${said}`;
 }
 
 /** Any other message: its plain fields by name. Without a width nothing is broken, for who copies a command whole. */

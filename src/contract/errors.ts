@@ -246,6 +246,12 @@ export const failures = {
     http: 404,
     message: "{kind} {name} not found in {cluster}/{namespace}",
   },
+  "workload.deleting": {
+    grpc: grpcCode.precondition,
+    http: 409,
+    message:
+      "{kind} {name} is being deleted since {since}, held by {finalizers}: its controller does nothing about a change now",
+  },
   "container.not_found": {
     grpc: grpcCode.notFound,
     http: 404,
@@ -260,7 +266,7 @@ export const failures = {
     grpc: grpcCode.precondition,
     http: 409,
     message:
-      "the replicas of {name} belong to HorizontalPodAutoscaler {autoscaler} ({min} to {max}): change its bounds",
+      "the replicas of {name} belong to HorizontalPodAutoscaler {autoscaler} ({min} to {max}): change its bounds, or scale to 0, which switches it off",
   },
   "scale.no_replicas": {
     grpc: grpcCode.precondition,

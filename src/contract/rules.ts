@@ -43,8 +43,27 @@ const shared: Record<string, MessageInitShape<typeof RuleSchema>> = {
     means: "a container name: lower case letters, digits and dashes",
     help: "the container; it may be left out where the workload has one alone",
   },
+  image: {
+    maxLen: 1000,
+    pattern: imagePattern(),
+    means: "an image reference such as registry.example.com/shop/web:1.4.2",
+    help: "the image to set, such as registry.example.com/shop/web:1.4.2",
+  },
   "dry run": { help: "ask the API server what would change, and change nothing" },
 };
+
+/**
+ * The grammar of github.com/distribution/reference, by which the kubelet reads an image: a host is one that has a dot,
+ * a port or an upper case letter, or is localhost or an address; 64 hexadecimal digits alone are an id and no name.
+ */
+function imagePattern(): string {
+  const label = "[a-zA-Z0-9](?:[a-zA-Z0-9\\-]*[a-zA-Z0-9])?";
+  const host = `(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
+  const part = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+  const name = `(?:${host}\\/)?(?=[^:@]{1,255}(?:[:@]|$))${part}(?:\\/${part})*`;
+  const digest = "@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})";
+  return `(?![a-f0-9]{64}$)${name}(?::[a-zA-Z0-9_][a-zA-Z0-9_.\\-]{0,127})?(?:${digest})?`;
+}
 
 /** A field's rule, with what it shares with others filled in. */
 export function ruleOf(field: DescField): Rule | undefined {

@@ -221,6 +221,8 @@ function attentionOf(clusters: readonly Brief[], summaries: Summaries, time: num
       for (const trouble of summary!.worst) {
         // What still moves may yet be well.
         if (trouble.state !== "failed" && trouble.state !== "degraded") continue;
+        // One node is one thing to look after, however many workloads it takes along.
+        needs -= trouble.others;
         const seenMs = age(time, seenAt);
         const attention = { cluster: name, trouble, state: trouble.state, seenMs, workloads };
         found.push({ rank: rankOf(trouble), attention });

@@ -331,6 +331,12 @@ function AttentionRow({ ctx, attention }: { ctx: PageContext; attention: Attenti
       </span>
       <p class="why" title={reason ? sentence(lang, reason) : undefined}>
         {reason ? <ReasonSentence ctx={ctx} reason={reason} /> : stateWord(lang, trouble.state)}
+        {trouble.others > 0 && (
+          <span class="text-muted">
+            {gap(ctx)}
+            {say(lang, "attention.others", { n: trouble.others })}
+          </span>
+        )}
       </p>
       <Pods ctx={ctx} ready={ready} desired={desired} />
       <span class="since hint text-right">

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
 import { operations } from "../contract/operation.ts";
+import { reason } from "../contract/reasons.ts";
 import { SetImageRequestSchema } from "../gen/lizardcd/v1/workload_pb.ts";
 import { wordsFor } from "../words/words.ts";
 import { agentAges, agentFacts, agentsChanged, agentsPage } from "./agents.tsx";
@@ -122,11 +123,19 @@ test("a workload page offers what can be done, as forms that work without script
   expect(page).toContain("cannot be pulled");
 });
 
-test("replicas that an HPA owns cannot be set, and the page says why", () => {
-  const page = workloadPage(ctx, examples.workload({ autoscaler: { name: "web-hpa", min: 3, max: 12, desired: 5 } }));
-  expect(page).not.toContain('id="scale"');
+test("beside an HPA the page says what scaling does, and why the HPA itself does nothing", () => {
+  const autoscaler = { name: "web-hpa", min: 3, max: 12, desired: 0 };
+  const page = workloadPage(ctx, examples.workload({ autoscaler: { ...autoscaler, desired: 5 } }));
+  expect(page).toContain('id="scale"');
   expect(page).toContain("owns the replicas: ");
-  expect(page).toContain("web-hpa");
+  expect(page).toContain("0 switches it off");
+  expect(page).toContain("It wants 5 now");
+  const blind = reason("autoscaler.no_metrics", { autoscaler: "web-hpa", problem: "no metrics API" });
+  const broken = workloadPage(ctx, examples.workload({ autoscaler: { ...autoscaler, reason: blind } }));
+  expect(broken).toContain("cannot read metrics");
+  expect(broken).not.toContain("It wants");
+  const hidden = workloadPage(ctx, examples.workload({ notes: [reason("autoscaler.unreadable", {})] }));
+  expect(hidden).toContain("may not read HorizontalPodAutoscalers");
   expect(workloadPage(ctx, examples.workload({ row: examples.row({ resource: "daemonsets" }) }))).not.toContain(
     'id="scale"',
   );

@@ -71,8 +71,11 @@ interface LaneProps {
   images: Revision["containers"];
 }
 
-function Lane({ ctx, revision, pods, desired, side, unsure, images }: LaneProps) {
+function Lane({ ctx, revision, pods: all, desired, side, unsure, images }: LaneProps) {
   const { lang } = ctx;
+  // Others stand in their place by now: they are told of, not drawn.
+  const pods = all.filter(({ state }) => state !== "over");
+  const over = all.length - pods.length;
   const ready = pods.filter(({ state }) => state === "ok").length;
   const failed = pods.filter(({ state }) => state === "failed").length;
   const left = Math.max(0, desired - pods.length);
@@ -126,6 +129,7 @@ function Lane({ ctx, revision, pods, desired, side, unsure, images }: LaneProps)
             {left > 0 && say(lang, "comma") + say(lang, "lane.todo", { n: left })}
           </>
         )}
+        {over > 0 && say(lang, "comma") + say(lang, "lane.over", { n: over })}
       </p>
     </div>
   );
@@ -182,6 +186,7 @@ const podWords = {
   degraded: "pod.degraded",
   wait: "pod.wait",
   gone: "pod.gone",
+  over: "pod.over",
 } as const;
 
 /** What a pod is doing, in a word or in its reason's first half. */

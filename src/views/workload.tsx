@@ -20,6 +20,7 @@ import {
   Since,
   State,
   Stream,
+  sentenceOf,
 } from "./parts.tsx";
 import { html, partial } from "./render.ts";
 import { podWord, Rollout } from "./rollout.tsx";
@@ -134,6 +135,11 @@ function Body({ ctx, workload, options }: { ctx: PageContext; workload: Workload
           </span>
         </Callout>
       )}
+      {workload.notes.map((note) => (
+        <p class="hint" key={note.code}>
+          {sentenceOf(ctx, note)}
+        </p>
+      ))}
       <div class="split">
         <div class="grid gap-4 grid-cols-[minmax(0,1fr)]">
           <Rollout ctx={ctx} workload={workload} state={state} />
@@ -149,9 +155,9 @@ function Body({ ctx, workload, options }: { ctx: PageContext; workload: Workload
   );
 }
 
-/** Where replicas are a number that a person may set. */
-function canScale({ row, autoscaler }: Workload): boolean {
-  return row!.resource !== "daemonsets" && !autoscaler;
+/** Where replicas are a number that a person may set: beside an autoscaler 0 switches it off, and more on again. */
+function canScale({ row }: Workload): boolean {
+  return row!.resource !== "daemonsets";
 }
 
 function Actions({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
@@ -233,7 +239,7 @@ function Pods({ ctx, pods, of, unsure }: { ctx: PageContext; pods: readonly Pod[
                 <td class="pod-state">
                   <State
                     ctx={ctx}
-                    state={unsure ? "stale" : pod.state === "gone" ? "wait" : pod.state}
+                    state={unsure ? "stale" : pod.state === "gone" || pod.state === "over" ? "wait" : pod.state}
                     word={podWord(ctx, pod)}
                   />
                 </td>
@@ -355,7 +361,11 @@ function Facts({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
               code="autoscaler.owns"
               params={{ name: autoscaler.name, min: autoscaler.min, max: autoscaler.max }}
             />{" "}
-            <span class="text-muted">{say(lang, "autoscaler.wants", { n: autoscaler.desired })}</span>
+            <span class={autoscaler.reason ? undefined : "text-muted"}>
+              {autoscaler.reason
+                ? sentenceOf(ctx, autoscaler.reason)
+                : say(lang, "autoscaler.wants", { n: autoscaler.desired })}
+            </span>
           </p>
         </Panel>
       )}

@@ -5,11 +5,11 @@ import { create } from "@bufbuild/protobuf";
 import { href } from "../contract/operation.ts";
 import type { Failure } from "../gen/lizardcd/v1/failure_pb.ts";
 import { FleetWorkloadSchema } from "../gen/lizardcd/v1/fleet_pb.ts";
-import type { SetImageRequest, Workload, WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
+import type { Autoscaler, SetImageRequest, Workload, WorkloadService } from "../gen/lizardcd/v1/workload_pb.ts";
 import { say } from "../words/words.ts";
 import { Diff, plain } from "./diff.tsx";
 import { CloseDialog, page } from "./layout.tsx";
-import { Callout, Ico, imageParts, type PageContext, ReasonSentence, Say, Toast } from "./parts.tsx";
+import { Callout, gap, Ico, imageParts, type PageContext, ReasonSentence, Say, sentenceOf, Toast } from "./parts.tsx";
 import { html, partial } from "./render.ts";
 import { keyOf, rowId, workloadRow } from "./workloads.tsx";
 
@@ -34,6 +34,7 @@ export function writeDone(ctx: PageContext, { operation, workload }: WriteDone):
       ) : (
         <Say ctx={ctx} code={`done.${verb}`} params={said} />
       )}
+      {workload.notes.map((note) => `${gap(ctx)}${sentenceOf(ctx, note)}`)}
     </Toast>,
   );
   const item = create(FleetWorkloadSchema, { row, ageMs: workload.ageMs });
@@ -92,7 +93,7 @@ export function dryRunToast(ctx: PageContext, workload: Workload): string {
   const changes = workload.changes.map(({ path, before, after }) => `${path}: ${plain(before)} → ${plain(after)}`);
   return html(
     <Toast ctx={ctx} state="run">
-      {[dryRunText(ctx, workload), ...changes].join(" ")}
+      {[dryRunText(ctx, workload), ...workload.notes.map((note) => sentenceOf(ctx, note)), ...changes].join(" ")}
     </Toast>,
   );
 }
@@ -114,6 +115,9 @@ export function dryRunPage(ctx: PageContext, verb: WorkloadWrite, workload: Work
         <h1>{title}</h1>
         <section class="panel p-4 grid gap-3">
           <p>{dryRunText(ctx, workload)}</p>
+          {workload.notes.map((note) => (
+            <p key={note.code}>{sentenceOf(ctx, note)}</p>
+          ))}
           {workload.changes.length > 0 && <Diff ctx={ctx} changes={workload.changes} />}
         </section>
       </div>
@@ -158,6 +162,17 @@ export function ScaleDialog({ ctx, workload }: { ctx: PageContext; workload: Wor
             />
           </label>
           <p class="hint">{say(ctx.lang, "scale.now", { n: row.desired })}</p>
+          {workload.autoscaler && (
+            <p class="hint">
+              <Say ctx={ctx} code="autoscaler.owns" params={boundsOf(workload.autoscaler)} />{" "}
+              {say(ctx.lang, "autoscaler.zero")}
+            </p>
+          )}
+          {workload.notes.map((note) => (
+            <p class="hint" key={note.code}>
+              {sentenceOf(ctx, note)}
+            </p>
+          ))}
         </div>
         <div class="dlg-f">
           <span class="end flex gap-2">
@@ -170,6 +185,10 @@ export function ScaleDialog({ ctx, workload }: { ctx: PageContext; workload: Wor
       </form>
     </dialog>
   );
+}
+
+function boundsOf({ name, min, max }: Autoscaler) {
+  return { name, min, max };
 }
 
 export function ImageDialog({ ctx, workload }: { ctx: PageContext; workload: Workload }) {

@@ -80,7 +80,7 @@ export function kubeSuite(name: string, start: () => Promise<KubeBed>): void {
       const { items } = await kube.list<RawPod>(`/api/v1/namespaces/${namespace}/pods`, {
         labelSelector: selectorText(found.spec?.selector),
       });
-      const pods = items.filter((pod) => kinds[resource].owns(`new-${resource}`, pod));
+      const pods = items.filter((pod) => kinds[resource].owns({ name: `new-${resource}` }, pod));
       expect(pods.length).toBe(kinds[resource].progress(found).desired);
       for (const pod of pods) {
         expect(podVerdict(pod, [], kube.now()).state).toBe("ok");
