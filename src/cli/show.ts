@@ -109,9 +109,18 @@ const agents: View<AgentRow> = {
     { head: tell(lang, "certificateEnds"), value: (row) => certificateLeft(lang, row), right: true },
     { head: say(lang, "version"), value: ({ version }) => version },
     { head: "Kubernetes", value: ({ kubernetesVersion }) => kubernetesVersion, wide: true },
-    { head: tell(lang, "why"), value: (row) => whySilent(lang, row), flexible: true },
+    { head: tell(lang, "why"), value: (row) => whyAgent(lang, row), flexible: true },
   ],
 };
+
+/** Why it is silent, and what of its answers was not believed. */
+function whyAgent(lang: Lang, row: AgentRow): string {
+  const { refused: n, refusedProblem: problem } = row;
+  const silent = whySilent(lang, row);
+  if (n === 0) return silent;
+  const refused = say(lang, "agent.refused", { n, problem: problemIn(lang, problem) });
+  return silent === "" ? refused : `${silent}${say(lang, "semicolon")}${refused}`;
+}
 
 const registries: View<RegistryRow> = {
   name: ({ name }) => `registry/${name}`,

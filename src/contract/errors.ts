@@ -188,6 +188,11 @@ export const failures = {
     http: 502,
     message: "the answer of {cluster} is larger than {limit}: ask for less at once, one namespace or one kind",
   },
+  "agent.answer_refused": {
+    grpc: grpcCode.internal,
+    http: 502,
+    message: "the answer of agent {key} is not believed: {problem}",
+  },
   "agent.key_invalid": { grpc: grpcCode.invalid, http: 400, message: "key {key} is not one of ours: {problem}" },
   "cluster.unknown": {
     grpc: grpcCode.notFound,

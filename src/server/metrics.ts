@@ -47,6 +47,15 @@ export function createMetrics(parts: { pool: Pool; summaries: Summaries; watches
     for (const known of parts.summaries.clusters().values()) for (const one of known) if (one.failure) lost++;
     return lost;
   });
+  new Counter({
+    name: "lizardcd_agent_answers_refused_total",
+    help: "Things in agents' answers that were not believed.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(parts.pool.answers.refused);
+    },
+  });
   gauge("lizardcd_watches", "Agent watches open for browsers and clients.", () => parts.watches.open);
   new Gauge({
     name: "lizardcd_registry_up",

@@ -165,5 +165,9 @@ function crowd() {
     clusters.set(name, new Set([known as unknown as Known]));
   }
   const summaries = { clusters: () => clusters, intervalMs: () => 200_000, enrolledAt: () => undefined } as never;
-  return { summaries, now: () => now, pool: { directory: { sources: () => [] } } };
+  return {
+    summaries,
+    now: () => now,
+    pool: { directory: { sources: () => [] }, answers: { refusals: () => undefined } },
+  };
 }

@@ -68,18 +68,18 @@ async function world({ most = 500, idleMs = 60_000, timeoutMs = 3_000 } = {}) {
   return { pool, directory, announce, say: registry.say };
 }
 
-/** A stub agent: answers with its name, counts, can be slow, or answer only when it may. */
+/** A stub agent: answers with its name as the strategy, counts, can be slow, or answer only when it may. */
 async function stubAgent(
   name: string,
   { delayMs = 0, port = 0, until }: { delayMs?: number; port?: number; until?: Promise<void> } = {},
 ) {
   const server = new grpc.Server();
   let calls = 0;
-  const answer = async () => {
+  const answer = async ({ cluster, namespace, resource, name: asked }: typeof web) => {
     calls++;
     if (delayMs > 0) await Bun.sleep(delayMs);
     await until;
-    return { row: { cluster: "c", namespace: "shop", resource: "deployments", name } };
+    return { row: { cluster, namespace, resource, name: asked }, strategy: name };
   };
   const none = () =>
     Promise.reject(new Failed("workload.not_found", { kind: "", name: "", cluster: "", namespace: "" }));
@@ -156,7 +156,7 @@ describe("finding an agent", () => {
     await announce("*", "prod", whole.address);
     await announce("shop", "prod", shop.address);
     const name = async (cluster: string, namespace: string) =>
-      (await pool.on({ cluster, namespace }).workload.get({ ...web, cluster, namespace })).row!.name;
+      (await pool.on({ cluster, namespace }).workload.get({ ...web, cluster, namespace })).strategy;
     expect(await name("prod", "shop")).toBe("shop");
     expect(await name("prod", "pay")).toBe("whole");
     expect(() => pool.on({ cluster: "prod2", namespace: "shop" })).toThrow("no agent for cluster prod2");
@@ -215,7 +215,7 @@ describe("several sources and instances", () => {
     await announce("*", "c", alive.address);
     dead.stop();
     for (let call = 0; call < 20; call++) {
-      expect((await pool.on(web).workload.get(web)).row!.name).toBe("alive");
+      expect((await pool.on(web).workload.get(web)).strategy).toBe("alive");
     }
   });
 
@@ -242,13 +242,13 @@ test("a call goes to the instance that has least to do: one that takes long is a
   const first = restart();
   while (slow.calls === 0) await Bun.sleep(1);
   expect(outstanding()).toEqual([1, 0]);
-  for (let call = 0; call < 20; call++) expect((await restart()).row!.name).toBe("fast");
+  for (let call = 0; call < 20; call++) expect((await restart()).strategy).toBe("fast");
   expect([slow.calls, fast.calls]).toEqual([1, 20]);
   answers.resolve();
-  expect((await first).row!.name).toBe("slow");
+  expect((await first).strategy).toBe("slow");
   expect(outstanding()).toEqual([0, 0]);
   const atOnce = await Promise.all(Array.from({ length: 10 }, restart));
-  expect(atOnce.filter(({ row }) => row!.name === "slow")).toHaveLength(5);
+  expect(atOnce.filter(({ strategy }) => strategy === "slow")).toHaveLength(5);
 });
 
 test("a stream counts as something to do for as long as it goes on", async () => {
@@ -271,16 +271,16 @@ describe("an instance that failed", () => {
     await announce("*", "c", first.address);
     await announce("*", "c", other.address);
     first.stop();
-    expect((await pool.on(web).workload.get(web)).row!.name).toBe("other");
+    expect((await pool.on(web).workload.get(web)).strategy).toBe("other");
     const again = await stubAgent("again", { port: first.port });
     const endpoint = directory.endpoint(again.address)!;
     expect(endpoint.failures).toBe(1);
     while (endpoint.failures > 0) {
-      expect((await pool.on(web).workload.get(web)).row!.name).toBe("other");
+      expect((await pool.on(web).workload.get(web)).strategy).toBe("other");
       await Bun.sleep(20);
     }
     expect(again.calls).toBe(0);
-    expect((await pool.on(web).workload.get(web)).row!.name).toBe("again");
+    expect((await pool.on(web).workload.get(web)).strategy).toBe("again");
   });
 
   test("before a write could be sent costs half of its time, and the write is made once by the other", async () => {
@@ -290,7 +290,7 @@ describe("an instance that failed", () => {
     await announce("*", "c", deaf);
     expect((await failure(pool.on(web).workload.restart(web))).message).toContain("nothing was sent");
     await announce("*", "c", other.address);
-    expect((await pool.on(web).workload.restart(web)).row!.name).toBe("other");
+    expect((await pool.on(web).workload.restart(web)).strategy).toBe("other");
     expect(other.calls).toBe(1);
   });
 });
@@ -319,7 +319,7 @@ describe("an agent that fails", () => {
     const failed = await failure(pool.on({ cluster: "dead" }).workload.get({ ...web, cluster: "dead" }));
     expect(failed.code).toBe("agent.unavailable");
     expect(failed.message).toContain("lizardcd-agent.*.dead");
-    expect((await pool.on(web).workload.get(web)).row!.name).toBe("other");
+    expect((await pool.on(web).workload.get(web)).strategy).toBe("other");
   });
 
   test("one that never answers is given up at the deadline; a write is then unknown, not failed", async () => {
@@ -352,7 +352,7 @@ describe("an agent that fails", () => {
     first.stop();
     expect((await failure(pool.on(web).workload.get(web))).code).toBe("agent.unavailable");
     await stubAgent("again", { port: first.port });
-    expect((await pool.on(web).workload.get(web)).row!.name).toBe("again");
+    expect((await pool.on(web).workload.get(web)).strategy).toBe("again");
   });
 
   test("its own failures cross with code and parameters", async () => {
@@ -373,7 +373,7 @@ describe("a slow instance", () => {
     await announce("*", "c", slow.address);
     await announce("*", "c", fast.address);
     const names = await Promise.all(
-      Array.from({ length: 6 }, async () => (await pool.on(web).workload.get(web)).row!.name),
+      Array.from({ length: 6 }, async () => (await pool.on(web).workload.get(web)).strategy),
     );
     expect(new Set(names)).toEqual(new Set(["fast"]));
   });
@@ -392,7 +392,7 @@ describe("a slow instance", () => {
     expect(slow.calls).toBe(calls);
     const stream = pool.on(web).workload.watch(web)[Symbol.asyncIterator]();
     expect((await failure(stream.next())).message).toContain("5 times in a row");
-    expect((await pool.on({ cluster: "d" }).workload.get({ ...web, cluster: "d" })).row!.name).toBe("other");
+    expect((await pool.on({ cluster: "d" }).workload.get({ ...web, cluster: "d" })).strategy).toBe("other");
   });
 });
 
@@ -403,7 +403,7 @@ test("streams leave the calls of their cluster all their places", async () => {
   // More than a cluster's calls may be under way at once.
   const streams = Array.from({ length: 100 }, () => pool.on(web).workload.watch(web)[Symbol.asyncIterator]());
   for (const stream of streams) expect((await stream.next()).done).toBe(false);
-  expect((await pool.on(web).workload.get(web)).row!.name).toBe("a");
+  expect((await pool.on(web).workload.get(web)).strategy).toBe("a");
   for (const stream of streams) await stream.return!();
 });
 
@@ -418,7 +418,7 @@ describe("connections", () => {
     await pool.on({ cluster: "c", namespace: "pay" }).workload.get({ ...web, namespace: "pay" });
     expect(pool.connections).toBe(1);
     while (pool.connections > 0) await Bun.sleep(20);
-    expect((await pool.on(web).workload.get(web)).row!.name).toBe("a");
+    expect((await pool.on(web).workload.get(web)).strategy).toBe("a");
   });
 
   test("are never more than allowed: calls beyond wait for their turn, and streams leave some to calls", async () => {
@@ -433,7 +433,7 @@ describe("connections", () => {
       await announce("*", cluster, address);
     }
     const ask = async (cluster: string, call = {}) =>
-      (await pool.on({ cluster }).workload.get({ ...web, cluster }, call)).row!.name;
+      (await pool.on({ cluster }).workload.get({ ...web, cluster }, call)).strategy;
     const watch = (cluster: string) =>
       pool
         .on({ cluster })
@@ -467,10 +467,10 @@ describe("connections", () => {
     const stream = pool.on(web).workload.watch(web)[Symbol.asyncIterator]();
     await stream.next();
     await announce("*", "c", b.address);
-    expect((await pool.on(web).workload.get(web)).row!.name).toBe("a");
+    expect((await pool.on(web).workload.get(web)).strategy).toBe("a");
     await stream.return!();
     // Nothing holds the one place any more: the least busy is asked, whoever that is.
-    expect(["a", "b"]).toContain((await pool.on(web).workload.get(web)).row!.name);
+    expect(["a", "b"]).toContain((await pool.on(web).workload.get(web)).strategy);
   });
 
   test("of an instance that is withdrawn are closed", async () => {

@@ -6,6 +6,8 @@ import { Failed, grpcCode } from "../contract/errors.ts";
 import { type CallOptions, type Peer, stub } from "../contract/grpc.ts";
 import { agentServices, type Operation, operation as operationOf, operations } from "../contract/operation.ts";
 import { formatKey } from "../discovery/discovery.ts";
+import type { Log } from "../process/log.ts";
+import { type Answers, createAnswers, prepareFor } from "./answer.ts";
 import { begin, type Connection, type Connections } from "./connection.ts";
 import type { AgentEntry, Directory, Endpoint } from "./directory.ts";
 import { createGate, type Gate } from "./gate.ts";
@@ -29,6 +31,8 @@ export interface Pool {
   /** The peers of exactly this entry. */
   peers(entry: AgentEntry): Peers;
   readonly directory: Directory;
+  /** What of agents' answers was not believed. */
+  readonly answers: Pick<Answers, "refusals" | "refused">;
   readonly connections: number;
   /** Closes the connections to an address; the next call dials anew. */
   drop(address: string): void;
@@ -45,6 +49,7 @@ export interface PoolOptions {
   timeoutMs: number;
   /** Monotonic milliseconds. */
   now: () => number;
+  log?: Log;
 }
 
 interface Bound {
@@ -58,11 +63,12 @@ const cutProblem = "its certificate was revoked, and the connection to it cut";
 /** Each cluster's own limits. */
 const gateOptions = { concurrency: 64, queue: 256, failures: 5, closedMs: 1_000, mostMs: 8_000 };
 
-export function createPool({ prefix, directory, connections, allowPlain, timeoutMs, now }: PoolOptions): Pool {
+export function createPool({ prefix, directory, connections, allowPlain, timeoutMs, now, log }: PoolOptions): Pool {
   /** By noun, the methods of all peers; they find their entry in `this`. */
   const calls: Record<string, Record<string, (this: Bound, input: object, call?: CallOptions) => unknown>> = {};
   for (const operation of operations) {
     if (!(operation.noun in agentServices)) continue;
+    prepareFor(operation.method.output);
     calls[operation.noun] ??= {};
     calls[operation.noun]![operation.verb] = operation.streams
       ? function (input, call) {
@@ -72,6 +78,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
           return unary(this.entry, operation, input, call);
         };
   }
+  const answers = createAnswers({ prefix, directory, log });
   const gates = new WeakMap<AgentEntry, Gate>();
   const limits = { ...gateOptions, now };
   const sharing = createSharing();
@@ -169,12 +176,13 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         answered(endpoint, connection);
         endpoint.certificateEnd = connection.peer?.end;
         heard(entry, true);
-        return answer;
+        return believed(entry, operation, input, answer as object);
       } catch (cause) {
         if (!(cause instanceof WireFailed)) {
+          if (isOurs(cause)) throw cause;
           answered(endpoint, connection);
           heard(entry, true);
-          throw cause;
+          throw cause instanceof Failed ? answers.failed(entry, input, cause) : cause;
         }
         const slow = cause.code === grpcCode.deadline;
         if (slow) connections.silentSince(connection, began);
@@ -213,6 +221,16 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
       throw new Failed("agent.untrusted", { key: entry.key, problem: untrusted }, { object: entry.cluster });
     }
     throw new Failed("agent.unavailable", { key: entry.key, problem }, { object: entry.cluster });
+  }
+
+  /** A write whose answer is not believed may have been made. */
+  function believed(entry: AgentEntry, operation: Operation, input: object, answer: object): object {
+    try {
+      return answers.take(entry, operation, input, answer)!;
+    } catch (cause) {
+      if (!operation.audited || (input as { dryRun?: boolean }).dryRun || !(cause instanceof Failed)) throw cause;
+      throw outcomeUnknown(entry, cause);
+    }
   }
 
   /** An agent that answers and that nobody calls has no gate. */
@@ -254,9 +272,11 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         signal: leg.signal,
       }) as unknown as AsyncIterable<unknown>) {
         answered(endpoint, connection);
-        yield message;
+        const believed = answers.take(entry, operation, input, message as object);
+        if (believed) yield believed;
       }
     } catch (cause) {
+      if (cause instanceof Failed && !isOurs(cause)) throw answers.failed(entry, input, cause);
       if (!(cause instanceof WireFailed)) throw cause;
       if (connection.cut) {
         throw new Failed("agent.untrusted", { key: entry.key, problem: cutProblem }, { object: entry.cluster, cause });
@@ -348,12 +368,19 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
     covering,
     peers,
     directory,
+    answers,
     get connections() {
       return connections.open;
     },
     drop: connections.drop,
     close: () => connections.close(),
   };
+}
+
+/** True for what was said here of an answer, not by the agent in it. */
+function isOurs(cause: unknown): boolean {
+  if (!(cause instanceof Failed)) return false;
+  return cause.code === "agent.answer_refused" || (cause.cause as Failed | undefined)?.code === "agent.answer_refused";
 }
 
 /** The same question is the same bytes; what may be read can depend on name and role, where an agent impersonates. */

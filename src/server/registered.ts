@@ -10,7 +10,7 @@ import {
 import { age, enrolledMs, type FleetDeps, isReading } from "./clusters.ts";
 import type { Endpoint } from "./directory.ts";
 import { compare, countStates, pageOf } from "./page.ts";
-import type { Known, Summaries } from "./summaries.ts";
+import type { Known } from "./summaries.ts";
 
 export type AgentsAsked = Pick<ListAgentsRequest, "cluster" | "q" | "state" | "limit" | "continue">;
 
@@ -28,7 +28,7 @@ export function agentsOf({ pool, summaries, now }: FleetDeps, asked: AgentsAsked
   const matching = asked.state.length === 0 ? found : found.filter(({ state }) => asked.state.includes(state));
   const page = pageOf(matching, asked, ({ of }) => `${of.cluster} ${of.namespace}`);
   return create(ListAgentsResponseSchema, {
-    items: page.rows.map((brief) => agentRow(brief, summaries, now())),
+    items: page.rows.map((brief) => agentRow(brief, { pool, summaries, now })),
     total: matching.length,
     states: countStates(found),
     continue: page.continue,
@@ -62,7 +62,9 @@ function matches({ key, entry }: Known, q: string): boolean {
   return q === "" || key.includes(q) || [...(entry?.endpoints.keys() ?? [])].some((address) => address.includes(q));
 }
 
-function agentRow({ of, state, endpoints, sources }: Brief, summaries: Summaries, time: number): AgentRow {
+function agentRow({ of, state, endpoints, sources }: Brief, { pool, summaries, now }: FleetDeps): AgentRow {
+  const time = now();
+  const refusals = pool.answers.refusals(of.key);
   const { key, cluster, namespace, entry, summary, failure, seenAt, readAt } = of;
   const certificateEnd = Math.min(...endpoints.flatMap(({ certificateEnd: end }) => (end === undefined ? [] : [end])));
   return create(AgentRowSchema, {
@@ -85,6 +87,8 @@ function agentRow({ of, state, endpoints, sources }: Brief, summaries: Summaries
     certificateMs: Number.isFinite(certificateEnd) ? Math.max(0, certificateEnd - Date.now()) : 0,
     failure: failure ?? summary?.failure,
     enrolledMs: readAt === undefined ? enrolledMs(cluster, summaries, time) : undefined,
+    refused: refusals && Math.min(refusals.count, 2 ** 31 - 1),
+    refusedProblem: refusals?.problem,
   });
 }
 

@@ -139,6 +139,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       allowPlain: options.insecure,
       timeoutMs: options.timeoutMs,
       now,
+      log: log("agents"),
     });
     const remembered = await openRemembered({ store: store.fleet, prefix, now, clock, log: log("fleet") });
     const summaries = createSummaries({

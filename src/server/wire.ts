@@ -24,7 +24,7 @@ export function fromWire(entry: AgentEntry, operation: Operation, cause: WireFai
   }
 }
 
-export function outcomeUnknown(entry: AgentEntry, cause: WireFailed): Failed {
+export function outcomeUnknown(entry: AgentEntry, cause: Error): Failed {
   return new Failed("request.outcome_unknown", { cluster: entry.cluster }, { object: entry.cluster, cause });
 }
 

@@ -1,9 +1,11 @@
 // The workload noun: its operations, its pages, its streams.
 import { randomBytes } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
 import { Failed } from "../contract/errors.ts";
 import type { CallOptions } from "../contract/grpc.ts";
 import { href, operations } from "../contract/operation.ts";
-import type { Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
+import { ListFleetWorkloadsRequestSchema } from "../gen/lizardcd/v1/fleet_pb.ts";
+import type { ListWorkloadsRequest, Workload, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import { sleep } from "../process/backoff.ts";
 import {
   dryRunPage,
@@ -17,6 +19,7 @@ import {
   writeDone,
 } from "../views/workload.tsx";
 import { agesEvent } from "../views/workloads.tsx";
+import { listAcross } from "./across.ts";
 import { clusterRow } from "./clusters.ts";
 import type { Pool } from "./pool.ts";
 import { type AnyAnswer, type Asked, answer } from "./route.ts";
@@ -68,7 +71,7 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
 
   return [
     answer("workload.list", {
-      run: (input, { call }) => pool.on(input).workload.list(input, call),
+      run: (input, { call }) => list(deps, input, call),
       // The page of a namespace is the list across clusters, filtered.
       goTo: (_, { cluster, namespace, resource }, { request }) =>
         request.headers.get("accept")?.includes("text/html")
@@ -103,6 +106,42 @@ export function workloadAnswers(deps: WorkloadDeps): AnyAnswer[] {
     }),
   ];
 }
+
+/** Where no agent has the whole cluster, each of them is asked for its own part. */
+async function list(deps: WorkloadDeps, input: ListWorkloadsRequest, call: CallOptions) {
+  const { cluster, namespace, resource } = input;
+  const [one, ...others] = deps.pool.covering(input);
+  if (!one) return deps.pool.on(input).workload.list(input, call);
+  if (others.length === 0) {
+    const within = namespace === "*" ? one.namespace : namespace;
+    return deps.pool.peers(one).workload.list({ ...input, namespace: within }, call);
+  }
+  const asked = create(ListFleetWorkloadsRequestSchema, {
+    cluster: [cluster],
+    resource: resource === "workloads" ? [] : [resource],
+    state: input.state,
+    q: input.name,
+    labelSelector: input.labelSelector,
+    sort: input.sort,
+    limit: input.limit || standardLimit,
+    continue: input.continue,
+  });
+  const { items, unanswered, ...rest } = await listAcross(deps, asked, call);
+  const [silent] = unanswered;
+  // A list of one cluster is whole, or it fails.
+  if (silent) throw new Failed("agent.unavailable", { key: cluster, problem: silent.message }, { object: cluster });
+  const ageMs = items.reduce((oldest, item) => Math.max(oldest, item.ageMs), 0);
+  return {
+    items: items.map(({ row }) => row!),
+    continue: rest.continue,
+    total: rest.total,
+    states: rest.states,
+    ageMs,
+  };
+}
+
+/** Rows of a list that says no limit, as its contract has it. */
+const standardLimit = 500;
 
 /** When a write without an answer is looked for, milliseconds after that. */
 const readBackAfter = [0, 500, 1_500];

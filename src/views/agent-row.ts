@@ -1,6 +1,7 @@
 // One agent's key as a row of the table. A large fleet has a thousand of them, so they are made as text.
 import { href } from "../contract/operation.ts";
 import type { AgentRow, InstanceRow } from "../gen/lizardcd/v1/fleet_pb.ts";
+import { problemIn } from "../words/problems.ts";
 import { whySilent } from "../words/silent.ts";
 import { age, duration, say, stopped, wordsFor } from "../words/words.ts";
 import { objectId } from "./id.ts";
@@ -31,6 +32,7 @@ export function agentRow(ctx: PageContext, row: AgentRow, { revokes, fresh }: Ag
     markup`<span class="word">${clusterWord(ctx, state)}</span></td><th scope="row">`,
     keyMarkup(row),
     row.failure || row.enrolledMs !== undefined ? markup`<p class="hint">${stopped(lang, whyOf(ctx, row))}</p>` : none,
+    refused(ctx, row),
     markup`</th><td data-l="${words.instances}">`,
     instances(ctx, row),
     markup`</td><td class="mono" data-l="${words.registries}">${row.sources.join(", ")}</td><td data-l="${words.announced}">`,
@@ -64,7 +66,14 @@ function whyOf({ lang }: PageContext, row: AgentRow): string {
   const problem = failure?.params.problem;
   if (problem && failure.code === "agent.unavailable") return say(lang, "agent.silent", { problem });
   if (problem && failure.code === "agent.untrusted") return say(lang, "agent.untrusted", { problem });
+  if (problem && failure.code === "agent.answer_refused") return say(lang, "agent.notBelieved", { problem });
   return whySilent(lang, row);
+}
+
+function refused({ lang }: PageContext, { refused: n, refusedProblem }: AgentRow): Markup {
+  if (n === 0) return none;
+  const problem = problemIn(lang, refusedProblem);
+  return markup`<p class="hint text-warn">${stopped(lang, say(lang, "agent.refused", { n, problem }))}</p>`;
 }
 
 function instances(ctx: PageContext, row: AgentRow): Markup {

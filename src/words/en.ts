@@ -173,6 +173,8 @@ export const en = {
   "instance.calls": "{n} call{n||s} under way",
   "agent.silent": "Does not answer: {problem}",
   "agent.untrusted": "Not trusted: {problem}",
+  "agent.refused": "{n} thing{n||s} in its answers {n|was|were} not believed, the last: {problem}",
+  "agent.notBelieved": "Its answer is not believed: {problem}",
   "certificate.none": "none",
   "certificate.noneLong": "It has shown no certificate: it is called without encryption",
   "certificate.ends": "ends in {time}",

@@ -57,6 +57,14 @@ const phrases: readonly [RegExp, string][] = [
   [/(".*") is not a label's name/, "$1 不是标签名"],
   [/(".*") is not a label's value/, "$1 不是标签值"],
 
+  [/(\w+) is (".*"), and (.+) was asked for/, "$1 为 $2，而所问的是 $3"],
+  [/(\w+) is (".*"), which is none/, "$1 为 $2，不是有效的值"],
+  [/(\S+) is (\S+), which cannot be/, "$1 为 $2，这是不可能的"],
+  [/(\w+) has (".*"), which is outside of (\S+)/, "$1 中的 $2 不属于 $3"],
+  [/(\w+) has no (\w+)/, "$1 中没有 $2"],
+  [/(\w+) has (\d+) (?:items|entries), at most (\d+) are read/, "$1 有 $2 项，最多读取 $3 项"],
+  [/continue is no text of at most (\d+) characters/, "continue 不是最多 $1 个字符的文本"],
+
   [/it is read-only \(--read-only\)/, "它是只读的（--read-only）"],
   [/namespace (\S+) is not among (.+) \(--allow-namespaces\)/, "命名空间 $1 不在 $2 之中（--allow-namespaces）"],
   [/it keeps (\S+) to itself \(--deny-kinds\)/, "它不开放 $1（--deny-kinds）"],
