@@ -63,7 +63,9 @@ async function main(): Promise<number> {
   const held = await hold(values.data, { program: "npm start", file: "start" });
   const place: Place = { data: values.data, url: urlOf(values.httpAddr) };
   const starter = supervise(place, signal);
-  const flags = ["--data", values.data, "--http-addr", values.httpAddr, "--metrics-addr", metricsAddr];
+  // The demo's clusters are of no use to who has a real one.
+  const demo = values.kubeconfig ? ["--forget-simulated"] : [];
+  const flags = [...demo, "--data", values.data, "--http-addr", values.httpAddr, "--metrics-addr", metricsAddr];
   const server = starter.keep({ name: "server", command: mainOf("server", [...others, ...flags]), once: true });
   const agents = values.kubeconfig ? startReal(starter, place, own, signal) : startSimulated(starter, place, signal);
   const over = Promise.race([server, agents, starter.gone, stopped(signal)]);

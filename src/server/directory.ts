@@ -29,6 +29,8 @@ export interface AgentEntry {
   readonly endpoints: Few<Endpoint>;
   /** When a registry last confirmed it. */
   announcedAt: number;
+  /** True for an agent that says that it can serve nothing: it does not stand in the way of others of its cluster. */
+  idle?: boolean;
 }
 
 export interface GoneEntry {
@@ -272,11 +274,11 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
       const namespaces = clusters.get(cluster);
       if (!namespaces) return undefined;
       if (namespace !== undefined && namespace !== "*") return namespaces.get(namespace) ?? namespaces.get("*");
-      return namespaces.get("*") ?? namespaces.values().next().value;
+      return wholeOf(namespaces) ?? partsOf(namespaces)[0];
     },
     namespaced(cluster) {
       const namespaces = clusters.get(cluster);
-      return namespaces?.has("*") ? [] : [...(namespaces?.values() ?? [])];
+      return !namespaces || wholeOf(namespaces) ? [] : partsOf(namespaces);
     },
     entries: () => byKey.values(),
     endpoint: (address) => endpoints.get(address),
@@ -291,6 +293,18 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
       return () => listeners.delete(listener);
     },
   };
+}
+
+type Namespaces = ReadonlyMap<string, AgentEntry>;
+
+/** The one that serves the whole cluster; one that can serve nothing does so where there is no other. */
+function wholeOf(namespaces: Namespaces): AgentEntry | undefined {
+  const whole = namespaces.get("*");
+  return whole?.idle && namespaces.size > 1 ? undefined : whole;
+}
+
+function partsOf(namespaces: Namespaces): AgentEntry[] {
+  return [...namespaces.values()].filter(({ namespace }) => namespace !== "*");
 }
 
 function idOf({ key, instance }: Pick<Entry, "key" | "instance">): string {

@@ -60,6 +60,7 @@ async function main(): Promise<void> {
     onConnectionClosed: memory.closed,
     version,
     insecure: config.insecure,
+    forgetSimulated: config.forgetSimulated,
     trust: { lifeMs: config.certificateLife, given: givenCertificates(config) },
     publicUrl: config.publicUrl,
     log,

@@ -11,6 +11,7 @@ import { log } from "../process/log.ts";
 import { newRequest } from "../trust/request.ts";
 import { openDataFolder } from "./data.ts";
 import { openRemembered } from "./remembered.ts";
+import type { ServerOptions } from "./server.ts";
 import type { FleetStore, StoredAgent } from "./store/fleet.ts";
 import type { Known } from "./summaries.ts";
 
@@ -34,15 +35,15 @@ async function restarting(trust?: { lifeMs: number }) {
   onEnd(() => rm(folder, { recursive: true, force: true }));
   const options = { data: await openDataFolder(folder), store: join(folder, "test.db"), trust };
   let server: TestServer | undefined;
-  return async () => {
+  return async (more: Partial<ServerOptions> = {}) => {
     await server?.stop();
-    server = await startTestServer(options);
+    server = await startTestServer({ ...options, ...more });
     return server;
   };
 }
 
-async function stub(cluster: string) {
-  const agent = await startStubAgent({ cluster, rows: [row(cluster, "web"), row(cluster, "cart")] });
+async function stub(cluster: string, version?: string) {
+  const agent = await startStubAgent({ cluster, version, rows: [row(cluster, "web"), row(cluster, "cart")] });
   onEnd(() => agent.stop());
   return agent;
 }
@@ -110,6 +111,25 @@ test("a cluster is in the list from its enrolment on, over a restart, until it i
   expect(await names()).toEqual(["c unknown"]);
   await enroll("b");
   expect(await names()).toEqual(["b unknown", "c unknown"]);
+});
+
+test("a server that is started without the demo forgets the demo's clusters, and no others", async () => {
+  const start = await restarting();
+  let server = await start();
+  const [demo, real] = [await stub("demo", "v1.36.3+sandbox"), await stub("real")];
+  server.announce("demo", demo.address);
+  server.announce("real", real.address);
+  await eventually(
+    () => fleetOf(server.client),
+    ({ answering }) => answering === 2,
+  );
+  const names = async () => (await fleetOf(server.client)).clusters.map((one: Cluster) => one.name);
+  server = await start();
+  expect(await names()).toEqual(["demo", "real"]);
+  server = await start({ forgetSimulated: true });
+  expect(await names()).toEqual(["real"]);
+  server = await start();
+  expect(await names()).toEqual(["real"]);
 });
 
 test("what changes all the time is written so many at a time, and each no more than once a minute", async () => {

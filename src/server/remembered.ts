@@ -35,6 +35,7 @@ export interface Remembered {
 export interface RememberedOptions {
   store: FleetStore;
   prefix: string;
+  forgetSimulated?: boolean;
   /** Monotonic milliseconds, and those of the calendar. */
   now: () => number;
   clock: () => number;
@@ -50,6 +51,7 @@ const freshMs = 60_000;
 
 export async function openRemembered(options: RememberedOptions): Promise<Remembered> {
   const { store, prefix, now, clock, everyMs = standardMs, log } = options;
+  if (options.forgetSimulated) await removeSimulated(store, clock());
   const here = (at: number) => now() - Math.max(0, clock() - at);
   const calendar = (at: number) => Math.round(clock() - (now() - at));
   const agents = (await store.agents())
@@ -149,4 +151,11 @@ export async function openRemembered(options: RememberedOptions): Promise<Rememb
       while ((await write(mostAtOnce, 0)) > 0);
     },
   };
+}
+
+async function removeSimulated(store: FleetStore, at: number): Promise<void> {
+  const simulated = (await store.agents()).filter(
+    ({ summary }) => fromBinary(SummaryResponseSchema, summary).info?.simulated,
+  );
+  for (const cluster of new Set(simulated.map((agent) => agent.cluster))) await store.remove(cluster, at);
 }

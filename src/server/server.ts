@@ -69,6 +69,8 @@ export interface ServerOptions {
   /** Agents that do not speak TLS are called without it, and every page says so. */
   insecure: boolean;
   publicUrl?: string;
+  /** What was known of simulated clusters before this start is forgotten. */
+  forgetSimulated?: boolean;
   log: (part: string) => Log;
 }
 
@@ -141,7 +143,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       now,
       log: log("agents"),
     });
-    const remembered = await openRemembered({ store: store.fleet, prefix, now, clock, log: log("fleet") });
+    const remembered = await openRemembered({
+      store: store.fleet,
+      prefix,
+      forgetSimulated: options.forgetSimulated,
+      now,
+      clock,
+      log: log("fleet"),
+    });
     const summaries = createSummaries({
       pool,
       remembered,

@@ -168,6 +168,11 @@ export const serverSettings = {
     help: "file with the certificate by which agents are called, with --tls.ca",
   },
   tlsKey: { flag: "tls.key", type: "text", help: "file with its private key" },
+  forgetSimulated: {
+    flag: "forget-simulated",
+    type: "boolean",
+    help: "forget at the start what was known of simulated clusters: npm start -- --kubeconfig gives it",
+  },
   insecure: {
     flag: "insecure",
     type: "boolean",

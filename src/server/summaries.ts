@@ -292,6 +292,8 @@ export function createSummaries({
         summary.synced ? summary : withCounts(summary, one.readAt === undefined ? none : one.summary!),
       );
       one.failure = undefined;
+      const idle = one.readAt === undefined && summary.failure !== undefined;
+      if (idle || entry.idle) entry.idle = idle;
       note(one);
       if (summary.info?.simulated) simulated.add(one.key);
       else simulated.delete(one.key);

@@ -8,6 +8,15 @@ const names = "小写字母、数字";
 const phrases: readonly [RegExp, string][] = [
   [/it is no longer announced/, "已不再登记"],
   [/it is no longer announced, since (\d+) s/, "已于 $1 秒前停止登记"],
+  [/it has not announced itself since the server started/, "自服务器启动以来尚未登记"],
+  [
+    /its account may not list and watch workloads in the whole cluster: give it that right, or name namespaces with --namespaces/,
+    "其账号无权列出和监视整个集群的工作负载：请授予该权限，或用 --namespaces 指定命名空间",
+  ],
+  [
+    /its account may not list and watch workloads in the whole cluster, nor in (.+): give it that right, or name other namespaces with --namespaces/,
+    "其账号无权列出和监视整个集群或 $1 中的工作负载：请授予该权限，或用 --namespaces 指定其他命名空间",
+  ],
   [/it did not answer (\d+) times in a row, and is asked again in (\d+) s/, "已连续 $1 次无应答，$2 秒后再问"],
   [/no instance is announced/, "没有登记的实例"],
   [/cluster (\S+), namespace (\S+)/, "集群 $1 的命名空间 $2"],

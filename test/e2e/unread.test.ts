@@ -199,6 +199,32 @@ describePart("kubernetes", "an agent that can serve nothing", () => {
     expect(page).toContain("half A part of it is missing. Namespace no-such-place not found in half");
   }, 60_000);
 
+  test("hides nothing of what another agent of its cluster serves", async () => {
+    await real.apply({
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "beside", namespace: home },
+      spec: {
+        replicas: 0,
+        selector: { matchLabels: { app: "beside" } },
+        template: {
+          metadata: { labels: { app: "beside" } },
+          spec: { containers: [{ name: "app", image: "registry.test/web:1" }] },
+        },
+      },
+    });
+    await enrolledAgent("beside", await kubeFromFile(real.kubeconfig("token")), { only: [home] });
+    await enrolledAgent("beside", await kubeFromFile(rightless));
+    const row = await eventually(
+      () => rowOf("beside"),
+      (one) => one?.failure !== undefined && one.workloads === 1,
+    );
+    expect([row.state, row.scope, row.agents]).toEqual(["degraded", [home], 2]);
+    const { body } = await server.client.get("/workloads?cluster=beside");
+    expect([body.total, body.unanswered]).toEqual([1, []]);
+    expect((await server.client.get("/clusters/beside/summary")).body.workloads).toBe(1);
+  }, 60_000);
+
   const check = async (kubeconfig: string, ...flags: string[]) => {
     const given = ["--check", "--kubeconfig", kubeconfig, "--cluster", "checked", "--insecure", "--server", server.url];
     const ports = ["--grpc-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--join-token", server.joinToken];
