@@ -130,10 +130,11 @@ test("--check of the agent reaches its API server and its server, and announces 
   expect([right.code, right.err, right.out]).toEqual([0, "", expect.stringContaining("ok      the API server")]);
   expect(right.out).toContain("cluster check-1");
   expect(right.out).toContain("will be enrolled at the first start");
+  expect(right.out).toContain("ok      what may be read: the whole cluster");
   expect(asked).toEqual(["/healthz"]);
   await sandbox.stop();
   const wrong = await ran("agent", [...flags, "--server", "http://127.0.0.1:1"]);
-  expect([wrong.code, wrong.err]).toEqual([1, "lizardcd-agent: 2 of 7 checks failed\n"]);
+  expect([wrong.code, wrong.err]).toEqual([1, "lizardcd-agent: 3 of 8 checks failed\n"]);
   expect(wrong.out).toMatch(/^failed {2}the API server /m);
   expect(wrong.out).toMatch(/^failed {2}the server http:\/\/127\.0\.0\.1:1/m);
 }, 90_000);
