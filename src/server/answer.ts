@@ -235,7 +235,10 @@ function listLook(field: DescField & { fieldKind: "list" }): Look {
       for (const item of items) {
         const problem = look(item, asked);
         if (problem === undefined) items[kept++] = item;
-        else if (problem !== "") asked.refuse(problem);
+        else {
+          if (problem !== "") asked.refuse(problem);
+          uncount(message, item);
+        }
       }
       items.length = kept;
       return undefined;
@@ -249,6 +252,13 @@ function listLook(field: DescField & { fieldKind: "list" }): Look {
     for (let at = 0; at < items.length; at++) items[at] = clean(items[at]!);
     return undefined;
   };
+}
+
+/** What is left out of a list is none of those that it says there are. */
+function uncount(message: Fields, { state = "" }: { state?: string }): void {
+  const { total, states } = message as { total?: number; states?: Record<string, number> };
+  if (total !== undefined && total > 0) message.total = total - 1;
+  if (states && Object.hasOwn(states, state) && states[state]! > 0) states[state]!--;
 }
 
 function bounded<T>(items: T[], name: string, asked: Asked): T[] {
