@@ -127,7 +127,8 @@ export function client(url: string, token: string, tls: { ca?: string } = {}): C
       ask(`${url}${path}`, {
         method: form ? "POST" : method,
         headers: {
-          ...(token ? { cookie: `lizardcd_session=${token}` } : {}),
+          // Under either name: a server that people reach over TLS takes the second alone.
+          ...(token ? { cookie: `lizardcd_session=${token}; __Host-lizardcd_session=${token}` } : {}),
           accept: "text/html,application/xhtml+xml",
           "sec-fetch-site": "same-origin",
           ...headers,

@@ -1,5 +1,6 @@
 // The names that a program answers to. A page elsewhere whose name its owner leads to this address would else be taken
 // for ours by the browser (DNS rebinding).
+import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 
@@ -12,12 +13,15 @@ export interface HostOptions {
   publicUrl?: string;
   /** Further names: "lizardcd.example.com", "*.example.com", "10.0.0.7". */
   names?: readonly string[];
+  /** The certificate chain that is served there, PEM: browsers take it for its own names alone. */
+  certificate?: string;
 }
 
 /** Without --public-url, names and a loopback address nobody knows what it is called: then any name will do. */
-export function knownHosts({ host, publicUrl, names = [] }: HostOptions): KnownHosts {
+export function knownHosts({ host, publicUrl, names = [], certificate }: HostOptions): KnownHosts {
   if (!publicUrl && names.length === 0 && !isLoopbackName(nameOf(host))) return () => true;
-  const given = [host, ...(publicUrl ? [new URL(publicUrl).host] : []), ...names].map(nameOf);
+  const people = publicUrl ? [new URL(publicUrl).host] : [];
+  const given = [host, ...people, ...names, ...(certificate ? namesOf(certificate) : [])].map(nameOf);
   const exact = new Set(given);
   const endings = given.filter((name) => name.startsWith("*.")).map((name) => name.slice(1));
   const everywhere = host === "0.0.0.0" || host === "::";
@@ -35,6 +39,11 @@ export function checkHostName(name: string): void {
   throw new Error(
     `${JSON.stringify(name)} is no name of a host: write lizardcd.example.com, *.example.com or 10.0.0.7`,
   );
+}
+
+function namesOf(certificate: string): string[] {
+  const { subjectAltName = "" } = new X509Certificate(certificate);
+  return [...subjectAltName.matchAll(/(?:DNS|IP Address):([^,"]+)/g)].map(([, name]) => name!.trim());
 }
 
 /** Without port, brackets, the root's dot, and in lower case. */

@@ -61,6 +61,20 @@ describe("guesses of one name from one address", () => {
     }
   });
 
+  test("wait from the answer on, however long the check took", async () => {
+    const slow = (right: boolean) =>
+      said(
+        attempts.check("admin", "203.0.113.5", async () => {
+          time += 5_000;
+          return right;
+        }),
+      );
+    for (let failure = 0; failure < 5; failure++) expect(await slow(false)).toBe("wrong");
+    expect(await slow(true)).toBe("login.too_many");
+    time += 1_000;
+    expect(await slow(true)).toBe("right");
+  });
+
   test("do not count where the store does not answer", async () => {
     for (let failure = 0; failure < 10; failure++) {
       const asked = attempts.check("admin", "203.0.113.5", () => Promise.reject(new Error("disk is full")));

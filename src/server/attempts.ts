@@ -53,19 +53,19 @@ export function createAttempts(options: AttemptOptions): Attempts {
         const hasFailed = pairs.has(pair);
         const wait = Math.max(pairs.wait(pair), networks.wait(network), hasFailed ? names.wait(username) : 0);
         if (wait > 0) throw new Failed("login.too_many", { seconds: Math.ceil(wait / 1000) }, { object: username });
-        const undo = [pairs.add(pair), networks.add(network), names.add(username)];
+        const counted = [pairs.add(pair), networks.add(network), names.add(username)];
         let right = false;
         try {
           right = await isRight();
         } catch (cause) {
           // Nothing was guessed: the store did not answer.
-          for (const one of undo) one();
+          for (const one of counted) one.takeBack();
           throw cause;
         }
-        if (!right) return false;
-        for (const one of undo) one();
-        pairs.forget(pair);
-        return true;
+        // The wait begins with the answer: a slow check takes nothing off it.
+        for (const one of counted) right ? one.takeBack() : one.renew();
+        if (right) pairs.forget(pair);
+        return right;
       });
     },
   };
@@ -96,11 +96,14 @@ function failures({ free, longestMs }: Limit, now: () => number) {
       if (!failure || failure.count < free) return 0;
       return failure.at + Math.min(longestMs, 1000 * 2 ** (failure.count - free)) - now();
     },
-    /** Counts one. @returns what takes that one back. */
-    add(key: string): () => void {
+    /** Counts one. */
+    add(key: string) {
       const before = get(key);
       put(key, { count: (before?.count ?? 0) + 1, at: now() });
-      return () => put(key, { count: (get(key)?.count ?? 1) - 1, at: before?.at ?? now() });
+      return {
+        takeBack: () => put(key, { count: (get(key)?.count ?? 1) - 1, at: before?.at ?? now() }),
+        renew: () => put(key, { count: get(key)?.count ?? 1, at: now() }),
+      };
     },
   };
 }

@@ -50,6 +50,8 @@ export interface AuthOptions {
   cookie: SessionCookie;
   /** Milliseconds UTC. */
   clock: () => number;
+  /** Monotonic milliseconds. */
+  now: () => number;
   onPasswordChanged: () => Promise<void>;
 }
 
@@ -68,12 +70,12 @@ interface Claims {
 }
 
 export async function createAuth(options: AuthOptions): Promise<Auth> {
-  const { store, secret, expire, cookie, clock, onPasswordChanged } = options;
+  const { store, secret, expire, cookie, clock, now, onPasswordChanged } = options;
   const tokens = new Elysia().use(jwt({ name: "tokens", secret, alg: "HS256" })).decorator.tokens;
   const sessions = createSessions({ clock });
   const users = new Map<string, StoredUser>();
   const verified = new Map<string, Claims>();
-  const attempts = createAttempts({ now: () => performance.now() });
+  const attempts = createAttempts({ now });
   for (const { id, userId, expiresAt } of await store.sessions.alive(clock())) sessions.add(id, { userId, expiresAt });
 
   async function login(username: string, password: string, from: string, door: string): Promise<NewSession> {
@@ -83,12 +85,12 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
       return (await isPassword(password, user?.password ?? nobodysHash)) && user !== undefined;
     });
     if (!user || !right) throw new Failed("login.wrong", {}, { object: username });
-    const now = clock();
-    const session = { id: Bun.randomUUIDv7(), userId: user.id, door, createdAt: now, expiresAt: now + expire * 1000 };
+    const createdAt = clock();
+    const session = { id: Bun.randomUUIDv7(), userId: user.id, door, createdAt, expiresAt: createdAt + expire * 1000 };
     await store.sessions.add(session);
     sessions.add(session.id, { userId: user.id, expiresAt: session.expiresAt });
     users.set(user.id, user);
-    const seconds = Math.floor(now / 1000);
+    const seconds = Math.floor(createdAt / 1000);
     const token = await tokens.sign({ sid: session.id, sub: user.id, iat: seconds, exp: seconds + expire } as never);
     return { token, expiresIn: expire, actor: actor(user, session.id) };
   }

@@ -101,7 +101,7 @@ async function follow(path: string): Promise<() => string> {
   const stop = new AbortController();
   onEnd(() => stop.abort());
   const answer = await fetch(`${server.url}${path}`, {
-    headers: { cookie: `lizardcd_session=${server.client.token}`, accept: "text/html, text/event-stream" },
+    headers: { cookie: `__Host-lizardcd_session=${server.client.token}`, accept: "text/html, text/event-stream" },
     signal: stop.signal,
   });
   expect(answer.headers.get("content-type")).toStartWith("text/event-stream");

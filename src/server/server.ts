@@ -1,4 +1,5 @@
 // The running server: store, pool, summaries, pages and metrics, put together and taken apart.
+import { readFileSync } from "node:fs";
 import type { Source } from "../discovery/discovery.ts";
 import { embeddedRegistry } from "../discovery/server.ts";
 import { type KnownHosts, knownHosts } from "../process/known-hosts.ts";
@@ -63,6 +64,8 @@ export interface ServerOptions {
   onConnectionClosed?: () => void;
   /** Milliseconds between two questions to one agent, at the shortest. */
   summaryMs?: number;
+  /** Monotonic milliseconds, for the limit on guesses of passwords. */
+  now?: () => number;
   /** Seconds after which a stream's reader who takes nothing is cut off. */
   stalledSeconds?: number;
   version: string;
@@ -112,6 +115,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       secret: options.secret ?? (await data.sessionSecret()),
       expire: options.expire,
       clock,
+      now: options.now ?? now,
       onPasswordChanged: () => data.forgetFirstPassword(),
     });
     const trust =
@@ -201,7 +205,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         stopping: stopping.signal,
         stalledSeconds: options.stalledSeconds,
         cookie,
-        hosts: knownHosts({ host: http.host, publicUrl: options.publicUrl, names: http.hosts }),
+        hosts: knownHosts({
+          host: http.host,
+          publicUrl: options.publicUrl,
+          names: http.hosts,
+          // Read anew with each app, as a renewed certificate has one.
+          certificate: http.tls && readFileSync(http.tls.cert, "utf8"),
+        }),
         proxies: http.trustedProxies ?? trustedProxies([]),
         onAnswer: metrics.onAnswer,
       });
