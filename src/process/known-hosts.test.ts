@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
+import { createAuthority, createServerCertificate } from "../../test/testbed/certificates.ts";
 import { checkHostName, type HostOptions, knownHosts } from "./known-hosts.ts";
 
 const isKnown = (options: HostOptions, host: string | null) => knownHosts(options)(host);
@@ -37,6 +38,20 @@ test("names that are given hold with and without a port, with all below them whe
   }
   for (const name of ["shop.svc", "example.com", "badexample.com"])
     expect([name, isKnown(options, name)]).toEqual([name, false]);
+});
+
+test("the names of the certificate that is served there hold too, and open nothing by themselves", () => {
+  const { cert } = createServerCertificate(createAuthority("test"), [
+    "cd.example.com",
+    "*.cd.example.com",
+    "192.0.2.7",
+  ]);
+  const options = { host: "127.0.0.1", certificate: cert };
+  for (const name of ["cd.example.com:5117", "eu.cd.example.com", "192.0.2.7", "localhost"]) {
+    expect([name, isKnown(options, name)]).toEqual([name, true]);
+  }
+  for (const name of ["example.com", "192.0.2.8"]) expect([name, isKnown(options, name)]).toEqual([name, false]);
+  expect(isKnown({ host: "0.0.0.0", certificate: cert }, "evil.example")).toBe(true);
 });
 
 test("what is no name is refused by name", () => {
