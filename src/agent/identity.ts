@@ -7,6 +7,7 @@ import { operation } from "../contract/operation.ts";
 import { backoff, sleep } from "../process/backoff.ts";
 import type { Log } from "../process/log.ts";
 import { proxied } from "../process/proxy.ts";
+import { redirectOf } from "../process/redirect.ts";
 import { reasonOf } from "../process/setting-file.ts";
 import { unreachableServer } from "../process/unreachable.ts";
 import { backdateMs, fingerprintOf } from "../trust/authority.ts";
@@ -278,6 +279,7 @@ async function ask(
     ...proxied(server),
     headers: { "content-type": "application/json", accept: "application/json" },
     body: JSON.stringify(body),
+    redirect: "manual",
     signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
     ...(ca ? { tls: { ca } } : {}),
   } as RequestInit);
@@ -285,7 +287,7 @@ async function ask(
   if (answer.ok) return JSON.parse(text) as Answer;
   if (answer.status >= 500 || answer.status === 429) throw new Error(`${server} answered ${answer.status}`);
   throw new EnrollmentFailed(
-    `${server} does not enroll the agent: ${sentenceIn(text) ?? `it answered ${answer.status}`}`,
+    `${server} does not enroll the agent: ${redirectOf(answer) ?? sentenceIn(text) ?? `it answered ${answer.status}`}`,
   );
 }
 

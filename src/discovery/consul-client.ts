@@ -4,6 +4,7 @@
 
 import { Agent } from "node:https";
 import { proxied } from "../process/proxy.ts";
+import { redirectOf } from "../process/redirect.ts";
 import { type Trust, trustProblemOf } from "./tls.ts";
 
 export interface ConsulOptions {
@@ -67,11 +68,14 @@ export async function ask(
   const answer = await fetch(url, {
     method,
     ...proxied(url),
+    redirect: "manual",
     headers: token ? { "x-consul-token": token } : {},
     signal: AbortSignal.any([signal, AbortSignal.timeout(held + timeoutMs)]),
     ...(ca ? { tls: { ca } } : {}),
   });
   const text = await answer.text();
+  const elsewhere = redirectOf(answer);
+  if (elsewhere) throw new Refused(elsewhere, answer.status);
   if (!answer.ok) throw new Refused(text.slice(0, 200) || `it answers ${answer.status}`, answer.status);
   return { headers: answer.headers, body: text === "" ? undefined : JSON.parse(text) };
 }

@@ -5,6 +5,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { PayloadSchema } from "../gen/nacos/nacos_grpc_service_pb.ts";
 import { sleep } from "../process/backoff.ts";
 import { proxied } from "../process/proxy.ts";
+import { redirectOf } from "../process/redirect.ts";
 import { openWire } from "./nacos-wire.ts";
 import type { Trust } from "./tls.ts";
 
@@ -178,10 +179,13 @@ async function login(
       method: "POST",
       ...proxied(base),
       body: new URLSearchParams({ username, password }),
+      redirect: "manual",
       signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]),
       ...(ca ? { tls: { ca } } : {}),
     });
     const text = await answer.text();
+    const elsewhere = redirectOf(answer);
+    if (elsewhere) throw new NacosRefused(elsewhere, answer.status);
     if (answer.ok) {
       const { accessToken, tokenTtl } = JSON.parse(text) as { accessToken: string; tokenTtl: number };
       return { accessToken, renewAt: performance.now() + tokenTtl * 800 };

@@ -3,6 +3,7 @@
 
 import { backoff, sleep } from "../process/backoff.ts";
 import { proxied } from "../process/proxy.ts";
+import { redirectOf } from "../process/redirect.ts";
 import { unreachableServer } from "../process/unreachable.ts";
 import type { Announcer, AnnounceState, Registration, Source } from "./discovery.ts";
 import { createEntries } from "./entries.ts";
@@ -53,10 +54,13 @@ export function announceToServer({ server, serverCa, prove, joinToken, timeoutMs
         ...(prove ? {} : { authorization: `Bearer ${joinToken}` }),
       },
       ...(body ? { body: JSON.stringify(body) } : {}),
+      redirect: "manual",
       ...(ca ? { tls: { ca } } : {}),
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     } as RequestInit);
     const text = await answer.text();
+    const elsewhere = redirectOf(answer);
+    if (elsewhere) throw new Refused(`${base}: ${elsewhere}`);
     if (!answer.ok) throw new Refused(`${base} answers ${answer.status}: ${messageOf(text)}`);
     return JSON.parse(text) as T;
   }
