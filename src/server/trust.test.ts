@@ -108,6 +108,41 @@ test("an agent that speaks no TLS 1.3 is not called, though its certificate is r
   }
 });
 
+test("a request that is refused leaves the one-time token as it was, and one that is signed uses it", async () => {
+  const trust = await opened();
+  const token = await trust.invite({ cluster: "eu-1", namespaces: ["*"] }, 60_000);
+  for (const wrong of ["", "no request", `${(await newRequest()).request.slice(0, 200)}`]) {
+    await expect(trust.enroll(token, "eu-1", wrong)).rejects.toMatchObject({ code: "certificate.request_invalid" });
+  }
+  const { request } = await newRequest();
+  const { certificate } = await trust.enroll(token, "eu-1", request);
+  expect(readCertificate(certificate).names).toContain("lizardcd://agent/*.eu-1");
+  const again = trust.enroll(token, "eu-1", (await newRequest()).request);
+  await expect(again).rejects.toThrow("it has been used");
+});
+
+test("of many who use one token at once, one gets a certificate", async () => {
+  const trust = await opened();
+  const token = await trust.invite({ cluster: "eu-1", namespaces: ["*"] }, 60_000);
+  const { request } = await newRequest();
+  const all = await Promise.allSettled(Array.from({ length: 8 }, () => trust.enroll(token, "eu-1", request)));
+  expect(all.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+});
+
+test("a certificate of ours in which another cluster was written is none of ours: its signature no longer holds", async () => {
+  const trust = await opened();
+  const { key, request } = await newRequest();
+  const { certificate } = await trust.enroll("join", "evil", request);
+  const der = Buffer.from(new X509Certificate(certificate).raw);
+  const at = der.indexOf("*.evil") + 2;
+  der.write("eu-1", at, "latin1");
+  const forged = new X509Certificate(der).toString();
+  expect(readCertificate(forged).names).toContain("lizardcd://agent/*.eu-1");
+  const proof = await prove("text", key);
+  expect(() => trust.identify(forged, "text", proof)).toThrow("it is not signed here");
+  expect(trust.identify(certificate, "text", proof).cluster).toBe("evil");
+});
+
 describe("a certificate that somebody else made", () => {
   const given = async () => {
     const kept = await createAuthority();

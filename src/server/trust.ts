@@ -164,13 +164,15 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     return undefined;
   }
 
-  async function issue(request: string, identity: AgentIdentity): Promise<Issued> {
+  /** @param use what the certificate costs: a token that serves once is used when the request has been found good. */
+  async function issue(request: string, identity: AgentIdentity, use?: () => Promise<void>): Promise<Issued> {
     if (!authority) {
       const problem = "this server was given its certificates: have the agent's made where those come from";
       throw new Failed("certificate.request_invalid", { problem });
     }
     try {
       const { certificate, serial, notAfter } = await authority.sign(request, identity, lifeMs);
+      await use?.();
       await store.trust.addCertificate({ serial, ...identity, issuedAt: clock(), notAfter });
       for (const tell of issuing) tell(identity);
       log.info("certificate issued", { cluster: identity.cluster, namespaces: identity.namespaces.join(","), serial });
@@ -182,9 +184,9 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     }
   }
 
-  async function admitted(token: string, cluster: string): Promise<AgentIdentity> {
+  async function admitted(token: string, cluster: string): Promise<{ identity: AgentIdentity; use?(): Promise<void> }> {
     // The join token admits any cluster, again and again: for one's own machine, and for charts that bring both.
-    if (sameText(token, joinToken)) return { cluster, namespaces: ["*"] };
+    if (sameText(token, joinToken)) return { identity: { cluster, namespaces: ["*"] } };
     const wrong = (problem: string) => new Failed("token.enroll_wrong", { cluster, problem });
     const [version, id, secret] = token.split(".");
     const invitation = version === tokenVersion && id && secret ? await store.trust.invitation(id) : undefined;
@@ -192,8 +194,12 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
     if (invitation.cluster !== cluster) throw wrong("it was made for another cluster");
     if (invitation.usedAt !== undefined) throw wrong("it has been used");
     if (invitation.expiresAt <= clock()) throw wrong("its time is over");
-    if (!(await store.trust.use(invitation.id, clock()))) throw wrong("it has been used");
-    return { cluster, namespaces: invitation.namespaces };
+    return {
+      identity: { cluster, namespaces: invitation.namespaces },
+      async use() {
+        if (!(await store.trust.use(invitation.id, clock()))) throw wrong("it has been used");
+      },
+    };
   }
 
   function identify(pem: string, text: string, proof: string): AgentIdentity {
@@ -246,7 +252,8 @@ export async function createTrust({ data, store, joinToken, lifeMs, given, clock
       return [tokenVersion, id, secret, (authority?.fingerprint ?? "").slice(0, pinLength)].join(".");
     },
     async enroll(token, cluster, request) {
-      return issue(request, await admitted(token, cluster));
+      const { identity, use } = await admitted(token, cluster);
+      return issue(request, identity, use);
     },
     async renew(certificate, request, proof) {
       return issue(request, identify(certificate, request, proof));
