@@ -45,7 +45,20 @@ test("a key of another prefix or cluster never parses as ours", () => {
 
 test("an address has a host and a port that exists", () => {
   for (const good of ["127.0.0.1:1", "agent.example.com:65535", "[::1]:5017"]) expect(isAddress(good)).toBe(true);
-  for (const bad of ["", ":1", "host", "host:0", "host:65536", "a b:1", "http://h:1", "::1:5017", "h:1\n", "u@h:1"]) {
+  for (const bad of [
+    "",
+    ":1",
+    "host",
+    "host:0",
+    "host:65536",
+    "a b:1",
+    "http://h:1",
+    "::1:5017",
+    "h:1\n",
+    "u@h:1",
+    "unix:80",
+    "UNIX:80",
+  ]) {
     expect(isAddress(bad)).toBe(false);
   }
 });

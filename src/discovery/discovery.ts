@@ -101,8 +101,8 @@ export function wrongWith(prefix: string, { key, via, problem }: Entry): string 
   return `its address ${JSON.stringify(via.address.slice(0, 80))} is not host:port`;
 }
 
-/** "host:port" with a port that exists; IPv6 in brackets. */
+/** "host:port" with a port that exists; IPv6 in brackets. "unix:80" would be a file, and is none. */
 export function isAddress(text: string): boolean {
   const match = /^(\[[0-9a-fA-F:]+\]|[^\s:/@[\]]{1,253}):(\d{1,5})$/.exec(text);
-  return match !== null && Number(match[2]) >= 1 && Number(match[2]) <= 65_535;
+  return match !== null && match[1]!.toLowerCase() !== "unix" && Number(match[2]) >= 1 && Number(match[2]) <= 65_535;
 }
