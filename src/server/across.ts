@@ -188,12 +188,18 @@ function absentOf(deps: FleetDeps, request: ListFleetWorkloadsRequest): Unanswer
       return [];
     } catch (cause) {
       if (!(cause instanceof Failed)) throw cause;
-      return [unanswered(deps, cluster, cause)];
+      // What is known of it, from before a restart too, says more than that nothing is announced.
+      const [known] = [...(deps.summaries.clusters().get(cluster) ?? [])].filter(({ failure }) => failure);
+      return [unanswered(deps, cluster, known?.failure ?? cause)];
     }
   });
 }
 
-function unanswered(deps: FleetDeps, cluster: string, { code, message }: Failed): Unanswered {
+function unanswered(
+  deps: FleetDeps,
+  cluster: string,
+  { code, message }: Pick<Failed, "message"> & { code: string },
+): Unanswered {
   return { cluster, code, message, ageMs: seenMs(deps, cluster) } as Unanswered;
 }
 

@@ -45,8 +45,8 @@ export interface RememberedOptions {
 }
 
 /** So often, so many are written: 50 a second at most, and each agent once a minute where there are fewer. */
-const standardMs = 5_000;
-const mostAtOnce = 250;
+const standardMs = 2_000;
+const mostAtOnce = 100;
 const freshMs = 60_000;
 
 export async function openRemembered(options: RememberedOptions): Promise<Remembered> {
@@ -65,7 +65,7 @@ export async function openRemembered(options: RememberedOptions): Promise<Rememb
     }));
   const enrollments = new Map<string, Enrollment>();
   for (const { cluster, namespaces, since } of await store.enrolled(clock())) {
-    enrollments.set(cluster, { namespaces, since: here(since) });
+    enrollments.set(cluster, { namespaces: shared(namespaces), since: here(since) });
   }
   /** What has changed since it was written, longest ago first. */
   const changed = new Set<Known>();
@@ -135,7 +135,7 @@ export async function openRemembered(options: RememberedOptions): Promise<Rememb
       forgotten.add(one.key);
     },
     enroll({ cluster, namespaces }) {
-      if (!enrollments.has(cluster)) enrollments.set(cluster, { namespaces, since: now() });
+      if (!enrollments.has(cluster)) enrollments.set(cluster, { namespaces: shared(namespaces), since: now() });
     },
     async lookAgain(cluster) {
       const left = (await store.enrolled(clock())).some((one) => one.cluster === cluster);
@@ -152,6 +152,13 @@ export async function openRemembered(options: RememberedOptions): Promise<Rememb
     },
   };
 }
+
+/** Nearly every certificate is for the whole cluster. */
+function shared(namespaces: readonly string[]): readonly string[] {
+  return namespaces.length === 1 && namespaces[0] === "*" ? whole : namespaces;
+}
+
+const whole: readonly string[] = ["*"];
 
 async function removeSimulated(store: FleetStore, at: number): Promise<void> {
   const simulated = (await store.agents()).filter(
