@@ -1,6 +1,7 @@
 // Where the agent's identity outlives its process: a file here, a Secret of the cluster in identity-secret.ts.
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { readSecretFile, writeSecretFile } from "../process/secret-file.ts";
 
 /** PEM, all three. */
 export interface Credentials {
@@ -27,18 +28,18 @@ export class EnrollmentFailed extends Error {}
 const parts = { key: "PRIVATE KEY", certificate: "CERTIFICATE" } as const;
 
 /** PEM blocks in one file, mode 0600: the key, the certificate, the CA. */
-export function fileStore(file: string): IdentityStore {
+export function fileStore(file: string, warn?: (warning: string) => void): IdentityStore {
   return {
     name: file,
     flag: "--identity",
     async read() {
-      let text: string;
+      let text: string | undefined;
       try {
-        text = await readFile(file, "utf8");
+        text = readSecretFile(file, warn);
       } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
         throw new EnrollmentFailed(`${file} cannot be read: ${(cause as Error).message}`, { cause });
       }
+      if (text === undefined) return undefined;
       const blocks = [...text.matchAll(/-----BEGIN ([A-Z ]+)-----[^-]+-----END \1-----\n?/g)];
       const key = blocks.find(([, name]) => name === parts.key)?.[0];
       const [certificate, ca] = blocks.filter(([, name]) => name === parts.certificate).map(([block]) => block);
@@ -49,8 +50,7 @@ export function fileStore(file: string): IdentityStore {
       await mkdir(dirname(file), { recursive: true, mode: 0o700 });
       const blocks = [key, certificate, ca].map((block) => `${block.trim()}\n`).join("");
       const lines = invitation ? `# invitation ${invitation}\n${blocks}` : blocks;
-      await writeFile(`${file}.new`, lines, { mode: 0o600 });
-      await rename(`${file}.new`, file);
+      writeSecretFile(file, lines);
     },
   };
 }

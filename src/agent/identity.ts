@@ -49,7 +49,7 @@ export interface EnrollOptions {
 
 /** Opens what is kept, or enrolls. Waits for a server that does not answer yet. @throws EnrollmentFailed */
 export async function enrolledIdentity(options: EnrollOptions): Promise<Identity> {
-  const store = options.store ?? (options.file ? fileStore(options.file) : undefined);
+  const store = options.store ?? (options.file ? fileStore(options.file, options.log.warn) : undefined);
   const kept = store && (await openKept(options, store));
   const credentials = kept ? await orAnew(kept, options) : await enroll(options);
   if (credentials !== kept) await store?.write(credentials, options.signal);

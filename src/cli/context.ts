@@ -1,7 +1,8 @@
 // Which server, and with which token: flags, else the environment, else what was kept in a file of mode 0600, of which
 // the tool before this one kept another.
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { writeSecretFile } from "../process/secret-file.ts";
 import type { Lang } from "../words/words.ts";
 import { CommandFailed, exit } from "./exit.ts";
 import type { Env } from "./terminal.ts";
@@ -152,10 +153,7 @@ export function writeContexts({ current, contexts }: Pick<Contexts, "current" | 
 export function writePrivate(path: string, content: object, lang: Lang): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const fresh = `${path}.${process.pid}`;
-    writeFileSync(fresh, `${Bun.YAML.stringify(content, null, 2)}\n`, { mode: 0o600 });
-    chmodSync(fresh, 0o600);
-    renameSync(fresh, path);
+    writeSecretFile(path, `${Bun.YAML.stringify(content, null, 2)}\n`);
   } catch (cause) {
     throw failed("context.unwritable", path, cause, lang);
   }

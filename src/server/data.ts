@@ -1,6 +1,7 @@
 // The data folder: secrets made at the first start, mode 0600, read at every other.
-import { chmod, mkdir, open, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { mkdir, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { closeToOthers, readSecretFile, writeSecretFile } from "../process/secret-file.ts";
 import { reasonOf } from "../process/setting-file.ts";
 
 /** As which a server holds its data folder. */
@@ -23,17 +24,24 @@ export interface DataFolder {
   write(name: string, text: string): Promise<void>;
 }
 
-/** @throws Error that names the folder when it cannot be made or written. */
-export async function openDataFolder(path: string): Promise<DataFolder> {
+/**
+ * @param warn told of what others could read or write in it until now
+ * @throws Error that names the folder when it cannot be made or written, or belongs to somebody else
+ */
+export async function openDataFolder(path: string, warn: (warning: string) => void = () => {}): Promise<DataFolder> {
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
     const probe = join(path, `.write-test-${process.pid}`);
-    await (await open(probe, "w", 0o600)).close();
+    await unlink(probe).catch(unlessMissing);
+    await (await open(probe, "wx", 0o600)).close();
     await unlink(probe);
   } catch (cause) {
     const next = "make it writable, or name another with --data";
     throw new Error(`the data folder ${path} cannot be written: ${reasonOf(cause)}: ${next}`, { cause });
   }
+  closeToOthers(path, warn);
+  const read = async (file: string) => readSecretFile(file, warn)?.trim() || undefined;
+  const secret = (file: string, bytes: number) => keptOrMade(file, bytes, read);
   const password = join(path, "first-password");
   return {
     path,
@@ -43,24 +51,21 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     makeFirstPassword: () => secret(password, 12),
     read: (name) => read(join(path, name)),
     async write(name, text) {
-      const file = join(path, name);
-      await writeFile(`${file}.new`, text, { mode: 0o600 });
-      await rename(`${file}.new`, file);
+      writeSecretFile(join(path, name), text);
     },
     async forgetFirstPassword() {
-      await unlink(password).catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code !== "ENOENT") throw cause;
-      });
+      await unlink(password).catch(unlessMissing);
     },
   };
 }
 
-async function secret(file: string, bytes: number): Promise<string> {
+async function keptOrMade(
+  file: string,
+  bytes: number,
+  read: (file: string) => Promise<string | undefined>,
+): Promise<string> {
   const kept = await read(file);
-  if (kept) {
-    await chmod(file, 0o600);
-    return kept;
-  }
+  if (kept) return kept;
   const made = Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("base64url");
   try {
     const handle = await open(file, "wx", 0o600);
@@ -81,11 +86,6 @@ async function secret(file: string, bytes: number): Promise<string> {
   }
 }
 
-async function read(file: string): Promise<string | undefined> {
-  try {
-    return (await readFile(file, "utf8")).trim() || undefined;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw cause;
-  }
+function unlessMissing(cause: NodeJS.ErrnoException): void {
+  if (cause.code !== "ENOENT") throw cause;
 }

@@ -40,7 +40,7 @@ async function main(): Promise<void> {
     () => server?.trust?.lookAgain(),
   ]);
   await startLog({ level: config.logLevel, encoding: config.logEncoding });
-  const data = await openDataFolder(config.data);
+  const data = await openDataFolder(config.data, log("data").warn);
   const held = await hold(data.path, holder);
   const memory = keepMemorySmall();
   server = await startServer({
