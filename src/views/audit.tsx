@@ -237,7 +237,7 @@ export function actorOf({ lang }: PageContext, { actor, operation }: AuditEntry)
 
 /** "restarted shop/web in eu-1", without its actor. */
 export function Deed({ ctx, entry }: { ctx: PageContext; entry: AuditEntry }) {
-  const code = deedOf(entry.operation);
+  const code = deedOf(entry);
   const said = code && say(ctx.lang, code);
   const object = entry.namespace ? `${entry.namespace}/${entry.name}` : entry.name;
   return (
@@ -262,10 +262,15 @@ export function Outcome({ ctx, entry: { outcome } }: { ctx: PageContext; entry: 
   return <State ctx={ctx} state={state} word={outcomeWord(ctx, outcome)} />;
 }
 
-/** "workload.restart" is said by "deed.restart"; an operation without a word stands as it is. */
-function deedOf(operation: string): Extract<Code, `deed.${string}`> | undefined {
-  const code = `deed.${operation.slice(operation.indexOf(".") + 1)}`;
-  return Object.hasOwn(wordsFor("en"), code) ? (code as Extract<Code, `deed.${string}`>) : undefined;
+type DeedCode = Extract<Code, `deed.${string}` | `tried.${string}`>;
+
+/**
+ * "workload.restart" is said by "deed.restart", by "tried.restart" where it was not done or nobody knows. An operation
+ * without a word stands as it is.
+ */
+function deedOf({ operation, outcome }: AuditEntry): DeedCode | undefined {
+  const code = `${outcome === "done" ? "deed" : "tried"}.${operation.slice(operation.indexOf(".") + 1)}`;
+  return Object.hasOwn(wordsFor("en"), code) ? (code as DeedCode) : undefined;
 }
 
 function outcomeWord(ctx: PageContext, outcome: string): string {

@@ -10,7 +10,6 @@ const [arrival] = performance.getEntriesByType("navigation") as PerformanceNavig
 const ahead = Number(root.dataset.now) - (performance.timeOrigin + (arrival?.responseStart ?? performance.now()));
 
 interface Htmx {
-  process(element: Element): void;
   trigger(element: Element, name: string): void;
 }
 declare const htmx: Htmx;
@@ -108,8 +107,26 @@ for (const name of ["htmx:error", "htmx:response:error"]) {
     if ((event.target as Element).id === "stream") {
       if (swapOf(event).ctx?.response?.status === 401) signedOut();
       else again();
-    } else if (name === "htmx:error") byId("offline")?.removeAttribute("hidden");
+    } else if (name === "htmx:error" && !unsent(event)) byId("offline")?.removeAttribute("hidden");
   });
+}
+// What a form met is said beside its button, and what it holds stays. An answer without a request's id is a proxy's.
+document.addEventListener("htmx:before:response", (event) => {
+  const { headers } = swapOf(event).ctx.response ?? {};
+  if (headers && !headers.has("x-request-id") && unsent(event)) event.preventDefault();
+});
+document.addEventListener("htmx:before:request", ({ target }) =>
+  (target as Element).querySelector(".unsent")?.remove(),
+);
+function unsent({ target }: Event): boolean {
+  const template = byId("unsent");
+  if (!(target instanceof HTMLFormElement) || !(template instanceof HTMLTemplateElement)) return false;
+  target.querySelector(".unsent")?.remove();
+  const note = template.content.cloneNode(true);
+  const foot = target.querySelector(".dlg-f");
+  if (foot) foot.before(note);
+  else target.append(note);
+  return true;
 }
 function again() {
   if (over) return;
@@ -128,7 +145,11 @@ interface Task {
   swapSpec: { style: string };
 }
 interface Swap {
-  ctx: { sourceElement?: Element; request?: { method?: string; body?: unknown }; response?: { status: number } };
+  ctx: {
+    sourceElement?: Element;
+    request?: { method?: string; body?: unknown };
+    response?: { status: number; headers: Headers };
+  };
   tasks?: Task[];
 }
 const swapOf = (event: Event) => (event as CustomEvent<Swap>).detail;
@@ -199,21 +220,17 @@ function dismiss(toast: HTMLElement) {
 let cursor: HTMLTableRowElement | null = null;
 
 function equip(row: HTMLTableRowElement | null) {
-  const place = row?.cells[8];
+  const place = row?.cells[9];
   const link = row?.querySelector<HTMLAnchorElement>("th a");
   const template = byId("rowacts") as HTMLTemplateElement | null;
-  const image = row?.cells[5];
-  if (image && !image.title) image.title = image.textContent ?? "";
+  // What may be cut is whole in its title.
+  for (const cell of [row?.cells[5], row?.cells[6]]) if (cell && !cell.title) cell.title = cell.textContent ?? "";
   if (!row || !place || !link || !template || place.firstElementChild) return;
   if (["lost", "stale", "unknown"].includes(row.dataset.k ?? "lost")) return;
   for (const old of all("td > .rowacts"))
     if (old.closest("tr") !== cursor && !old.matches(":focus-within")) old.remove();
   const actions = template.content.cloneNode(true) as DocumentFragment;
   const path = link.getAttribute("href") ?? "";
-  for (const form of all<HTMLFormElement>("form", actions)) {
-    form.action = `${path}/${form.dataset.do}`;
-    form.setAttribute("hx-post", `${path}/${form.dataset.do}`);
-  }
   for (const to of all<HTMLAnchorElement>("a", actions)) {
     if (to.dataset.do === "scale" && path.includes("/daemonsets/")) to.remove();
     else to.href = path + to.getAttribute("href");
@@ -222,7 +239,6 @@ function equip(row: HTMLTableRowElement | null) {
     named.setAttribute("aria-label", `${named.getAttribute("aria-label")}: ${link.textContent}`);
   }
   place.append(actions);
-  htmx.process(place);
 }
 for (const name of ["pointerover", "focusin"]) {
   document.addEventListener(name, ({ target }) => equip((target as Element).closest?.("#rows > tr") ?? null));
@@ -274,7 +290,7 @@ function press(key: string): boolean {
   const deed = deeds[key];
   if (!deed) return false;
   const button = cursor
-    ? cursor.querySelector<HTMLElement>(`.rowacts form[data-do=${deed}] button, .rowacts a[data-do=${deed}]`)
+    ? cursor.querySelector<HTMLElement>(`.rowacts a[data-do=${deed}]`)
     : document.querySelector<HTMLElement>(`[data-key=${key}]`);
   button?.click();
   return button !== null;
@@ -289,6 +305,30 @@ function show(id: string): boolean {
   dialog.querySelector<HTMLInputElement>("input:not([type=hidden], [type=radio])")?.select();
   return true;
 }
+// Back closes a dialog and Forward opens it again, so an open one is a step of the history. htmx restores nothing there.
+const stepOf = (state: unknown) => (state as { dialog?: string } | null)?.dialog;
+let step = stepOf(history.state);
+let ours = false;
+new MutationObserver((changes) => {
+  for (const { target } of changes) {
+    if (!(target instanceof HTMLDialogElement) || target.open === (step === target.id)) continue;
+    if (target.open) {
+      step = target.id;
+      history.pushState({ dialog: step }, "");
+    } else history.back();
+  }
+}).observe(document, { subtree: true, attributeFilter: ["open"] });
+addEventListener("popstate", (event) => {
+  const before = step;
+  step = stepOf((event as PopStateEvent).state);
+  ours = before !== step;
+  if (before && before !== step) (byId(before) as HTMLDialogElement | null)?.close();
+  if (step) show(step);
+});
+document.addEventListener("htmx:before:history:restore", (event) => {
+  if (ours) event.preventDefault();
+});
+
 function closeMenus(but?: Element | null): boolean {
   let closed = false;
   for (const menu of all<HTMLDetailsElement>("details.menu[open]")) {
@@ -379,6 +419,7 @@ function arrive() {
     fold.open = true;
     fold.scrollIntoView({ block: "nearest" });
   }
-  if (id && show(id)) history.replaceState(history.state, "", location.pathname + location.search);
+  if (step) show(step);
+  else if (id && show(id)) history.replaceState(history.state, "", location.pathname + location.search);
   tick();
 }

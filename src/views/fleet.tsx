@@ -180,7 +180,10 @@ function Body({ ctx, fleet, asked, recent }: Props & FleetOptions) {
           </span>
           {say(ctx.lang, "addCluster")}
         </summary>
-        <AgentCommands ctx={ctx} />
+        {/* A browser opens what is folded around the place that a link leads to; without scripts too. */}
+        <div id="add-cluster-how">
+          <AgentCommands ctx={ctx} />
+        </div>
       </details>
     </div>
   );
@@ -213,7 +216,7 @@ function Head({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
           <Age ctx={ctx} ms={fleet.seenMs} bare />
         </p>
       </div>
-      <a class="btn btn-sm end" href="#add-cluster">
+      <a class="btn btn-sm end" href="#add-cluster-how">
         <Ico name="plus" />
         {say(lang, "cluster.add")}
       </a>
@@ -224,6 +227,8 @@ function Head({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
 function NeedsAttention({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
   const { lang } = ctx;
   const more = fleet.attention.slice(mostUrgent);
+  // What the summaries name no more of is in the list alone.
+  const rest = fleet.needs - fleet.attention.length;
   return (
     <section id="attention" class="panel" aria-labelledby="h-att">
       <header class="panel-h">
@@ -256,10 +261,10 @@ function NeedsAttention({ ctx, fleet }: Pick<Props, "ctx" | "fleet">) {
               <AttentionList ctx={ctx} some={more} />
             </details>
           )}
-          {fleet.needs > fleet.attention.length && (
+          {rest > 0 && (
             <p class="panel-b hint">
               <a class="underline" href={href("fleet.listWorkloads", { state: ["failed", "degraded"] })}>
-                {say(lang, "attention.all")}
+                {say(lang, "attention.all", { n: rest })}
               </a>
             </p>
           )}

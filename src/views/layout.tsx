@@ -85,6 +85,7 @@ function Document({ ctx, title, nav, bare, children }: PageOptions & { ctx: Page
             <TabBar ctx={ctx} nav={nav} />
             <div id="toasts" class="toasts" role="status" aria-live="polite" />
             <Keys ctx={ctx} />
+            <Unsent ctx={ctx} />
           </>
         )}
       </body>
@@ -325,6 +326,22 @@ export function Unencrypted({ ctx }: { ctx: PageContext }) {
         </Callout>
       )}
     </>
+  );
+}
+
+/** The browser puts a copy beside the button of a form that met no answer. */
+function Unsent({ ctx }: { ctx: PageContext }) {
+  return (
+    <template id="unsent">
+      <div class="callout unsent" data-s="lost" role="alert">
+        <Mark state="lost" />
+        <p>
+          <b>{say(ctx.lang, "unsent.head")}</b>
+          {gap(ctx)}
+          {say(ctx.lang, "unsent.rest")}
+        </p>
+      </div>
+    </template>
   );
 }
 

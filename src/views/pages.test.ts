@@ -7,11 +7,12 @@ import { SetImageRequestSchema } from "../gen/lizardcd/v1/workload_pb.ts";
 import { wordsFor } from "../words/words.ts";
 import { agentAges, agentFacts, agentsChanged, agentsPage } from "./agents.tsx";
 import { assets } from "./assets.ts";
+import { auditPage } from "./audit.tsx";
 import { errorFragment, errorPage } from "./error.tsx";
 import * as examples from "./examples.ts";
 import { clusterTile, fleetPage, fleetTiles } from "./fleet.tsx";
 import { registriesMenu } from "./layout.tsx";
-import { imageParts } from "./parts.tsx";
+import { imageParts, strategyText } from "./parts.tsx";
 import { imagePreview, workloadBody, workloadPage, writeDone } from "./workload.tsx";
 import {
   agesEvent,
@@ -64,6 +65,20 @@ test("each state of a workload has its own mark and word in its row", () => {
   expect(workloadRow(ctx, item({ state: "lost" }))).not.toContain("f-ok");
   expect(workloadRow(ctx, item({ state: "failed", ready: 2 }))).toContain('<rect class="f-bad" x="40%" width="60%"/>');
   expect(workloadRow(ctx, item({}, 90_000))).toContain('class="age" data-a="old"');
+});
+
+test("a row says why: a reason where there is one, none of what a silent cluster said last", () => {
+  const why = reason("image.pull", { image: "shop/web:1", problem: "manifest unknown" }, { sinceMs: 1 });
+  const cell = (state: string, lang: "en" | "zh" = "en") =>
+    workloadRow(examples.context({ lang }), item({ state, ready: 2, reason: why })).split("<td>")[5];
+  expect(cell("failed")).toBe("Image shop/web:1 cannot be pulled: manifest unknown");
+  expect(cell("failed", "zh")).toContain("无法拉取镜像");
+  expect(cell("stale")).toBe("");
+  expect(cell("lost")).toBe("");
+  const head = workloadsPage(ctx, examples.workloads(), examples.workloadsRequest(), { clusters: [] });
+  // As many heads as cells, so that each cell stands below its own.
+  expect(/<thead.*?<\/thead>/s.exec(head)![0].match(/<th /g)).toHaveLength(10);
+  expect(workloadRow(ctx, item({})).match(/<t[dh][ >]/g)).toHaveLength(10);
 });
 
 test("a row's id is the same on every page and differs for every workload", () => {
@@ -167,15 +182,33 @@ test("what was scaled or whose image was set can be undone by one form; a restar
   expect(writeDone(ctx, { operation: "workload.scale", workload: examples.workload() })).not.toContain("<form");
 });
 
+test("no button of a page or a row changes a running workload by one press: each opens a question", () => {
+  for (const lang of ["en", "zh"] as const) {
+    const page = workloadPage(examples.context({ lang }), examples.workload());
+    const forms = page.match(/<form[^>]*method="post"[^>]*action="\/clusters[^>]*>/g) ?? [];
+    expect(forms.length).toBe(5);
+    // Each of them stands in a dialog, and the button that has the focus there is the one that does it.
+    const outside = page.replace(/<dialog.*?<\/dialog>/gs, "");
+    expect(outside).not.toMatch(/<form[^>]*action="\/clusters/);
+    for (const verb of ["restart", "pause", "resume"]) {
+      const dialog = new RegExp(`<dialog id="${verb}".*?</dialog>`, "s").exec(page)![0];
+      expect(dialog).toMatch(/<button class="btn btn-sm btn-primary" autofocus>/);
+      expect(dialog).toContain(wordsFor(lang)[`${verb}.ask` as "restart.ask"]);
+    }
+  }
+  const list = workloadsPage(ctx, examples.workloads(), examples.workloadsRequest(), { clusters: [] });
+  expect(/<template id="rowacts">.*?<\/template>/s.exec(list)![0]).not.toContain("<form");
+});
+
 test("a Deployment is paused or resumed, whichever it is not; each undoes the other", () => {
   const web = "/clusters/eu-1/namespaces/shop/deployments/web";
+  const offered = (page: string) =>
+    ["pause", "resume"].filter((verb) => page.includes(`command="show-modal" commandfor="${verb}"`));
   const running = workloadPage(ctx, examples.workload());
-  expect([running.includes(`action="${web}/pause"`), running.includes(`action="${web}/resume"`)]).toEqual([
-    true,
-    false,
-  ]);
-  const held = workloadPage(ctx, examples.workload({ paused: true }));
-  expect([held.includes(`action="${web}/pause"`), held.includes(`action="${web}/resume"`)]).toEqual([false, true]);
+  expect(offered(running)).toEqual(["pause"]);
+  expect(offered(workloadPage(ctx, examples.workload({ paused: true })))).toEqual(["resume"]);
+  // While one looks, the one becomes the other.
+  for (const verb of ["pause", "resume"]) expect(running).toContain(`action="${web}/${verb}"`);
   const set = workloadPage(ctx, examples.workload({ row: examples.row({ resource: "statefulsets" }) }));
   expect(set).not.toContain('/pause"');
 
@@ -267,6 +300,49 @@ test("what was refused or failed does not stand in the activity as if it had bee
   expect(panel("failed")).toMatch(/class="word"[^>]*>Failed</);
   expect(panel("refused")).toMatch(/class="word"[^>]*>Refused</);
   expect(panel("done")).not.toContain('class="word"');
+});
+
+test("what was not done, or of which nobody knows, is said as tried, in both languages and for every operation", () => {
+  for (const lang of ["en", "zh"] as const) {
+    for (const { verb, method } of operations.filter(({ audited }) => audited)) {
+      expect([method.name, Object.keys(wordsFor(lang))]).toEqual([
+        method.name,
+        expect.arrayContaining([`tried.${verb}`]),
+      ]);
+    }
+  }
+  const entry = { ...examples.audit().items[0]!, operation: "workload.restart" };
+  const shown = (outcome: string) =>
+    auditPage(ctx, { ...examples.audit(), items: [{ ...entry, outcome }] }, examples.auditRequest());
+  expect(shown("done")).toContain("restarted ");
+  for (const outcome of ["refused", "failed", "unknown"]) {
+    expect(shown(outcome)).toContain("tried to restart ");
+    expect(shown(outcome)).not.toContain("restarted ");
+  }
+});
+
+test("how many need somebody is the same number everywhere, and a link leads to those that are not shown", () => {
+  const [one] = examples.fleet().attention;
+  const attention = Array.from({ length: 20 }, (_, index) => ({ ...one!, cluster: `c-${index}` }));
+  const page = fleetPage(ctx, examples.fleet({ attention, needs: 52 }), examples.fleetRequest());
+  expect(page).toContain("52 items need you.");
+  expect(page).toMatch(/class="tally" data-s="bad">52</);
+  expect(page).toContain("14 more<");
+  expect(page).toMatch(/href="\/workloads\?state=failed&amp;state=degraded">32 more in the list/);
+});
+
+test("a strategy is said in the reader's language, part by part", () => {
+  expect(strategyText("zh", "RollingUpdate, at most 25% unavailable, 1 surge, from pod 2 up")).toBe(
+    "滚动更新，最多 25% 个不可用，超出 1，从序号 2 起",
+  );
+  expect(strategyText("zh", "OnDelete")).not.toContain("OnDelete");
+  expect(strategyText("en", "of tomorrow, 3 things")).toBe("of tomorrow, 3 things");
+});
+
+test("every container's image stands at its revision", () => {
+  const page = workloadPage(ctx, examples.workload());
+  const roll = /id="h-roll".*?<\/section>/s.exec(page)![0];
+  for (const name of ["web:", "envoy:"]) expect(roll).toContain(name);
 });
 
 test("the audit says every operation that writes in words", () => {

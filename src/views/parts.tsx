@@ -405,6 +405,30 @@ export function Stream({ href, oob }: { href: string; oob?: boolean }) {
   );
 }
 
+/** "RollingUpdate, at most 25% unavailable, 1 surge", as agents write it, in the reader's language. */
+export function strategyText(lang: Lang, strategy: string): string {
+  return strategy
+    .split(", ")
+    .map((part) => strategyPart(lang, part))
+    .join(say(lang, "comma"));
+}
+
+function strategyPart(lang: Lang, part: string): string {
+  if (part === "RollingUpdate" || part === "Recreate" || part === "OnDelete") return say(lang, `strategy.${part}`);
+  if (part === "no surge") return say(lang, "strategy.noSurge");
+  for (const [pattern, code] of strategyParts) {
+    const n = pattern.exec(part)?.[1];
+    if (n !== undefined) return say(lang, code, { n });
+  }
+  return part;
+}
+
+const strategyParts = [
+  [/^at most (\S+) unavailable$/, "strategy.unavailable"],
+  [/^(\S+) surge$/, "strategy.surge"],
+  [/^from pod (\S+) up$/, "strategy.partition"],
+] as const;
+
 const kinds: { [resource: string]: string } = {
   deployments: "Deployment",
   statefulsets: "StatefulSet",

@@ -1,7 +1,7 @@
 // The picture of a rollout: the revision that leaves, what moves, the revision that arrives.
 import type { Pod, Revision, Workload } from "../gen/lizardcd/v1/workload_pb.ts";
 import { say, sentencePieces, textOf } from "../words/words.ts";
-import { Ico, Image, Mark, type PageContext, Panel, Since } from "./parts.tsx";
+import { Ico, Image, Mark, type PageContext, Panel, Since, strategyText } from "./parts.tsx";
 
 /** More pods than this are counted, not drawn. */
 const mostSlots = 40;
@@ -23,7 +23,7 @@ export function Rollout({ ctx, workload, state }: { ctx: PageContext; workload: 
     <Panel
       id="h-roll"
       title={say(ctx.lang, leaving.length > 0 ? "rollout" : "runs")}
-      hint={<span class="nar">{workload.strategy}</span>}
+      hint={<span class="nar">{strategyText(ctx.lang, workload.strategy)}</span>}
       end={started}
     >
       {row.desired === 0 && workload.pods.length === 0 ? (
@@ -61,6 +61,9 @@ export function Rollout({ ctx, workload, state }: { ctx: PageContext; workload: 
   );
 }
 
+/** The rest stands among the facts. */
+const mostImages = 4;
+
 interface LaneProps {
   ctx: PageContext;
   revision?: Revision;
@@ -79,7 +82,7 @@ function Lane({ ctx, revision, pods: all, desired, side, unsure, images }: LaneP
   const ready = pods.filter(({ state }) => state === "ok").length;
   const failed = pods.filter(({ state }) => state === "failed").length;
   const left = Math.max(0, desired - pods.length);
-  const image = images.find(({ init }) => !init) ?? images[0];
+  const own = images.filter(({ init }) => !init);
   const shown = pods.slice(0, mostSlots);
   const blanks = Math.min(left, mostSlots - shown.length);
   return (
@@ -90,7 +93,12 @@ function Lane({ ctx, revision, pods: all, desired, side, unsure, images }: LaneP
             {revision?.revision ? say(lang, "revision.n", { n: revision.revision }) : say(lang, "revision")}
             {side !== "steady" && say(lang, "comma") + say(lang, side)}
           </p>
-          {image && <Image image={image.image} />}
+          {own.slice(0, mostImages).map((one) => (
+            <p class="wrap-anywhere" key={one.name}>
+              <Image image={one.image} />
+              {own.length > mostImages && one === own[mostImages - 1] && ` +${own.length - mostImages}`}
+            </p>
+          ))}
         </div>
         {revision && revision.createdMs > 0 && (
           <p class="hint end text-right">

@@ -49,6 +49,7 @@ export function rowMarkup(ctx: PageContext, item: FleetWorkload, fresh = false):
     place.cells,
     barMarkup(row, state),
     markup`${readyText(row)}`,
+    whyMarkup(ctx, row, state),
     shared("image", (row.containers.find(isMain) ?? row.containers[0])?.image ?? "", imageMarkup),
     more > 0 ? markup` +${more}` : none,
     changedMarkup(ctx, row.changedMs),
@@ -67,6 +68,14 @@ function stateMarkup(ctx: PageContext, state: StateKey): Markup {
   const word = wordsFor(ctx.lang)[`state.${state}`];
   return markup` data-k="${state}"><td><svg class="mark" aria-hidden="true"><use href="#m-${state}"/></svg><span class="word">${word}</span>`;
 }
+
+// Why is said where somebody should know; what a silent cluster said last is no reason now.
+function whyMarkup({ lang }: PageContext, { reason }: WorkloadRow, state: StateKey): Markup {
+  return reason && !silent.has(state) ? markup`<td>${sentence(lang, reason)}` : noReason;
+}
+
+const silent: ReadonlySet<string> = new Set<StateKey>(["stale", "lost", "unknown"]);
+const noReason = markup`<td>`;
 
 function imageMarkup(image: string): Markup {
   const { registry, name, tag } = imageParts(image);
@@ -149,7 +158,7 @@ export function UnansweredRow({ ctx, unanswered }: { ctx: PageContext; unanswere
         <Mark state="lost" />
         <span class="word">{stateWord(ctx.lang, "lost")}</span>
       </td>
-      <th scope="row" colSpan={6}>
+      <th scope="row" colSpan={7}>
         <a href={`?cluster=${encodeURIComponent(cluster)}`}>{cluster}</a>{" "}
         <span class="font-normal">
           {say(ctx.lang, "unanswered")}

@@ -21,11 +21,12 @@ import {
   State,
   Stream,
   sentenceOf,
+  strategyText,
 } from "./parts.tsx";
 import { html, partial } from "./render.ts";
 import { podWord, Rollout } from "./rollout.tsx";
 import { keyOf, readyText } from "./row.tsx";
-import { ImageDialog, ScaleDialog, type WorkloadWrite } from "./write.tsx";
+import { AskDialog, type AskedWrite, ImageDialog, ScaleDialog, type WorkloadWrite } from "./write.tsx";
 
 export { dryRunPage, dryRunToast, imagePage, imagePreview, type WorkloadWrite, writeDone } from "./write.tsx";
 
@@ -62,6 +63,9 @@ export function workloadPage(ctx: PageContext, workload: Workload, options: Work
         <Stream href={`${href("workload.get", key)}/live`} />
         {canScale(workload) && <ScaleDialog ctx={ctx} workload={workload} />}
         <ImageDialog ctx={ctx} workload={workload} />
+        {asked(workload).map((verb) => (
+          <AskDialog key={verb} ctx={ctx} workload={workload} verb={verb} />
+        ))}
       </div>
     ),
   });
@@ -160,8 +164,12 @@ function canScale({ row }: Workload): boolean {
   return row!.resource !== "daemonsets";
 }
 
+/** Which of the two the buttons offer changes while one looks: the page has both. */
+function asked({ row }: Workload): AskedWrite[] {
+  return row!.resource === "deployments" ? ["restart", "pause", "resume"] : ["restart"];
+}
+
 function Actions({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
-  const key = keyOf(workload.row!);
   return (
     <div class="filters end">
       {canScale(workload) && (
@@ -170,19 +178,10 @@ function Actions({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
           {say(ctx.lang, "scale")}
         </button>
       )}
-      <form
-        method="post"
-        action={href("workload.restart", key)}
-        hx-post={href("workload.restart", key)}
-        hx-target="#toasts"
-        hx-swap="beforeend"
-        hx-disable="find button"
-      >
-        <button class="btn btn-sm" data-key="r">
-          <Ico name="restart" />
-          {say(ctx.lang, "restart")}
-        </button>
-      </form>
+      <button type="button" class="btn btn-sm" command="show-modal" commandfor="restart" data-key="r">
+        <Ico name="restart" />
+        {say(ctx.lang, "restart")}
+      </button>
       {workload.row!.resource === "deployments" && <PauseButton ctx={ctx} workload={workload} />}
       <button type="button" class="btn btn-sm btn-primary" command="show-modal" commandfor="set-image" data-key="i">
         <Ico name="image" />
@@ -194,14 +193,11 @@ function Actions({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
 
 function PauseButton({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
   const verb = workload.paused ? "resume" : "pause";
-  const path = href(`workload.${verb}`, keyOf(workload.row!));
   return (
-    <form method="post" action={path} hx-post={path} hx-target="#toasts" hx-swap="beforeend" hx-disable="find button">
-      <button class="btn btn-sm">
-        <Ico name={workload.paused ? "play" : "pause"} />
-        {say(ctx.lang, verb)}
-      </button>
-    </form>
+    <button type="button" class="btn btn-sm" command="show-modal" commandfor={verb}>
+      <Ico name={workload.paused ? "play" : "pause"} />
+      {say(ctx.lang, verb)}
+    </button>
   );
 }
 
@@ -377,7 +373,7 @@ function Facts({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
       <Panel id="h-facts" title={say(lang, "facts")}>
         <dl class="kv panel-b">
           <dt>{say(lang, "strategy")}</dt>
-          <dd>{workload.strategy || "–"}</dd>
+          <dd>{workload.strategy ? strategyText(lang, workload.strategy) : "–"}</dd>
           <dt>{say(lang, "changed")}</dt>
           <dd>
             <Since ctx={ctx} ms={row.changedMs} />

@@ -174,6 +174,9 @@ function List(props: ListProps) {
             <Sorted request={request} by="cluster" label={say(lang, "place")} nar />
             <th scope="col">{say(lang, "ready")}</th>
             <th scope="col" class="nar">
+              {say(lang, "why")}
+            </th>
+            <th scope="col" class="nar">
               {say(lang, "image")}
             </th>
             <th scope="col" class="nar">
@@ -236,7 +239,7 @@ const mostUnanswered = 20;
 function MoreUnanswered({ ctx, n }: { ctx: PageContext; n: number }) {
   return (
     <tr class="none">
-      <td colSpan={9}>
+      <td colSpan={10}>
         <a class="underline hint" href={href("fleet.get", { state: ["lost", "unknown"] })}>
           {say(ctx.lang, "unanswered.more", { n })}
         </a>
@@ -249,7 +252,7 @@ function NoRows({ ctx, response, request }: ListProps) {
   const narrowed = filtered(request);
   return (
     <tr class="none">
-      <td colSpan={9}>
+      <td colSpan={10}>
         <p class="font-medium">
           {say(
             ctx.lang,
@@ -269,11 +272,15 @@ function RowActions({ ctx }: { ctx: PageContext }) {
   return (
     <template id="rowacts">
       <span class="rowacts">
-        <form method="post" data-do="restart" hx-target="#toasts" hx-swap="beforeend">
-          <button class="icobtn s" title={`${say(ctx.lang, "restart")} (r)`} aria-label={say(ctx.lang, "restart")}>
-            <Ico name="restart" />
-          </button>
-        </form>
+        <a
+          class="icobtn s"
+          data-do="restart"
+          href="#restart"
+          title={`${say(ctx.lang, "restart")} (r)`}
+          aria-label={say(ctx.lang, "restart")}
+        >
+          <Ico name="restart" />
+        </a>
         <a
           class="icobtn s"
           data-do="scale"

@@ -143,6 +143,7 @@ export function ScaleDialog({ ctx, workload }: { ctx: PageContext; workload: Wor
         hx-post={path}
         hx-target="#toasts"
         hx-swap="beforeend"
+        hx-disable="find .btn-primary"
         data-closes="scale"
       >
         <DialogHead ctx={ctx} id="scale" title={say(ctx.lang, "scale")} workload={workload} />
@@ -190,6 +191,49 @@ export function ScaleDialog({ ctx, workload }: { ctx: PageContext; workload: Wor
 function boundsOf({ name, min, max }: Autoscaler) {
   return { name, min, max };
 }
+
+/** What changes a running workload by itself: a question first, whose answer has the focus. */
+export function AskDialog({ ctx, workload, verb }: { ctx: PageContext; workload: Workload; verb: AskedWrite }) {
+  const { lang } = ctx;
+  const path = href(`workload.${verb}`, keyOf(workload.row!));
+  return (
+    <dialog id={verb} class="modal" aria-labelledby={`${verb}-t`} aria-describedby={`${verb}-d`}>
+      <form
+        class="modal-box w-[420px] max-w-[calc(100vw-24px)]"
+        method="post"
+        action={path}
+        hx-post={path}
+        hx-target="#toasts"
+        hx-swap="beforeend"
+        hx-disable="find .btn-primary"
+        data-closes={verb}
+      >
+        <DialogHead ctx={ctx} id={verb} title={say(lang, verb)} workload={workload} />
+        <div class="px-5 py-4 grid gap-2">
+          <p id={`${verb}-d`}>{say(lang, `${verb}.ask`)}</p>
+          {workload.notes.map((note) => (
+            <p class="hint" key={note.code}>
+              {sentenceOf(ctx, note)}
+            </p>
+          ))}
+        </div>
+        <div class="dlg-f">
+          <span class="end flex gap-2">
+            <button type="button" class="btn btn-sm" command="close" commandfor={verb}>
+              {say(lang, "cancel")}
+            </button>
+            <button class="btn btn-sm btn-primary" autoFocus>
+              {say(lang, verb)}
+            </button>
+          </span>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+/** The writes that take no value. */
+export type AskedWrite = "restart" | "pause" | "resume";
 
 export function ImageDialog({ ctx, workload }: { ctx: PageContext; workload: Workload }) {
   return (
@@ -346,6 +390,7 @@ function Preview({ ctx, workload, request }: { ctx: PageContext; workload: Workl
         hx-post={path}
         hx-target="#toasts"
         hx-swap="beforeend"
+        hx-disable="find .btn-primary"
         data-closes="set-image"
       >
         <input type="hidden" name="container" value={request.container} />

@@ -79,7 +79,9 @@ describePart("chromium", "in the browser", () => {
     expect(before).toHaveLength(3);
     const states = await shownStates(page);
     await page.locator("[data-key=r]").click();
+    await page.locator("#restart[open] .btn-primary").click();
     await toast(page, "Restarting shop/cart in eu-1").waitFor();
+    expect(await page.locator("dialog[open]").count()).toBe(0);
     await eventually(pods, (now) => now.length === 3 && now.every((name) => !before.includes(name)));
     await state(page, "ok");
     expect(await states()).toEqual(["ok", "run", "ok"]);
@@ -161,11 +163,12 @@ describePart("chromium", "in the browser", () => {
     expect(spec.template.spec.containers[0].image).toBe(`${image}:9.9.9`);
   });
 
-  test("what an autoscaler owns offers no scaling, and the reason is on the page", async () => {
+  test("what an autoscaler owns says so, on the page and where one scales", async () => {
     const page = await open();
     await page.goto("/clusters/eu-1/namespaces/shop/deployments/web");
     await page.locator("aside", { hasText: "HPA web owns the replicas: 3 to 10" }).waitFor();
-    expect(await page.locator("[data-key=s]").count()).toBe(0);
+    await page.keyboard.press("s");
+    await page.locator("#scale[open]", { hasText: "0 switches it off" }).waitFor();
   });
 
   test("filters are in the URL; a copied URL shows the same view; Back undoes each", async () => {
@@ -293,9 +296,10 @@ describePart("chromium", "in the browser", () => {
     await page.keyboard.press("j");
     await page.locator("#rows tr.cur", { hasText: "recommendations" }).waitFor();
     await page.keyboard.press("r");
-    await toast(page, "Restarting shop/recommendations").waitFor();
-    await page.keyboard.press("Enter");
     await page.waitForURL(/deployments\/recommendations$/);
+    await page.locator("#restart[open]").waitFor();
+    await page.keyboard.press("Enter");
+    await toast(page, "Restarting shop/recommendations").waitFor();
     await page.keyboard.press("s");
     await page.locator("#scale[open]").waitFor();
     expect(await page.evaluate(() => (document.activeElement as HTMLInputElement)?.name)).toBe("replicas");
@@ -306,6 +310,109 @@ describePart("chromium", "in the browser", () => {
     await page.keyboard.press("g");
     await page.keyboard.press("f");
     await page.waitForURL("/fleet");
+  });
+
+  test("what changes a running workload asks first: Enter confirms, Escape and Back leave it as it is", async () => {
+    const page = await open();
+    const there = "/clusters/eu-1/namespaces/shop/deployments/recommendations";
+    await page.goto("/workloads?q=recommendations&cluster=eu-1");
+    await page.locator(`#rows a[href="${there}"]`).click();
+    await page.waitForURL(there);
+    const same = await mark(page);
+    const writes: string[] = [];
+    page.on("request", (request) => request.method() === "POST" && writes.push(request.url()));
+    const dialogs = page.locator("dialog[open]");
+    for (const [open, id] of [
+      ["r", "restart"],
+      ["s", "scale"],
+      ["i", "set-image"],
+      ["?", "keys"],
+    ] as const) {
+      await page.keyboard.press(open);
+      await page.locator(`#${id}[open]`).waitFor();
+      await page.goBack(kept);
+      await eventually(
+        () => dialogs.count(),
+        (count) => count === 0,
+      );
+      await page.goForward(kept);
+      await page.locator(`#${id}[open]`).waitFor();
+      await page.keyboard.press("Escape");
+      await eventually(
+        () => page.evaluate(() => history.state?.dialog),
+        (dialog) => dialog === undefined,
+      );
+      expect(new URL(page.url()).pathname).toBe(there);
+      await same();
+    }
+    expect(writes).toEqual([]);
+
+    await page.getByRole("button", { name: "Pause" }).first().click();
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Pause");
+    await page.keyboard.press("Enter");
+    await toast(page, "Paused the rollouts").waitFor();
+    expect(world.well.sandbox.get("Deployment", "shop", "recommendations")?.spec.paused).toBe(true);
+    await page.locator("[command=show-modal][commandfor=resume]").click();
+    await page.keyboard.press("Enter");
+    await toast(page, "Resumed the rollouts").waitFor();
+    expect(world.well.sandbox.get("Deployment", "shop", "recommendations")?.spec.paused).toBeFalsy();
+    expect(writes).toHaveLength(2);
+    // Back from a page whose dialog is closed leaves the page.
+    await page.goBack(kept);
+    await page.waitForURL(/\/workloads/);
+  });
+
+  test("a form that the server does not answer says so beside its button and keeps what it holds", async () => {
+    for (const answer of ["none", "a proxy's"]) {
+      const page = await open();
+      await page.goto(cart);
+      await page.route("**/deployments/cart/*", (route) =>
+        route.request().method() !== "POST"
+          ? route.fallback()
+          : answer === "none"
+            ? route.abort("connectionrefused")
+            : route.fulfill({ status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }),
+      );
+      await page.keyboard.press("s");
+      const field = page.locator("#scale[open] [name=replicas]");
+      await field.fill("7");
+      await page.keyboard.press("Enter");
+      await page.locator("#scale[open] .unsent", { hasText: "The server did not answer." }).waitFor();
+      expect(await field.inputValue()).toBe("7");
+      expect(await page.locator("body", { hasText: "Bad Gateway" }).count()).toBe(0);
+      expect(world.well.sandbox.get("Deployment", "shop", "cart")?.spec.replicas).toBe(3);
+      // It answers again: the same press does it, and the note is gone.
+      await page.unroute("**/deployments/cart/*");
+      await field.fill("3");
+      await page.locator("#scale .btn-primary").click();
+      await toast(page, "Scaled shop/cart").waitFor();
+      expect(await page.locator(".unsent").count()).toBe(0);
+    }
+  });
+
+  test("reasons in lists and events stand beside what they explain, and on a phone containers stand above events", async () => {
+    for (const width of [1440, 390]) {
+      const page = await open({ width, height: 900 });
+      await page.goto("/workloads?cluster=us-1&state=failed&state=degraded");
+      await page.locator("#rows > tr[data-k] > :nth-child(6)", { hasText: /\w/ }).first().waitFor();
+      await page.locator("#rows > tr[data-k] th a").first().click();
+      await page.waitForURL(/\/clusters\/us-1\//);
+      await page.locator("#h-ev").waitFor();
+      // A reason of Kubernetes is one long word.
+      await page.evaluate(() => {
+        const text = document.createTreeWalker(document.querySelector("section:has(#h-ev) .cond > b")!, 4).nextNode()!;
+        text.nodeValue = "FailedToRetrieveImagePullSecretsOfTheServiceAccount";
+      });
+      const over = await page.evaluate(
+        () =>
+          [...document.querySelectorAll<HTMLElement>(".cond > b")].filter((one) => one.scrollWidth > one.clientWidth)
+            .length,
+      );
+      expect(over).toBe(0);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+      const top = async (id: string) => (await page.locator(id).boundingBox())!.y;
+      if (width === 390) expect(await top("#h-c")).toBeLessThan(await top("#h-ev"));
+    }
   });
 
   test("k goes up again, and j stops at the end", async () => {
@@ -331,10 +438,10 @@ describePart("chromium", "in the browser", () => {
     await row(page, "catalog").hover();
     // Also when the row is replaced meanwhile.
     await page.waitForTimeout(500);
-    await row(page, "catalog").getByRole("button", { name: "Restart: catalog" }).click();
+    await row(page, "catalog").getByRole("link", { name: "Restart: catalog" }).click();
+    await page.waitForURL(/deployments\/catalog$/);
+    await page.locator("#restart[open] .btn-primary").click();
     await toast(page, "Restarting shop/catalog in eu-1").waitFor();
-    await page.locator("#rows tr.fresh, #rows tr[data-k=run]", { hasText: "catalog" }).first().waitFor();
-    await page.locator("#rows tr[data-k=ok]", { hasText: "catalog" }).waitFor();
   });
 
   test("theme and language are chosen in the menu and stay", async () => {
@@ -385,4 +492,5 @@ async function shownStates(page: Page): Promise<() => Promise<string[]>> {
 }
 
 // A stream ends with the server's word for it when its agent is gone; the browser says so in its console.
-const lostOnPurpose = /status of (400|401|409|503)|ERR_INCOMPLETE_CHUNKED_ENCODING/;
+const lostOnPurpose =
+  /status of (400|401|409|503)|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_REFUSED|htmx:error: Failed to fetch|status of 502/;

@@ -47,9 +47,17 @@ describePart("chromium", "without JavaScript", () => {
     for (const one of await page.locator(".js").all()) expect(await one.isVisible()).toBe(false);
   });
 
+  test("how a cluster is added opens by its link", async () => {
+    await page.goto("/fleet");
+    await page.getByRole("link", { name: "Add cluster" }).click();
+    await page.locator("#add-cluster[open] .cmd").first().waitFor();
+  });
+
   test("one restarts", async () => {
     await page.goto(cart);
-    await page.getByRole("button", { name: "Restart" }).click();
+    await page.getByRole("button", { name: "Restart" }).first().click();
+    expect(spec()!.template.metadata?.annotations?.["kubectl.kubernetes.io/restartedAt"]).toBeUndefined();
+    await page.locator("#restart[open] .btn-primary").click();
     await page.waitForURL(`${cart}?done=restart`);
     await page.locator(".callout[data-s=ok]", { hasText: "shop/cart" }).waitFor();
     await expectWhole(page, "cart");
