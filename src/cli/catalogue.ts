@@ -162,6 +162,12 @@ export const resources: Record<string, string> = {
   daemonsets: "daemonsets",
 };
 
+/** The resource of a word, with kubectl's group or without: "deploy", "deployment.apps", "deployments.v1.apps". */
+export function resourceNamed(word: string): string | undefined {
+  const plain = word.toLowerCase().replace(/\.(v1\.)?apps$/, "");
+  return Object.hasOwn(resources, plain) ? resources[plain] : undefined;
+}
+
 /** The short word for a resource, as in "deploy/web". */
 export const shortResource: Record<string, string> = { deployments: "deploy", statefulsets: "sts", daemonsets: "ds" };
 

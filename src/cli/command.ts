@@ -4,7 +4,7 @@ import { type Given, inputOf } from "../contract/request.ts";
 import { ruleOf } from "../contract/rules.ts";
 import { type FlagShape, type Parsed, parseFlags, UsageInvalid } from "../process/flags.ts";
 import type { Lang } from "../words/words.ts";
-import { allShapes, type Command, commandOf, commands, everywhere, type Field, resources } from "./catalogue.ts";
+import { allShapes, type Command, commandOf, commands, everywhere, type Field, resourceNamed } from "./catalogue.ts";
 import { CommandFailed, exit } from "./exit.ts";
 import { lengthOfTime } from "./length-of-time.ts";
 import { flagMeant, noCommand } from "./meant.ts";
@@ -30,21 +30,37 @@ export interface Defaults {
 
 /** @throws CommandFailed (usage) */
 export function ask(argv: readonly string[], lang: Lang): Asked {
-  const parsed = parse(argv, allShapes(), lang);
+  const parsed = parse(argv.map(ofKubectl), allShapes(), lang);
   const flags = new Map<string, string[]>();
   for (const { name, value } of parsed.flags) flags.set(name, [...(flags.get(name) ?? []), value]);
   const help = flags.get("help")?.at(-1) === "true" || parsed.rest[0] === "help";
   const words = parsed.rest[0] === "help" ? parsed.rest.slice(1) : parsed.rest;
   if (flags.has("version")) return { command: commandOf("version"), flags, rest: [], help: false };
   if (words.length === 0) return { flags, rest: [], help: true };
-  const { command, rest, given, asRow } = resolve(words, lang, help);
+  const { command, given, asRow, ...resolved } = resolve(words, lang, help);
   for (const [name, value] of Object.entries(given)) if (!flags.has(name)) flags.set(name, [value]);
   const own = new Set([...(command?.flags ?? []), ...everywhere].map(({ name }) => name));
   for (const { name, written } of parsed.flags) {
     if (command && !own.has(name))
       throw usage(command, tell(lang, "command.foreign", { command: command.words, flag: written }), lang);
   }
+  const rest = command?.words === "set image" ? withoutPair(resolved.rest, flags) : resolved.rest;
   return { command, flags, rest, help, asRow };
+}
+
+/** kubectl's word for a flag that has another one here. */
+function ofKubectl(word: string): string {
+  return word.replace(/^--selector(?==|$)/, "--label-selector");
+}
+
+/** kubectl's "app=IMAGE", or "*=IMAGE" for the only container, becomes the flags for it; a second one stays an argument too many. */
+function withoutPair(rest: readonly string[], flags: Map<string, string[]>): string[] {
+  const at = rest.findIndex((word, index) => index > 0 && /^[^=/]+=./.test(word));
+  if (at < 0 || flags.has("image") || flags.has("container")) return [...rest];
+  const [, container, image] = /^([^=]+)=(.+)$/.exec(rest[at]!)!;
+  flags.set("image", [image!]);
+  if (container !== "*") flags.set("container", [container!]);
+  return rest.filter((_, index) => index !== at);
 }
 
 /** @throws CommandFailed (usage) for arguments that lack or are too many, or values that the contract does not take. */
@@ -112,7 +128,7 @@ function dryRunOf(value: string, lang: Lang): string {
   return { server: "true", none: "false" }[value] ?? value;
 }
 
-const resourceOf = (word: string) => resources[word.toLowerCase()] ?? word;
+const resourceOf = (word: string) => resourceNamed(word) ?? word;
 
 function takesResource({ method }: Operation): boolean {
   return method.input.fields.some(({ name, fieldKind }) => name === "resource" && fieldKind === "scalar");
@@ -121,7 +137,7 @@ function takesResource({ method }: Operation): boolean {
 /** "deploy web" is "deploy/web". */
 function joined(words: readonly string[]): readonly string[] {
   const [first = "", second, ...others] = words;
-  if (second === undefined || !Object.hasOwn(resources, first.toLowerCase())) return words;
+  if (second === undefined || !resourceNamed(first)) return words;
   return [`${first}/${second}`, ...others];
 }
 
@@ -175,7 +191,7 @@ function kindOf([first, second = "", ...rest]: readonly string[]): Resolved | un
   if (first === "describe" && second === "workloads") return { command: commandOf("describe"), rest, given: {} };
   if (first !== "get") return undefined;
   const [kind = "", name] = second.split("/");
-  const all = kind.split(",").map((one) => (Object.hasOwn(resources, one.toLowerCase()) ? resourceOf(one) : undefined));
+  const all = kind.split(",").map(resourceNamed);
   if (all.includes(undefined)) return undefined;
   const resource = all.join(",");
   if (name === undefined && rest.length === 0) {

@@ -32,6 +32,8 @@ const names = async (words: string) =>
 
 test("rows are sorted by a field's value, by its name or its path", async () => {
   expect(await names("get deploy --sort-by name")).toEqual(["cart", "web", "部署"]);
+  expect(await names("get deploy --sort-by=.metadata.name")).toEqual(["cart", "web", "部署"]);
+  expect(await names("get deploy --sort-by={.metadata.name}")).toEqual(["cart", "web", "部署"]);
   expect(await names("get deploy --sort-by .row.ready")).toEqual(["cart", "部署", "web"]);
   expect(await names("get deploy --sort-by {.row.ready}")).toEqual(["cart", "部署", "web"]);
   expect((await fake.cli("get deploy --sort-by colour")).code).toBe(2);

@@ -94,7 +94,8 @@ function emptyWord({ id }: Operation, message: Message): "list.none" | "list.noC
 
 function sort({ json, message }: Answer, operation: Operation, field: string, lang: Lang): void {
   const key = listOf(operation)!;
-  const path = field.replace(/^\{|\}$/g, "");
+  // kubectl's path: name and namespace are fields of the row itself.
+  const path = field.replace(/^\{|\}$/g, "").replace(/^\.?metadata\.(?=name(space)?$)/, "");
   // A template that cannot be read is refused as such.
   parsed(`{${path.startsWith(".") ? path : `.${path}`}}`, lang);
   const value = find(path);

@@ -1,13 +1,21 @@
 // What may have been meant by a command or a flag that is not there, and what there is instead.
 import { nearest } from "../process/nearest.ts";
 import type { Lang } from "../words/words.ts";
-import { type Command, commandOf, commands, everywhere, resources, shortResource, summaryOf } from "./catalogue.ts";
+import {
+  type Command,
+  commandOf,
+  commands,
+  everywhere,
+  resourceNamed,
+  resources,
+  shortResource,
+  summaryOf,
+} from "./catalogue.ts";
 import { CommandFailed, exit } from "./exit.ts";
 import { tell } from "./words.ts";
 
 /** Words of other tools, and the command that is nearest to what they do; undefined where nothing here is. */
 const elsewhere: Record<string, string | undefined> = {
-  logs: "describe",
   events: "describe",
   pods: "describe",
   "get pods": "describe",
@@ -31,8 +39,26 @@ const elsewhere: Record<string, string | undefined> = {
   "config use-context": "context use",
   "config set-context": "context set",
   "config delete-context": "context delete",
-  delete: undefined,
+  "get rs": "describe",
+  "get replicaset": "describe",
+  "get replicasets": "describe",
 };
+
+/** What Lizardcd does not do: kubectl's words for it. */
+const kubectlAlone = new Set([
+  ..."logs exec apply attach cp create debug delete expose port-forward run label annotate top replace diff".split(" "),
+  ..."explain api-resources cordon uncordon drain taint autoscale".split(" "),
+]);
+
+/** Kinds that are not listed here. */
+const otherKinds = new Set(
+  [
+    "svc service services ing ingress ingresses cm configmap configmaps secret secrets job jobs cj cronjob cronjobs",
+    "no node nodes pv persistentvolume persistentvolumes pvc persistentvolumeclaim persistentvolumeclaims",
+    "hpa horizontalpodautoscaler horizontalpodautoscalers pdb sa serviceaccount serviceaccounts ep endpoints",
+    "sc storageclass storageclasses crd crds netpol networkpolicies role roles rolebinding rolebindings",
+  ].flatMap((line) => line.split(" ")),
+);
 
 /** @param words at least one, of which no command begins. */
 export function noCommand(words: readonly string[], lang: Lang): CommandFailed {
@@ -44,6 +70,9 @@ export function noCommand(words: readonly string[], lang: Lang): CommandFailed {
   return new CommandFailed(exit.usage, tell(lang, "command.none", { words: JSON.stringify(written) }), next());
 
   function next(): string {
+    if (kubectlAlone.has(first)) return tell(lang, "command.kubectl", { words: first });
+    const kind = words[1]?.toLowerCase().split(/[/.]/)[0] ?? "";
+    if (first === "get" && otherKinds.has(kind)) return tell(lang, "command.kubectl", { words: `get ${kind}` });
     const other = [words.slice(0, 2).join(" "), first].find((one) => Object.hasOwn(elsewhere, one.toLowerCase()));
     if (other !== undefined) return instead(elsewhere[other.toLowerCase()], lang);
     const near = meant();
@@ -54,7 +83,7 @@ export function noCommand(words: readonly string[], lang: Lang): CommandFailed {
   }
 
   function meant(): string | undefined {
-    if (Object.hasOwn(resources, first.toLowerCase())) return `get ${first}`;
+    if (resourceNamed(first)) return `get ${first}`;
     // The first word of several commands is half of one, not one that is misspelt.
     if (words.length === 1 && after.length > 0) return undefined;
     const all = [...known, ...Object.keys(resources).map((kind) => `get ${kind}`)];

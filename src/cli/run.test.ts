@@ -226,6 +226,29 @@ test("a bare name is a Deployment, and --resource or a short form names another 
   expect(seen.map((one) => one.path)).toEqual(["deployments", "daemonsets", "statefulsets", "deployments"].map(path));
 });
 
+test("what kubectl get -o name prints is taken as a name, and kubectl's pair as a container and its image", async () => {
+  const path = (resource: string) => `/clusters/eu-1/namespaces/shop/${resource}/x/restart`;
+  const named = ["deployment.apps/x", "deployments.apps x", "deployments.v1.apps/x", "StatefulSet.apps/x"];
+  for (const name of named) await cli(`restart ${name} -c eu-1 -n shop`);
+  const kinds = ["deployments", "deployments", "deployments", "statefulsets"];
+  expect(seen.splice(0).map((one) => one.path)).toEqual(kinds.map(path));
+  await cli("get deployments.apps,sts --selector app=web");
+  expect(seen.splice(0)[0]!.path).toMatch(
+    /resource=deployments&resource=statefulsets.*labelSelector=app%3Dweb|labelSelector=app%3Dweb.*resource=deployments&resource=statefulsets/,
+  );
+  for (const words of ["deploy/x app=r/x:2", "deploy x app=r/x:2"]) await cli(`set image ${words} -c eu-1 -n shop`);
+  await cli("set image deploy/x *=r:5000/x@sha256:" + "a".repeat(64) + " -c eu-1 -n shop");
+  expect(seen.splice(0).map(({ body }) => body)).toEqual([
+    { container: "app", image: "r/x:2" },
+    { container: "app", image: "r/x:2" },
+    { image: `r:5000/x@sha256:${"a".repeat(64)}` },
+  ]);
+  const two = await cli("set image deploy/x app=r/x:2 side=r/y:1 -c eu-1 -n shop");
+  expect([two.code, two.err]).toEqual([2, expect.stringContaining('"side=r/y:1" is one argument too many')]);
+  await cli("agents enroll eu-3");
+  expect(seen.splice(0)[0]!.body).toMatchObject({ cluster: "eu-3" });
+});
+
 test("get deploy lists the workloads of that kind", async () => {
   await cli("get deploy -c eu-1");
   expect(seen[0]!.path).toContain("resource=deployments");
