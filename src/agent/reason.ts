@@ -412,10 +412,10 @@ export function worstOf(verdicts: readonly PodVerdict[]): PodVerdict | undefined
   return { ...worst, why: { ...worst.why, params: { ...worst.why.params, pods } } };
 }
 
-/** What a controller says when it cannot create pods, by its newest event. */
+/** What a controller says when it cannot create pods, by its newest event: what has succeeded since is past. */
 export function creationFailure(events: readonly RawEvent[]): Why | undefined {
-  const event = newest(events.filter(({ reason }) => reason === "FailedCreate"));
-  if (!event) return undefined;
+  const event = newest(events.filter(({ reason }) => reason === "FailedCreate" || reason === "SuccessfulCreate"));
+  if (event?.reason !== "FailedCreate") return undefined;
   const { kind = "", name = "" } = event.involvedObject ?? {};
   return refusalOf(event.message ?? "", `${kind}/${name}`, firstSeen(event));
 }

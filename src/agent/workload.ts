@@ -152,15 +152,13 @@ function refuseDeleted({ resource, name }: Ref, { metadata }: RawWorkload): void
 
 /**
  * An autoscaler sets its number back within seconds, unless there are 0 replicas before or after: 0 switches it off,
- * where its own minimum is more. One that reads no metrics keeps to its bounds alone.
+ * where its own minimum is more.
  * @throws Failed "scale.autoscaled"
  */
 function refuseUndone({ name }: Ref, autoscaler: Autoscaler | undefined, before: number, wanted: number): void {
   if (!autoscaler) return;
-  const { name: owner, min, max, reason } = autoscaler;
+  const { name: owner, min, max } = autoscaler;
   if (min > 0 && (before === 0 || wanted === 0)) return;
-  if (reason?.code === "autoscaler.no_metrics" && wanted >= min && wanted <= max) return;
-  if (reason?.code === "autoscaler.cannot_scale") return;
   throw new Failed("scale.autoscaled", { name, autoscaler: owner, min, max });
 }
 

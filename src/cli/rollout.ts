@@ -85,10 +85,11 @@ export async function rolloutStatus({ asked, env, terminal, options, defaults }:
   }
 }
 
+type Judged = Pick<Workload, "row" | "pods" | "paused" | "conditions">;
 export type Verdict = "done" | "failed" | "stuck" | "moving";
 
 /** "stuck" goes no further by itself: paused, waiting for pods to be deleted by hand, or being deleted itself. */
-export function verdictOf({ row, pods, paused }: Pick<Workload, "row" | "pods" | "paused">): Verdict {
+export function verdictOf({ row, pods, paused, conditions }: Judged): Verdict {
   const { state: code, reason, updated, ready, available, desired, current } = row!;
   if (reason?.code === "deletion.under_way") return "stuck";
   if (code === "ok" || code === "zero") return "done";
@@ -99,7 +100,9 @@ export function verdictOf({ row, pods, paused }: Pick<Workload, "row" | "pods" |
   // Whatever else is wrong with it: nothing new comes while it is paused.
   if (paused && updated < desired && reason?.code !== "rollout.not_observed") return "stuck";
   if (code !== "failed" && reason?.code !== "rollout.deadline") return "moving";
-  if (reason?.code === "rollout.deadline") return "stuck";
+  // Whatever reason is told: kubectl ends here, too.
+  const given = conditions.some(({ reason, status }) => reason === "ProgressDeadlineExceeded" && status === "False");
+  if (reason?.code === "rollout.deadline" || given) return "stuck";
   // New pods that have not failed yet may still mend it.
   return pods.some((pod) => pod.updated && (pod.state === "run" || pod.state === "ok")) ? "moving" : "failed";
 }

@@ -60,7 +60,7 @@ function imagePattern(): string {
   const label = "[a-zA-Z0-9](?:[a-zA-Z0-9\\-]*[a-zA-Z0-9])?";
   const host = `(?:${label}(?:\\.${label})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
   const part = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
-  const name = `(?:${host}\\/)?(?=[^:@]{1,255}(?:[:@]|$))${part}(?:\\/${part})*`;
+  const name = `(?:(?=[^\\/]*[.:A-Z]|localhost\\/)${host}\\/)?(?=[^:@]{1,255}(?:[:@]|$))${part}(?:\\/${part})*`;
   const digest = "@(?:sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})";
   return `(?![a-f0-9]{64}$)${name}(?::[a-zA-Z0-9_][a-zA-Z0-9_.\\-]{0,127})?(?:${digest})?`;
 }

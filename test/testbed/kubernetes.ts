@@ -20,6 +20,8 @@ export interface ClusterOptions {
   name?: string;
   /** Nodes to begin with, each large enough for everything; default 3. */
   nodes?: number;
+  /** False for the API server alone: what is written into a status stays as it is. */
+  controllers?: boolean;
 }
 
 /** What every container of every pod has logged before its last start, and since. */
@@ -35,11 +37,15 @@ export function sharedCluster(): Promise<RealCluster> {
 }
 
 /** Starts a cluster and waits until its nodes are ready and pods can be created in `default`. */
-export async function startCluster({ name = "real", nodes = 3 }: ClusterOptions = {}): Promise<RealCluster> {
+export async function startCluster({
+  name = "real",
+  nodes = 3,
+  controllers = true,
+}: ClusterOptions = {}): Promise<RealCluster> {
   const programs = await provide("kubernetes");
   for (let tries = 3; ; tries--) {
     try {
-      return await start(name, nodes, programs);
+      return await start(name, nodes, controllers, programs);
     } catch (cause) {
       // Someone else took a port between our look and the bind.
       if (tries === 1 || !String(cause).includes("address already in use")) throw cause;
@@ -47,13 +53,20 @@ export async function startCluster({ name = "real", nodes = 3 }: ClusterOptions 
   }
 }
 
-async function start(name: string, nodes: number, programs: Paths<"kubernetes">): Promise<RealCluster> {
+async function start(
+  name: string,
+  nodes: number,
+  controllers: boolean,
+  programs: Paths<"kubernetes">,
+): Promise<RealCluster> {
   const group = await processGroup({ name: `cluster-${name}`, grace: 0 });
   try {
     const files = writeFiles(group.folder, name);
     const ports = await choosePorts();
     const cluster = new RealCluster({ name, group, kubectlPath: programs.kubectl, port: ports.api, ...files });
-    await startProcesses(cluster, group, programs, ports);
+    await startApi(cluster, group, programs, ports, controllers);
+    if (!controllers) return cluster;
+    await startControllers(cluster, group, programs, ports);
     await createNodes(cluster, nodes);
     return cluster;
   } catch (cause) {
@@ -119,7 +132,13 @@ spec: { execs: [{ local: { workDir: ${work} } }] }
 `;
 }
 
-async function startProcesses(cluster: RealCluster, group: ProcessGroup, programs: Paths<"kubernetes">, ports: Ports) {
+async function startApi(
+  cluster: RealCluster,
+  group: ProcessGroup,
+  programs: Paths<"kubernetes">,
+  ports: Ports,
+  controllers: boolean,
+) {
   const file = (name: string) => join(group.folder, name);
   const kubeconfig = file("admin.kubeconfig");
   writeFileSync(kubeconfig, kubeconfigText(cluster, { kind: "token" }));
@@ -148,13 +167,24 @@ async function startProcesses(cluster: RealCluster, group: ProcessGroup, program
       "--allow-privileged",
       // Nodes have no names that resolve; without this, logs and exec look them up.
       "--kubelet-preferred-address-types=InternalIP",
+      // Nobody makes the accounts that pods are given.
+      ...(controllers ? [] : ["--disable-admission-plugins=ServiceAccount"]),
     ],
   });
   await untilAlive(api, async () => (await cluster.get<string>("/readyz")) === "ok", {
     what: `the API server of cluster ${cluster.name} to be ready`,
     timeout: 60_000,
   });
+}
 
+async function startControllers(
+  cluster: RealCluster,
+  group: ProcessGroup,
+  programs: Paths<"kubernetes">,
+  ports: Ports,
+) {
+  const file = (name: string) => join(group.folder, name);
+  const kubeconfig = file("admin.kubeconfig");
   const client = [`--kubeconfig=${kubeconfig}`, "--leader-elect=false", "--secure-port=0"];
   await group.start({
     name: "kube-controller-manager",
