@@ -166,7 +166,7 @@ function nextStep(failure: Failure, asked: Pick<Asked, "flags"> | undefined, env
   if (code === "request.invalid" && failure.params.problem?.startsWith("is not known"))
     return tell(lang, "server.other");
   // Of those that answer: which others do is no help.
-  if (code === "agent.refuses" || code === "agent.answer_too_large") return "";
+  if (code === "agent.refuses" || code.startsWith("agent.answer_")) return "";
   return code.startsWith("agent.") ? tell(lang, "agent.next") : "";
 }
 

@@ -11,7 +11,7 @@ import {
 } from "../gen/lizardcd/v1/fleet_pb.ts";
 import type { ListWorkloadsResponse, WorkloadRow } from "../gen/lizardcd/v1/workload_pb.ts";
 import { type FleetDeps, seenMs } from "./clusters.ts";
-import { added } from "./counted.ts";
+import { added, sum } from "./counted.ts";
 import type { AgentEntry } from "./directory.ts";
 import { compare } from "./page.ts";
 
@@ -70,7 +70,7 @@ export async function listAcross(
     items,
     unanswered: [...unansweredOf(deps, answers), ...absent],
     continue: Object.keys(marks).length > 0 ? writePage({ sort: sortOf(request), marks }) : "",
-    total: answered.reduce((total, { total: one }) => total + one, 0),
+    total: sum(answered, ({ total }) => total),
     states: added(answered.map((response) => response.states)),
     clusters: new Set([...questions.map(({ entry }) => entry.cluster), ...absent.map(({ cluster }) => cluster)]).size,
   });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { SummaryResponseSchema } from "../gen/lizardcd/v1/agent_pb.ts";
-import { countedOf, mergedSummary } from "./counted.ts";
+import { added, countedOf, mergedSummary, sum } from "./counted.ts";
 
 type Init = MessageInitShape<typeof SummaryResponseSchema>;
 const said = (namespace: string, init: Init = {}) => ({
@@ -35,4 +35,10 @@ test("an answer made of many says the worst of all, the oldest age, and what any
   ]);
   expect(merged.worst.map(({ name }) => name)).toEqual(["broken", "half", "slow"]);
   expect(merged).toMatchObject({ watchAgeMs: 20, states: { ok: 5, failed: 1 }, synced: false, failure });
+});
+
+test("counts of agents that say too much together are still counts of the contract", () => {
+  const most = 2 ** 31 - 1;
+  expect(sum([most, most], (one) => one)).toBe(most);
+  expect(added([{ ok: most }, { ok: most }])).toEqual({ ok: most });
 });

@@ -58,8 +58,14 @@ export function rankOf({ state, reason }: Pick<Trouble, "state" | "reason">): nu
   return base + ((code && reasons[code]?.rank) ?? 0);
 }
 
+/** What a count may be in the contract: agents that say more together would make an answer that no client reads. */
+const mostCounted = 2 ** 31 - 1;
+
 export function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
+  return Math.min(
+    mostCounted,
+    items.reduce((total, item) => total + of(item), 0),
+  );
 }
 
 /** Counts of many, added up name by name. */
@@ -67,6 +73,7 @@ export function added(all: readonly Record<string, number>[]): Record<string, nu
   // An agent may call a state as it likes, also as something that every object has.
   const total = new Map<string, number>();
   for (const one of all)
-    for (const [name, count] of Object.entries(one)) total.set(name, (total.get(name) ?? 0) + count);
+    for (const [name, count] of Object.entries(one))
+      total.set(name, Math.min(mostCounted, (total.get(name) ?? 0) + count));
   return Object.fromEntries(total);
 }

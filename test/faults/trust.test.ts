@@ -101,7 +101,7 @@ describe("an enrolled agent", () => {
       const { body } = await server.client.get("/workloads?cluster=eu-1");
       expect(body.items.length).toBeGreaterThan(10);
       const { body: agents } = await server.client.get("/agents");
-      expect(agents.items[0]).toMatchObject({ key: "lizardcd-agent.*.eu-1", state: "ok" });
+      expect(agents.items[0]).toMatchObject({ key: "lizardcd-agent.*.eu-1", state: "ok", refused: 0 });
       expect(agents.items[0].certificateMs).toBeGreaterThan(0);
       expect(agents.items[0].instances[0].address).toMatch(reach === "tunnel" ? /^tunnel$/ : /^127\.0\.0\.1:\d+$/);
     });
