@@ -12,7 +12,7 @@ import { type Failure, FailureSchema } from "../gen/lizardcd/v1/failure_pb.ts";
 import type { Lang } from "../words/words.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, exit, Refused } from "./exit.ts";
-import { type CallOptions, request } from "./request.ts";
+import { type CallOptions, request, textOf } from "./request.ts";
 import { tell } from "./words.ts";
 
 export type { CallOptions } from "./request.ts";
@@ -47,7 +47,7 @@ export async function call(
       body,
     });
     status = response.status;
-    text = await response.text();
+    text = await textOf(response);
   } catch (cause) {
     const { unreachable } = await import("./unreachable.ts");
     throw await unreachable(context, writes, cause, options);

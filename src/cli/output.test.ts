@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { clean, cut, table, wrap } from "./output.ts";
+import { clean, cut, paint, printable, table, wrap } from "./output.ts";
 
 // Every UTF-16 unit, halves of pairs too.
 const anyText = fc.array(fc.nat(0xffff)).map((units) => String.fromCharCode(...units));
@@ -67,4 +67,13 @@ test("wrapped lines are no wider than asked for, lose nothing, and begin with no
   );
   expect(wrap("只取一页，最多这么多条", 8)).toEqual(["只取一", "页，最多", "这么多条"]);
   expect(wrap("否则用 LIZARDCD_TOKEN，再否则", 20)).toEqual(["否则用", "LIZARDCD_TOKEN，再否", "则"]);
+});
+
+test("nothing that a terminal obeys passes its door, but our own colours where it is drawn on", () => {
+  const evil = "\u001b]0;title\u0007\u001b[2Ja\r\u202eb\u009b31m\tc\n";
+  expect(printable(evil, false)).toBe("]0;title[2Jab31m\tc\n");
+  expect(printable(evil, true)).toBe("]0;title[2Jab31m\tc\n");
+  const own = `${paint("ok", "good")}${paint("x", "quiet")}\u001b[?25l\u001b[3A\u001b[0J\u001b[?25h`;
+  expect(printable(own, true)).toBe(own);
+  expect(printable(own, false)).not.toContain("\u001b");
 });

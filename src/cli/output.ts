@@ -154,6 +154,20 @@ export function clean(text: string): string {
   return text.replace(unprintable, (character) => (/\s/.test(character) ? " " : ""));
 }
 
+// Our own colours, and moves of a picture that is drawn over itself.
+const ownSequence = /\u001b\[(?:0|2|3[123])m|\u001b\[\?25[lh]|\u001b\[\d+A\u001b\[0J/;
+const ownOrUnprintable = new RegExp(`${ownSequence.source}|${unprintable.source}`, "g");
+
+/**
+ * The last door before the terminal: lines and tabs stay, and our own sequences where the terminal is drawn on.
+ * What was forgotten to be cleaned does not reach a terminal as anything that it obeys.
+ */
+export function printable(text: string, drawn: boolean): string {
+  return text.replace(drawn ? ownOrUnprintable : unprintable, (found) =>
+    found.length > 1 || found === "\n" || found === "\t" ? found : "",
+  );
+}
+
 /** At most so wide, its end replaced by an ellipsis. */
 export function cut(text: string, width: number): string {
   if (Bun.stringWidth(text) <= width) return text;

@@ -16,6 +16,7 @@ import {
   writeContexts,
 } from "./context.ts";
 import { CommandFailed, exit, Refused } from "./exit.ts";
+import { clean } from "./output.ts";
 import type { Env, Terminal } from "./terminal.ts";
 import { tell } from "./words.ts";
 
@@ -40,7 +41,7 @@ export async function login({ flags, rest }: Asked, env: Env, terminal: Terminal
   const { token, expires, user } = signed;
   const kept: Kept = { ...before, server, username: user.username, token, expires, ...(ca ? { ca } : {}) };
   writeContexts({ current: name, contexts: { ...all.contexts, [name]: kept } }, env, lang);
-  await terminal.out(`${tell(lang, "login.done", { server, username: user.username })}\n`);
+  await terminal.out(`${tell(lang, "login.done", { server, username: clean(user.username) })}\n`);
   if (user.firstPassword) await terminal.err(`${tell(lang, "login.first", { server })}\n`);
 
   async function byToken(token: string) {

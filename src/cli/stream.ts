@@ -2,7 +2,7 @@
 import { refusal } from "./client.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, Refused } from "./exit.ts";
-import { type CallOptions, request } from "./request.ts";
+import { type CallOptions, mostOfAnswer, request, textOf } from "./request.ts";
 import { tell } from "./words.ts";
 
 /** The stream has ended or fallen silent: it can be opened again. */
@@ -29,7 +29,7 @@ export async function openStream(
   try {
     const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
     response = await request(context, path, options, { headers, signal: end.signal });
-    if (response.status !== 200) throw refusal(server, response.status, await response.text(), options.lang);
+    if (response.status !== 200) throw refusal(server, response.status, await textOf(response), options.lang);
   } catch (cause) {
     if (cause instanceof Error && ["Refused", "CommandFailed"].includes(cause.name)) throw cause;
     const { unreachable } = await import("./unreachable.ts");
@@ -60,6 +60,7 @@ async function* messages(
       text += decoder.decode(chunk, { stream: true });
       const whole = text.split("\n\n");
       text = whole.pop()!;
+      if (text.length > mostOfAnswer) throw refusal(server, 200, "", lang);
       for (const message of whole) {
         // The session is over, and its last event says why: it would be refused again.
         if (/^event: over$/m.test(message)) throw refusal(server, 401, dataOf(message) ?? "", lang);

@@ -1,5 +1,6 @@
 // The process's own input and output, as commands use them; tests give their own.
 import { exit } from "./exit.ts";
+import { printable } from "./output.ts";
 
 export interface Terminal {
   out(text: string): Promise<void>;
@@ -37,7 +38,7 @@ export function processTerminal(env: Env, program: string): Terminal {
   const write = (stream: NodeJS.WriteStream) => (text: string) =>
     new Promise<void>((resolve) => {
       if (text === "") return resolve();
-      stream.write(text, (error) => {
+      stream.write(printable(text, terminal.live ?? false), (error) => {
         if (stream === process.stdout && (error as NodeJS.ErrnoException)?.code === "EPIPE") terminal.unread = true;
         resolve();
       });
@@ -73,7 +74,7 @@ function askSecret(prompt: string): Promise<string | undefined> {
   // First the silence, then the question: somebody may type faster.
   stdin.setRawMode(true);
   stdin.setEncoding("utf8");
-  process.stderr.write(prompt);
+  process.stderr.write(printable(prompt, false));
   return new Promise((resolve) => {
     let typed = "";
     const finish = (secret: string | undefined) => {

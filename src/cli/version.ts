@@ -6,7 +6,7 @@ import { CommandFailed, type Exit, exit } from "./exit.ts";
 import { everywhere, versionFlags } from "./flags.ts";
 import { formatOf } from "./format.ts";
 import { clean, paragraph } from "./output.ts";
-import { type CallOptions, request } from "./request.ts";
+import { type CallOptions, request, textOf } from "./request.ts";
 import type { World } from "./run.ts";
 import { langOf, tell } from "./words.ts";
 
@@ -87,11 +87,11 @@ export async function showVersion({ asked, env, terminal, version, options }: Ve
     const headers: Record<string, string> = context.token ? { authorization: `Bearer ${context.token}` } : {};
     try {
       const response = await request(context, "/version", patient, { headers });
-      const { version, commit } = (await response.json()) as { version?: string; commit?: string };
+      const { version, commit } = JSON.parse(await textOf(response)) as { version?: string; commit?: string };
       if (response.ok && version) return { server: commit ? `${version} (${commit})` : version };
       // A server of before that path.
       const document = await request(context, "/openapi.json", patient);
-      const { info } = (await document.json()) as { info?: { version?: string } };
+      const { info } = JSON.parse(await textOf(document)) as { info?: { version?: string } };
       return info?.version ? { server: info.version } : { problem: foreign(document.status) };
     } catch (cause) {
       if (cause instanceof SyntaxError) return { problem: foreign(200) };
