@@ -116,15 +116,15 @@ describe("an agent's word beside a write", () => {
     });
     const { workload } = bed.peers;
     for (const write of [
-      workload.restart(ref),
-      workload.scale({ ...ref, replicas: 1 }),
-      workload.setImage({ ...ref, image: "registry.test/app:2" }),
-      workload.pause(ref),
-      workload.resume(ref),
-      workload.restart({ ...ref, dryRun: true }),
+      () => workload.restart(ref),
+      () => workload.scale({ ...ref, replicas: 1 }),
+      () => workload.setImage({ ...ref, image: "registry.test/app:2" }),
+      () => workload.pause(ref),
+      () => workload.resume(ref),
+      () => workload.restart({ ...ref, dryRun: true }),
     ]) {
       const params = { kind: "Deployment", name: "going", finalizers: "example.com/hold" };
-      expect(await failureOf(write)).toMatchObject({ code: "workload.deleting", params });
+      expect(await failureOf(write())).toMatchObject({ code: "workload.deleting", params });
     }
   });
 
