@@ -1,5 +1,6 @@
 // Message descriptors and their field rules as JSON Schema, in the dialect of OpenAPI 3.1.
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { FeatureSet_FieldPresence as FieldPresence } from "@bufbuild/protobuf/wkt";
 import { ruleOf } from "./rules.ts";
 
 export interface JsonSchema {
@@ -30,9 +31,11 @@ export function requestSchema(fields: readonly DescField[]): JsonSchema {
   };
 }
 
-/** A message of an answer. All fields but messages are always there: zeros are written. */
+/** A message of an answer. All fields but messages and optional ones are always there: zeros are written. */
 export function messageSchema(message: DescMessage): JsonSchema {
-  const required = message.fields.filter((field) => field.fieldKind !== "message" && !field.oneof);
+  const required = message.fields.filter(
+    ({ fieldKind, oneof, presence }) => fieldKind !== "message" && !oneof && presence !== FieldPresence.EXPLICIT,
+  );
   return {
     type: "object",
     title: message.name,
