@@ -62,6 +62,20 @@ test("a failure that mends itself at once, and a pause with nothing held back, a
   expect([zero.code, zero.out]).toEqual([0, expect.stringContaining("scaled to 0")]);
 }, 20_000);
 
+test("what a partition keeps, and what no node matches, is done and said; what is being deleted is not waited for", async () => {
+  const kept = { code: "rollout.partition", params: { updated: "1", desired: "3" }, message: "" };
+  steps({ state: "ok", updated: 1, reason: kept });
+  const parted = await fake.cli(words);
+  expect([parted.code, parted.out]).toEqual([0, expect.stringContaining("the partition keeps the others.")]);
+  const none = { code: "daemonset.no_nodes", params: {}, message: "" };
+  steps({ state: "zero", desired: 0, updated: 0, ready: 0, available: 0, current: 0, reason: none });
+  const nowhere = await fake.cli(words);
+  expect([nowhere.code, nowhere.out]).toEqual([0, expect.stringContaining("No node matches")]);
+  steps({ state: "run", reason: { code: "deletion.under_way", params: { finalizers: "x/hold" }, message: "" } });
+  const going = await fake.cli(words);
+  expect([going.code, going.err]).toEqual([7, expect.stringContaining("being deleted, held by x/hold")]);
+}, 20_000);
+
 test("what is not healthy in time ends with 124 and the last reason", async () => {
   steps(moving);
   const { code, err } = await fake.cli(`${words} --timeout 1200ms`);
