@@ -466,6 +466,14 @@ export const workloadCases: WorkloadCase[] = [
     rollout: "moving",
   },
   {
+    name: "s-creating-for-an-hour",
+    ...stateful([2, 1, 1, 1, 2]),
+    pods: [well, creating(hour)],
+    kubectl: "Waiting for 1 pods to be ready...",
+    says: "degraded pod.not_ready",
+    rollout: "moving",
+  },
+  {
     name: "s-partition-done",
     ...stateful([3, 1, 3, 3, 3], partition(2)),
     kubectl: "partitioned roll out complete: 1 new pods have been updated...",
