@@ -224,7 +224,8 @@ function equip(row: HTMLTableRowElement | null) {
   const link = row?.querySelector<HTMLAnchorElement>("th a");
   const template = byId("rowacts") as HTMLTemplateElement | null;
   // What may be cut is whole in its title.
-  for (const cell of [row?.cells[5], row?.cells[6]]) if (cell && !cell.title) cell.title = cell.textContent ?? "";
+  for (const cell of [1, 3, 5, 6].map((at) => row?.cells[at]))
+    if (cell && !cell.title) cell.title = cell.textContent ?? "";
   if (!row || !place || !link || !template || place.firstElementChild) return;
   if (["lost", "stale", "unknown"].includes(row.dataset.k ?? "lost")) return;
   for (const old of all("td > .rowacts"))
