@@ -92,7 +92,26 @@ interface Said {
   known: Map<string, string>;
   /** Of what is not, why. */
   wrong: Map<string, string>;
+  /** The last of those, while it stands. */
+  lastWrong?: string;
+  /** Of what is ours and beyond a bound, until there is a place for it. */
+  waiting: Map<string, Entry>;
 }
+
+/** Whoever may write into a registry may write without end: what is beyond these is ignored until others have gone. */
+export const bounds = {
+  /** Addresses at which one key is served: what `pick` looks through. */
+  addressesOfKey: 64,
+  keysOfCluster: 2_000,
+  /** Of one address in one source, over all its keys. */
+  instancesOfAddress: 10_000,
+  instancesOfSource: 65_536,
+  /** Values that are not ours, which are counted one by one up to here. */
+  ignoredOfSource: 65_536,
+};
+
+/** How soon what waits for a place has one that became free. */
+const placeMs = 1_000;
 
 const mostGone = 2_000;
 const mostWarned = 1_000;
@@ -106,11 +125,12 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
   const said = new Map<string, Said>();
   const listeners = new Set<(told: Told) => void>();
   const warned = new Set<string>();
+  let placing: ReturnType<typeof setTimeout> | undefined;
 
   async function follow(source: Source, signal: AbortSignal): Promise<void> {
     const state: SourceState = { name: source.name, kind: source.kind, entries: 0, ignored: 0 };
     states.set(source.name, state);
-    said.set(source.name, { known: new Map(), wrong: new Map() });
+    said.set(source.name, { known: new Map(), wrong: new Map(), waiting: new Map() });
     for await (const change of source.watch(signal)) hear(state, change);
   }
 
@@ -160,14 +180,23 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     if (problem !== undefined) {
       // It may have been good before.
       unsayKnown(state, id);
+      said.get(state.name)!.waiting.delete(id);
       ignore(state, id, problem);
       return;
     }
     const parsed = parseKey(prefix, key) as AgentKey;
     const address = "address" in via ? via.address : `unix:${via.tunnel}`;
-    const { known, wrong } = said.get(state.name)!;
-    wrong.delete(id);
+    const { known, wrong, waiting } = said.get(state.name)!;
     const before = known.get(id);
+    const beyond = before === address ? undefined : beyondOf(state, key, parsed, address, before);
+    if (beyond !== undefined) {
+      unsayKnown(state, id);
+      ignore(state, id, beyond, key);
+      waiting.set(id, told);
+      return;
+    }
+    waiting.delete(id);
+    wrong.delete(id);
     if (before !== undefined && before !== address) unsayKnown(state, id);
     known.set(id, address);
     const entry = entryOf(key, parsed.namespace, parsed.cluster);
@@ -191,6 +220,39 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     if (isNew || joined) tell({ entry });
   }
 
+  /** In words which bound it is beyond. @param before its address until now, whose place it leaves */
+  function beyondOf(
+    { name }: SourceState,
+    key: string,
+    { cluster }: AgentKey,
+    address: string,
+    before: string | undefined,
+  ): string | undefined {
+    const entry = byKey.get(key);
+    const instances = endpoints.get(address)?.sources.get(name)?.size ?? 0;
+    if (instances >= bounds.instancesOfAddress)
+      return `its address is announced ${bounds.instancesOfAddress} times already`;
+    const newAddress = entry && before === undefined && !entry.endpoints.has(address);
+    if (newAddress && entry.endpoints.size >= bounds.addressesOfKey)
+      return `its key has ${bounds.addressesOfKey} addresses already`;
+    if (!entry && (clusters.get(cluster)?.size ?? 0) >= bounds.keysOfCluster)
+      return `its cluster has ${bounds.keysOfCluster} keys already`;
+    if (before === undefined && said.get(name)!.known.size >= bounds.instancesOfSource)
+      return `its registry names ${bounds.instancesOfSource} instances already`;
+    return undefined;
+  }
+
+  /** Together for all that became free in the meantime: a flood that ends costs one look, not one for each value. */
+  function place(): void {
+    placing = undefined;
+    for (const state of states.values()) {
+      const { known, wrong, waiting } = said.get(state.name)!;
+      for (const entry of [...waiting.values()]) put(state, entry);
+      state.entries = known.size;
+      state.ignored = wrong.size;
+    }
+  }
+
   function entryOf(key: string, namespace: string, cluster: string): AgentEntry {
     let entry = byKey.get(key);
     if (!entry) {
@@ -205,7 +267,9 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
   }
 
   function unsay(state: SourceState, id: string): void {
-    said.get(state.name)!.wrong.delete(id);
+    const { wrong, waiting } = said.get(state.name)!;
+    wrong.delete(id);
+    waiting.delete(id);
     unsayKnown(state, id);
   }
 
@@ -214,6 +278,10 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     const address = known.get(id);
     if (address === undefined) return;
     known.delete(id);
+    if (!placing && [...said.values()].some(({ waiting }) => waiting.size > 0)) {
+      placing = setTimeout(place, placeMs);
+      placing.unref();
+    }
     const endpoint = endpoints.get(address);
     const entry = byKey.get(keyOf(id));
     const instances = endpoint?.sources.get(state.name);
@@ -251,18 +319,27 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     tell({ gone: left });
   }
 
-  function ignore(state: SourceState, id: string, problem: string): void {
-    said.get(state.name)!.wrong.set(id, problem);
-    const warning = `${state.name}\0${shown(id)}\0${problem}`;
+  /** @param about what is warned of once: each value, unless many share what is wrong with them */
+  function ignore(state: SourceState, id: string, problem: string, about = id): void {
+    const those = said.get(state.name)!;
+    if (those.wrong.size < bounds.ignoredOfSource || those.wrong.has(id)) {
+      those.wrong.set(id, problem);
+      those.lastWrong = id;
+    }
+    const warning = `${state.name}\0${shown(about)}\0${problem}`;
     if (warned.size >= mostWarned || warned.has(warning)) return;
     warned.add(warning);
     log.warn("registry holds a value that is not ours", { registry: state.name, key: shown(keyOf(id)), problem });
   }
 
   function lastIgnored({ name }: SourceState): SourceState["lastIgnored"] {
-    let last: [string, string] | undefined;
-    for (const each of said.get(name)!.wrong) last = each;
-    return last && { key: shown(keyOf(last[0])), problem: last[1] };
+    const those = said.get(name)!;
+    if (those.lastWrong === undefined || !those.wrong.has(those.lastWrong)) {
+      those.lastWrong = undefined;
+      for (const id of those.wrong.keys()) those.lastWrong = id;
+    }
+    const id = those.lastWrong;
+    return id === undefined ? undefined : { key: shown(keyOf(id)), problem: those.wrong.get(id)! };
   }
 
   function tell(told: Told): void {

@@ -59,6 +59,8 @@ interface Bound {
 const ejectMs = 1_000;
 const mostEjectMs = 15_000;
 const probeMs = 3_000;
+/** Of one key at once: of many instances that are dead each has its turn. */
+const mostProbes = 4;
 const cutProblem = "its certificate was revoked, and the connection to it cut";
 /** Each cluster's own limits. */
 const gateOptions = { concurrency: 64, queue: 256, failures: 5, closedMs: 1_000, mostMs: 8_000 };
@@ -79,6 +81,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         };
   }
   const answers = createAnswers({ prefix, directory, log });
+  const probing = new WeakMap<AgentEntry, number>();
   const gates = new WeakMap<AgentEntry, Gate>();
   const limits = { ...gateOptions, now };
   const sharing = createSharing();
@@ -309,7 +312,11 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
   /** One that failed is asked beside the calls, once its time is over: no call pays for finding out that it is back. */
   function probeFailed(entry: AgentEntry): void {
     for (const endpoint of entry.endpoints.values()) {
-      if (endpoint.failures > 0 && endpoint.ejectedUntil <= now()) void probe(entry, endpoint);
+      const under = probing.get(entry) ?? 0;
+      if (under >= mostProbes) return;
+      if (endpoint.failures === 0 || endpoint.ejectedUntil > now()) continue;
+      probing.set(entry, under + 1);
+      void probe(entry, endpoint).finally(() => probing.set(entry, probing.get(entry)! - 1));
     }
   }
 
