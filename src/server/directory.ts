@@ -125,6 +125,8 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
   const said = new Map<string, Said>();
   const listeners = new Set<(told: Told) => void>();
   const warned = new Set<string>();
+  /** `<key>\0<address>` that is said several times -> how many times beyond the first. */
+  const more = new Map<string, number>();
   let placing: ReturnType<typeof setTimeout> | undefined;
 
   async function follow(source: Source, signal: AbortSignal): Promise<void> {
@@ -216,6 +218,7 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
       endpoint.failures = 0;
     }
     const joined = !entry.endpoints.has(address);
+    if (isNew && !joined) more.set(`${key}\0${address}`, (more.get(`${key}\0${address}`) ?? 0) + 1);
     entry.endpoints.set(address, endpoint);
     if (isNew || joined) tell({ entry });
   }
@@ -287,7 +290,7 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     const instances = endpoint?.sources.get(state.name);
     instances?.delete(id);
     if (instances?.size === 0) endpoint!.sources.delete(state.name);
-    if (endpoint && entry && !stillSaid(endpoint, entry.key)) entry.endpoints.delete(address);
+    if (entry && isLast(entry.key, address)) entry.endpoints.delete(address);
     if (endpoint && endpoint.sources.size === 0) {
       endpoints.delete(address);
       onDropped(address);
@@ -297,10 +300,13 @@ export function createDirectory({ prefix, forgetMs, onDropped, now, log }: Direc
     else tell({ entry });
   }
 
-  function stillSaid(endpoint: Endpoint, key: string): boolean {
-    for (const instances of endpoint.sources.values()) {
-      for (const id of instances.keys()) if (id.startsWith(`${key}\0`)) return true;
-    }
+  /** False where another source or instance says the same, of which there is one less now. */
+  function isLast(key: string, address: string): boolean {
+    const id = `${key}\0${address}`;
+    const left = more.get(id);
+    if (left === undefined) return true;
+    if (left === 1) more.delete(id);
+    else more.set(id, left - 1);
     return false;
   }
 
