@@ -9,7 +9,8 @@ import { NamespaceService } from "../src/gen/lizardcd/v1/namespace_pb.ts";
 import { type WorkloadRow, WorkloadRowSchema, WorkloadService } from "../src/gen/lizardcd/v1/workload_pb.ts";
 
 export interface StubAgentOptions {
-  cluster: string;
+  /** Left out: whichever it is asked about, as one agent that stands for many. */
+  cluster?: string;
   rows?: WorkloadRow[];
   labels?: Record<string, string>;
   version?: string;
@@ -99,13 +100,13 @@ export async function startStubAgent({
     if (agent.failWith) throw agent.failWith;
   }
 
-  function found(key: { namespace: string; resource: string; name: string }): WorkloadRow {
+  function found(key: { cluster: string; namespace: string; resource: string; name: string }): WorkloadRow {
     const one = agent.rows.get(id(key));
     if (one) return one;
     throw new Failed(
       "workload.not_found",
-      { kind: "Deployment", name: key.name, cluster, namespace: key.namespace },
-      { object: `${key.resource}/${key.namespace}/${key.name} in ${cluster}` },
+      { kind: "Deployment", name: key.name, cluster: cluster ?? key.cluster, namespace: key.namespace },
+      { object: `${key.resource}/${key.namespace}/${key.name} in ${cluster ?? key.cluster}` },
     );
   }
 
@@ -129,12 +130,12 @@ export async function startStubAgent({
     if (agent.silent) agent.held++;
     if (agent.silent === "before") await new Promise(() => {});
     const changes = [{ path, before: JSON.stringify(before), after: JSON.stringify(after) }];
-    if (input.dryRun) return { row: found(input), changes, dryRun: true };
+    if (input.dryRun) return { row: of(input, found(input)), changes, dryRun: true };
     const next = create(WorkloadRowSchema, { ...found(input), ...change });
     agent.put(next);
     requests.set(id(input), call.requestId);
     if (agent.silent === "after") await new Promise(() => {});
-    return { row: next, changes };
+    return { row: of(input, next), changes };
   }
 
   const options = {
@@ -145,9 +146,12 @@ export async function startStubAgent({
       if (call.actor) agent.actors.push(call.actor);
     },
   };
-  const info = () => ({
-    keys: [`lizardcd-agent.*.${cluster}`],
-    cluster,
+  /** A row as one of the cluster that was asked about. */
+  const of = ({ cluster: asked }: { cluster: string }, one: WorkloadRow) =>
+    cluster === undefined ? create(WorkloadRowSchema, { ...one, cluster: asked }) : one;
+  const info = ({ cluster: asked }: { cluster: string }) => ({
+    keys: [`lizardcd-agent.*.${cluster ?? asked}`],
+    cluster: cluster ?? asked,
     labels,
     version: "0.1.0",
     kubernetesVersion: version,
@@ -159,17 +163,17 @@ export async function startStubAgent({
     server,
     AgentService,
     {
-      async info() {
+      async info(input) {
         await before();
-        return info();
+        return info(input);
       },
-      async summary() {
+      async summary(input) {
         await before();
         const states: Record<string, number> = {};
         for (const one of agent.rows.values()) states[one.state] = (states[one.state] ?? 0) + 1;
         const all = [...agent.rows.values()];
         return {
-          info: info(),
+          info: info(input),
           states,
           workloads: all.length,
           namespaces: 1,
@@ -218,7 +222,7 @@ export async function startStubAgent({
         const states: Record<string, number> = {};
         for (const one of all) states[one.state] = (states[one.state] ?? 0) + 1;
         return {
-          items: all.slice(from, from + limit),
+          items: all.slice(from, from + limit).map((one) => of(input, one)),
           continue: from + limit < all.length ? String(from + limit) : "",
           total: all.length,
           states,
@@ -227,7 +231,7 @@ export async function startStubAgent({
       },
       async get(input) {
         await before();
-        return { row: found(input), pods: [], ageMs: 0, changedRequest: requests.get(id(input)) ?? "" };
+        return { row: of(input, found(input)), pods: [], ageMs: 0, changedRequest: requests.get(id(input)) ?? "" };
       },
       async restart(input, call) {
         await before();
@@ -276,10 +280,15 @@ export async function startStubAgent({
         };
         listeners.add(listener);
         try {
-          for (const value of matching(input)) yield { event: { case: "upsert" as const, value } };
+          for (const value of matching(input)) {
+            yield { event: { case: "upsert" as const, value: of(input, value) } };
+          }
           yield { event: { case: "synced" as const, value: { ageMs: 100 } } };
           while (!signal.aborted) {
-            while (queue.length > 0) yield queue.shift()!;
+            while (queue.length > 0) {
+              const { event } = queue.shift()!;
+              yield { event: { ...event, value: of(input, event.value) } } as WatchEvent;
+            }
             await new Promise<void>((resolve) => {
               wake = resolve;
               signal.addEventListener("abort", () => resolve(), { once: true });

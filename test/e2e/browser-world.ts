@@ -46,7 +46,9 @@ export async function startBrowserWorld(): Promise<BrowserWorld> {
       const opened = await browser.newPage({ baseUrl: of.url, ...options });
       opened.page.setDefaultTimeout(45_000);
       if (!anonymous) {
-        const cookie = { name: "lizardcd_session", value: of.client.token, url: of.url };
+        const secure = of.url.startsWith("https:");
+        const name = secure ? "__Host-lizardcd_session" : "lizardcd_session";
+        const cookie = { name, value: of.client.token, url: of.url, secure };
         await opened.context.addCookies([{ ...cookie, httpOnly: true, sameSite: "Strict" }]);
       }
       return opened;

@@ -18,8 +18,8 @@ describePart("chromium", "a crowd of clusters", () => {
     browser = await startBrowser();
     onEnd(() => browser.stop());
     server = await startTestServer();
-    const well = await startStubAgent({ cluster: "any", rows: [row("any", "web")], labels: { region: "eu" } });
-    ill = await startStubAgent({ cluster: "ill", rows: [row("ill", "web", { state: "failed", ready: 0 })] });
+    const well = await startStubAgent({ rows: [row("any", "web")], labels: { region: "eu" } });
+    ill = await startStubAgent({ rows: [row("ill", "web", { state: "failed", ready: 0 })] });
     for (const agent of [well, ill]) onEnd(agent.stop);
     for (let number = 0; number < 60; number++) server.announce(`c-${number}`, well.address);
     for (let number = 0; number < 3; number++) server.announce(`ill-${number}`, ill.address);

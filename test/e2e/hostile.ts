@@ -63,6 +63,8 @@ export async function startHostileAgent(cluster: string): Promise<{ address: str
       info: async () => info(),
       summary: async () => ({
         ...planted(SummaryResponseSchema),
+        // What it was asked for; another namespace here would refuse the whole answer.
+        namespace: "",
         ...{ info: info(), states: { ok: 3, failed: 4, [poison("state")]: 5 }, failure: undefined, watchAgeMs: 10 },
         worst: rows().slice(0, 10),
       }),
