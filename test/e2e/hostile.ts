@@ -5,7 +5,11 @@ import { Failed, type FailureCode, failures } from "../../src/contract/errors.ts
 import { type Handlers, serve } from "../../src/contract/grpc.ts";
 import { type ReasonCode, reasons } from "../../src/contract/reasons.ts";
 import { AgentInfoSchema, AgentService, SummaryResponseSchema } from "../../src/gen/lizardcd/v1/agent_pb.ts";
-import { ListNamespacesResponseSchema, NamespaceService } from "../../src/gen/lizardcd/v1/namespace_pb.ts";
+import {
+  ListNamespacesResponseSchema,
+  NamespaceRowSchema,
+  NamespaceService,
+} from "../../src/gen/lizardcd/v1/namespace_pb.ts";
 import { WorkloadRowSchema, WorkloadSchema, WorkloadService } from "../../src/gen/lizardcd/v1/workload_pb.ts";
 import { onEnd } from "../harness.ts";
 
@@ -74,7 +78,13 @@ export async function startHostileAgent(cluster: string): Promise<{ address: str
   serve(
     server,
     NamespaceService,
-    { list: async () => planted(ListNamespacesResponseSchema) } as never as Handlers<typeof NamespaceService>,
+    {
+      list: async () => ({
+        ...planted(ListNamespacesResponseSchema),
+        // One that can be called so, and one that no namespace can be called: that one is refused.
+        items: [{ ...planted(NamespaceRowSchema), name: "shop" }, planted(NamespaceRowSchema)],
+      }),
+    } as never as Handlers<typeof NamespaceService>,
     options,
   );
   serve(
