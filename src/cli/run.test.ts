@@ -237,7 +237,7 @@ test("what kubectl get -o name prints is taken as a name, and kubectl's pair as 
     /resource=deployments&resource=statefulsets.*labelSelector=app%3Dweb|labelSelector=app%3Dweb.*resource=deployments&resource=statefulsets/,
   );
   for (const words of ["deploy/x app=r/x:2", "deploy x app=r/x:2"]) await cli(`set image ${words} -c eu-1 -n shop`);
-  await cli("set image deploy/x *=r:5000/x@sha256:" + "a".repeat(64) + " -c eu-1 -n shop");
+  await cli(`set image deploy/x *=r:5000/x@sha256:${"a".repeat(64)} -c eu-1 -n shop`);
   expect(seen.splice(0).map(({ body }) => body)).toEqual([
     { container: "app", image: "r/x:2" },
     { container: "app", image: "r/x:2" },

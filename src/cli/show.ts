@@ -77,8 +77,15 @@ const audit: View<AuditEntry> = {
       value: ({ cluster, namespace, resource, name }) => [cluster, namespace, resource, name].filter(Boolean).join("/"),
       flexible: true,
     },
-    { head: say(lang, "audit.outcome"), value: ({ outcome }) => wordOf(lang, `outcome.${outcome}`) ?? outcome },
+    {
+      head: say(lang, "audit.outcome"),
+      value: ({ outcome, count }) => {
+        const word = wordOf(lang, `outcome.${outcome}`) ?? outcome;
+        return count > 1 ? `${word} ×${count}` : word;
+      },
+    },
     { head: say(lang, "audit.door"), value: ({ door }) => door },
+    { head: say(lang, "audit.address"), value: ({ address }) => address, wide: true },
     {
       head: tell(lang, "why"),
       value: ({ failure }) => (failure?.code ? sentence(lang, failure) : ""),

@@ -342,6 +342,12 @@ export const failures = {
     message:
       "the new password is made of names that are known, such as lizardcd and {username}: choose another, several words in a row will do",
   },
+  "store.full": {
+    grpc: grpcCode.exhausted,
+    http: 507,
+    message:
+      "the server's disk is full and nothing was changed: free some space in its data folder; signing in and out, passwords and revocations still work",
+  },
   "stream.too_many": {
     grpc: grpcCode.exhausted,
     http: 429,

@@ -87,11 +87,16 @@ export interface AppDeps {
   onAnswer: RouteDeps["onAnswer"];
 }
 
+/** Whoever asks whether the server is ready costs a write no more often. */
+const probeEveryMs = 2_000;
+
 export function createApp(deps: AppDeps) {
   const { pages, auth, publicUrl } = deps;
   const liveDeps: LiveDeps = deps;
   const { cookie, hosts, proxies } = deps;
   let toldOfProxy = false;
+  let probed = Number.NEGATIVE_INFINITY;
+  let probe: Promise<void> = Promise.resolve();
   const app = new Elysia({ serve: { idleTimeout: 0, maxRequestBodySize: 2 * 1024 * 1024 } });
 
   const answers: AnyAnswer[] = [
@@ -271,14 +276,24 @@ export function createApp(deps: AppDeps) {
     return finish(request, markup(operationsPage(contextOf(request, pages, actor), operations), plain(request)));
   }
 
+  /** One write in some seconds, however often one asks. */
+  function storeTakesWrites(): Promise<void> {
+    if (performance.now() - probed > probeEveryMs) {
+      probed = performance.now();
+      probe = deps.store.ping();
+    }
+    return probe;
+  }
+
   async function readiness(): Promise<Response> {
     if (deps.stopping.aborted) return new Response("stopping\n", { status: 503 });
     try {
-      await deps.store.ping();
+      await storeTakesWrites();
       return new Response("ok\n");
     } catch (cause) {
-      deps.log.error("store does not answer", { problem: String(cause) });
-      return new Response("the store does not answer\n", { status: 503 });
+      const problem = cause instanceof Failed ? "the disk of the data folder is full" : String(cause);
+      deps.log.error("store takes no writes", { problem });
+      return new Response(`the store takes no writes: ${problem}\n`, { status: 503 });
     }
   }
 

@@ -54,6 +54,7 @@ async function main(): Promise<void> {
     secret: config.accessSecret,
     joinToken: config.joinToken,
     expire: Math.round(config.accessExpire / 1000),
+    auditKeepMs: config.auditKeep,
     timeoutMs: config.rpcTimeout,
     maxConnections: config.maxConnections,
     idleMs: config.idleTimeout,

@@ -9,6 +9,7 @@ import { isLoopback } from "../process/settings.ts";
 import { admission } from "./admission.ts";
 import { createApp, unknownHost } from "./app.ts";
 import { createAudit } from "./audit.ts";
+import { keepAuditFor } from "./audit-retention.ts";
 import { createAuth } from "./auth.ts";
 import { type TrustedProxies, trustedProxies } from "./caller-address.ts";
 import { connections } from "./connection.ts";
@@ -57,6 +58,8 @@ export interface ServerOptions {
   joinToken?: string;
   /** Seconds a session lives. */
   expire: number;
+  /** Milliseconds an entry of the audit is kept; undefined for ever. */
+  auditKeepMs?: number;
   timeoutMs: number;
   maxConnections: number;
   idleMs: number;
@@ -174,6 +177,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const httpCa = createHttpCa({ cert: options.http.tls?.cert, ca: options.http.ca }, log("http"));
     trust?.onRevoked((_, serials) => tunnels?.revoked(serials));
     const { http, metrics: metricsAt } = options;
+    const audit = createAudit(store, clock, log("audit"));
+    keepAuditFor(options.auditKeepMs, { store, clock, log: log("audit"), signal: stopping.signal });
     const app = () =>
       createApp({
         pool,
@@ -181,7 +186,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         watches,
         store,
         auth,
-        audit: createAudit(store, clock, log("audit")),
+        audit,
         embedded,
         admit,
         trust,

@@ -77,6 +77,13 @@ export const serverSettings = {
     max: 31_536_000_000,
     help: "how long a session lasts; a bare number is seconds",
   },
+  auditKeep: {
+    flag: "audit.keep",
+    type: "duration",
+    default: "365d",
+    min: 3_600_000,
+    help: "how long entries of the audit are kept",
+  },
   embedded: {
     flag: "embedded",
     type: "boolean",

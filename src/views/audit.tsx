@@ -184,6 +184,7 @@ function Entry({ ctx, entry, open }: { ctx: PageContext; entry: AuditEntry; open
                 </pre>
               </>
             )}
+            {entry.cut && <p class="hint">{say(lang, "audit.cut")}</p>}
             {there && (
               <div>
                 <a class="btn btn-sm" href={there}>
@@ -213,6 +214,18 @@ function Entry({ ctx, entry, open }: { ctx: PageContext; entry: AuditEntry; open
                     {entry.cluster}
                   </a>
                 </dd>
+              </>
+            )}
+            {entry.address && (
+              <>
+                <dt>{say(lang, "audit.address")}</dt>
+                <dd class="mono">{entry.address}</dd>
+              </>
+            )}
+            {entry.count > 1 && (
+              <>
+                <dt>{say(lang, "audit.count")}</dt>
+                <dd>{say(lang, "audit.times", { count: entry.count })}</dd>
               </>
             )}
             <dt>{say(lang, "audit.door")}</dt>
@@ -257,9 +270,10 @@ export function Deed({ ctx, entry }: { ctx: PageContext; entry: AuditEntry }) {
 }
 
 /** How it ended. */
-export function Outcome({ ctx, entry: { outcome } }: { ctx: PageContext; entry: AuditEntry }) {
+export function Outcome({ ctx, entry: { outcome, count } }: { ctx: PageContext; entry: AuditEntry }) {
   const state = outcomes[outcome as keyof typeof outcomes] ?? "unknown";
-  return <State ctx={ctx} state={state} word={outcomeWord(ctx, outcome)} />;
+  const word = outcomeWord(ctx, outcome);
+  return <State ctx={ctx} state={state} word={count > 1 ? `${word} × ${count}` : word} />;
 }
 
 type DeedCode = Extract<Code, `deed.${string}` | `tried.${string}`>;

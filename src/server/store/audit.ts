@@ -23,6 +23,12 @@ export interface StoredAudit {
   requestId: string;
   door: string;
   tookMs: number;
+  /** How often it happened within the minute, where calls of one network are counted together; else 1. */
+  count: number;
+  /** The network of a caller who has proved nothing; "" for others. */
+  address: string;
+  /** True where request or changes do not hold all. */
+  cut: boolean;
 }
 
 export interface AuditFilter {
@@ -38,25 +44,45 @@ export interface AuditFilter {
 
 export interface AuditStore {
   /** Written before the operation runs, as "unknown": a crash in between is not silence. */
-  open(entry: StoredAudit): Promise<void>;
-  close(id: string, end: Pick<StoredAudit, "outcome" | "failure" | "changes" | "tookMs">): Promise<void>;
+  /** @param unproven who did it has proved nothing. */
+  open(entry: StoredAudit, unproven?: boolean): Promise<void>;
+  close(id: string, end: Pick<StoredAudit, "outcome" | "failure" | "changes" | "tookMs" | "cut">): Promise<void>;
+  /** How often it has happened now, and when last. */
+  count(id: string, count: number, at: number): Promise<void>;
+  /** Of what nobody known did, the newest so many are kept. */
+  keepUnproven(most: number): Promise<void>;
+  /** Removes some of what is older, oldest first. @returns how many */
+  removeBefore(at: number, most: number): Promise<number>;
   /** Newest first. */
   list(filter: AuditFilter): Promise<StoredAudit[]>;
 }
 
-type Row = Omit<StoredAudit, "requestId" | "tookMs"> & { request_id: string; took_ms: number };
+type Row = Omit<StoredAudit, "requestId" | "tookMs" | "cut"> & { request_id: string; took_ms: number; cut: number };
 
 export function auditStore(sql: SQL): AuditStore {
   return {
-    async open(e) {
+    async open(e, unproven = false) {
       await sql`INSERT INTO audit (id, at, actor, operation, cluster, namespace, resource, name, outcome, failure,
-          request, changes, request_id, door, took_ms)
+          request, changes, request_id, door, took_ms, count, address, unproven, cut)
         VALUES (${e.id}, ${e.at}, ${e.actor}, ${e.operation}, ${e.cluster}, ${e.namespace}, ${e.resource}, ${e.name},
-          ${e.outcome}, ${e.failure}, ${e.request}, ${e.changes}, ${e.requestId}, ${e.door}, ${e.tookMs})`;
+          ${e.outcome}, ${e.failure}, ${e.request}, ${e.changes}, ${e.requestId}, ${e.door}, ${e.tookMs},
+          ${e.count}, ${e.address}, ${unproven ? 1 : 0}, ${e.cut ? 1 : 0})`;
     },
-    async close(id, { outcome, failure, changes, tookMs }) {
+    async close(id, { outcome, failure, changes, tookMs, cut }) {
       await sql`UPDATE audit SET outcome = ${outcome}, failure = ${failure}, changes = ${changes},
-        took_ms = ${tookMs} WHERE id = ${id}`;
+        took_ms = ${tookMs}, cut = ${cut ? 1 : 0} WHERE id = ${id}`;
+    },
+    async count(id, count, at) {
+      await sql`UPDATE audit SET count = ${count}, at = ${at} WHERE id = ${id}`;
+    },
+    async keepUnproven(most) {
+      await sql`DELETE FROM audit WHERE unproven = 1 AND id <= (
+        SELECT id FROM audit WHERE unproven = 1 ORDER BY id DESC LIMIT 1 OFFSET ${most})`;
+    },
+    async removeBefore(at, most) {
+      const rows = await sql<{ id: string }[]>`DELETE FROM audit WHERE id IN (
+        SELECT id FROM audit WHERE at < ${at} ORDER BY id LIMIT ${most}) RETURNING id`;
+      return rows.length;
     },
     async list({ actor = "", operation = "", cluster = "", outcome = "", q = "", limit, before = "" }) {
       const rows = await sql<Row[]>`SELECT * FROM audit
@@ -70,6 +96,8 @@ export function auditStore(sql: SQL): AuditStore {
       return rows.map(({ request_id, took_ms, ...row }) => ({
         ...row,
         at: Number(row.at),
+        count: Number(row.count),
+        cut: Number(row.cut) === 1,
         requestId: request_id,
         tookMs: Number(took_ms),
       }));

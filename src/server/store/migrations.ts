@@ -43,6 +43,18 @@ const migrations: { name: string; statements: string[] }[] = [
       `CREATE TABLE removed_clusters (name TEXT PRIMARY KEY, at INTEGER NOT NULL)`,
     ],
   },
+  {
+    name: "0004 counts in the audit, and a row that shows whether the store takes writes",
+    statements: [
+      `ALTER TABLE audit ADD COLUMN count INTEGER NOT NULL DEFAULT 1`,
+      `ALTER TABLE audit ADD COLUMN address TEXT NOT NULL DEFAULT ''`,
+      `ALTER TABLE audit ADD COLUMN unproven INTEGER NOT NULL DEFAULT 0`,
+      `ALTER TABLE audit ADD COLUMN cut INTEGER NOT NULL DEFAULT 0`,
+      `CREATE INDEX audit_unproven ON audit(id) WHERE unproven = 1`,
+      `CREATE INDEX audit_by_time ON audit(at)`,
+      `CREATE TABLE probe (id INTEGER PRIMARY KEY, at INTEGER NOT NULL)`,
+    ],
+  },
 ];
 
 export async function migrate(sql: SQL): Promise<void> {

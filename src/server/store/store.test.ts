@@ -46,6 +46,9 @@ const entry = (more: Partial<StoredAudit> = {}): StoredAudit => ({
   requestId: "r1",
   door: "json",
   tookMs: 0,
+  count: 1,
+  address: "",
+  cut: false,
   ...more,
 });
 
@@ -81,7 +84,7 @@ for (const [name, path] of Object.entries(beds)) {
       const store = await opened(await path());
       const entries = Array.from({ length: 5 }, (_, n) => entry({ name: `web-${n}`, actor: n % 2 ? "bob" : "ada" }));
       for (const one of entries) await store.audit.open(one);
-      await store.audit.close(entries[4]!.id, { outcome: "done", failure: "", changes: "[]", tookMs: 7 });
+      await store.audit.close(entries[4]!.id, { outcome: "done", failure: "", changes: "[]", tookMs: 7, cut: false });
       const names = async (filter: object) => (await store.audit.list({ limit: 10, ...filter })).map((one) => one.name);
       expect(await names({})).toEqual(["web-4", "web-3", "web-2", "web-1", "web-0"]);
       expect(await names({ limit: 2 })).toEqual(["web-4", "web-3"]);
