@@ -11,7 +11,7 @@ import {
   FleetSchema,
   type GetFleetRequest,
 } from "../gen/lizardcd/v1/fleet_pb.ts";
-import { added, countedOf, rankOf, sum } from "./counted.ts";
+import { added, countedOf, mostCounted, mostWorst, rankOf, sum } from "./counted.ts";
 import { compare, countStates, pageOf } from "./page.ts";
 import type { Pool } from "./pool.ts";
 import type { Known, Summaries } from "./summaries.ts";
@@ -201,10 +201,10 @@ function failureOf(all: Known[]) {
 
 /** The worst of what needs somebody, and how many there are. */
 function attentionOf(clusters: readonly Brief[], summaries: Summaries, time: number) {
-  const found: { rank: number; attention: AttentionInit }[] = [];
+  const found: Found[] = [];
   let needs = 0;
   for (const cluster of clusters) {
-    const { name, state, all, counted, workloads, states } = cluster;
+    const { name, state, all, workloads } = cluster;
     if (state === "ok") continue;
     const failure = failureOf(all);
     const enrolled = enrolledMs(name, summaries, time);
@@ -215,23 +215,37 @@ function attentionOf(clusters: readonly Brief[], summaries: Summaries, time: num
       found.push({ rank, attention: { cluster: name, state, failure, seenMs, workloads, enrolledMs: enrolled } });
     }
     if (state === "lost") continue;
-    needs += (states.failed ?? 0) + (states.degraded ?? 0);
-    for (const { summary, seenAt, failure } of counted) {
-      if (failure) continue;
-      for (const trouble of summary!.worst) {
-        // What still moves may yet be well.
-        if (trouble.state !== "failed" && trouble.state !== "degraded") continue;
-        // One node is one thing to look after, however many workloads it takes along.
-        needs -= trouble.others;
-        const seenMs = age(time, seenAt);
-        const attention = { cluster: name, trouble, state: trouble.state, seenMs, workloads };
-        found.push({ rank: rankOf(trouble), attention });
-      }
-    }
+    const troubled = troubledOf(cluster, time);
+    needs += troubled.needs;
+    found.push(...troubled.found);
   }
   found.sort((a, b) => b.rank - a.rank || compare(a.attention.cluster, b.attention.cluster));
   const attention = found.slice(0, mostAttention).map(({ attention }) => create(AttentionSchema, attention));
-  return { attention, needs };
+  return { attention, needs: Math.min(mostCounted, needs) };
+}
+
+interface Found {
+  rank: number;
+  attention: AttentionInit;
+}
+
+/** A cluster's workloads. What it says of them takes nothing off what others need, and fills half of the list at most. */
+function troubledOf({ name, counted, workloads, states }: Brief, time: number): { needs: number; found: Found[] } {
+  const found: Found[] = [];
+  let others = 0;
+  for (const { summary, seenAt, failure } of counted) {
+    if (failure) continue;
+    for (const trouble of summary!.worst.slice(0, mostWorst)) {
+      // What still moves may yet be well.
+      if (trouble.state !== "failed" && trouble.state !== "degraded") continue;
+      // One node is one thing to look after, however many workloads it takes along.
+      others += trouble.others;
+      const attention = { cluster: name, trouble, state: trouble.state, seenMs: age(time, seenAt), workloads };
+      found.push({ rank: rankOf(trouble), attention });
+    }
+  }
+  const needs = Math.max(found.length, (states.failed ?? 0) + (states.degraded ?? 0) - others);
+  return { needs, found: found.sort((a, b) => b.rank - a.rank).slice(0, mostWorst) };
 }
 
 /** An agent that has just enrolled is about to announce itself. */

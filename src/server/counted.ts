@@ -24,7 +24,8 @@ export function countedOf<C extends Counting>(all: readonly C[]): C[] {
   });
 }
 
-const mostWorst = 10;
+/** Workloads that one agent, or all of a cluster together, name as its worst. */
+export const mostWorst = 10;
 
 /** One answer of many, each for a part of the cluster. */
 export function mergedSummary(parts: readonly Counting[]): SummaryResponse {
@@ -59,7 +60,7 @@ export function rankOf({ state, reason }: Pick<Trouble, "state" | "reason">): nu
 }
 
 /** What a count may be in the contract: agents that say more together would make an answer that no client reads. */
-const mostCounted = 2 ** 31 - 1;
+export const mostCounted = 2 ** 31 - 1;
 
 export function sum<T>(items: readonly T[], of: (item: T) => number): number {
   return Math.min(

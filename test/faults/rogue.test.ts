@@ -269,3 +269,33 @@ test("numbers that cannot be, and texts for terminals, are believed of no agent,
   }
   expect(page).not.toContain("<script>alert");
 });
+
+const trouble = (name: string, more: object = {}) => ({
+  ...{ namespace: "shop", resource: "deployments", name, state: "failed", desired: 2, ready: 0 },
+  ...more,
+});
+
+test("what one agent says of its troubles takes nothing off what others need, and leaves them room in the list", async () => {
+  const server = await trusting();
+  const most = 2 ** 31 - 1;
+  const rows = [good("eu-1")];
+  await startRogue(server, { cluster: "eu-1", rows, summary: { states: { failed: 3 }, worst: [trouble("cart")] } });
+  const worst = Array.from({ length: 60 }, (_, at) => trouble(`t-${at}`, { others: most }));
+  await startRogue(server, { cluster: "evil", rows, summary: { states: { failed: 1 }, worst } });
+  const { body } = await eventually(
+    () => server.client.get("/fleet"),
+    ({ body }) => body.answering === 2 && body.attention.length > 1,
+  );
+  // Three of eu-1, and the ten that evil names.
+  expect(body.needs).toBe(13);
+  const from = body.attention.map(({ cluster }: { cluster: string }) => cluster);
+  expect([from.filter((name: string) => name === "evil").length, from.includes("eu-1")]).toEqual([10, true]);
+  const states = { failed: most, degraded: most };
+  await startRogue(server, { cluster: "evil-2", rows, summary: { states } });
+  const all = await eventually(
+    () => server.client.get("/fleet"),
+    ({ body, status }) => status !== 200 || body.answering === 3,
+  );
+  expect([all.status, all.body.needs]).toEqual([200, most]);
+  expect((await server.client.page("/fleet")).status).toBe(200);
+});
