@@ -38,8 +38,8 @@ export interface Connection {
   yields: boolean;
   /** True once no more calls begin on it; it is open until those under way have ended. */
   ended: boolean;
-  /** True once it was cut: its calls then end in an error of their own. */
-  cut: boolean;
+  /** Why it was cut, once it was: its calls then end in an error of their own. */
+  cut?: string;
   /** Ends the calls under way. */
   readonly cancels: Set<() => void>;
 }
@@ -66,8 +66,8 @@ export interface Connections {
   release(connection: Connection, use?: Use): void;
   /** Closes the connections of an address: calls under way may end, the next one dials anew. */
   drop(address: string): void;
-  /** The same at once: calls under way end here, for a peer that is trusted no longer. */
-  cut(address: string): void;
+  /** The same at once: calls under way end here, for a peer that is trusted no longer; `problem` says why. */
+  cut(address: string, problem: string): void;
   /** Closes one connection: another one to the same address may be well. */
   end(connection: Connection): void;
   /** A call met its deadline that began then: where no pings tell and nothing came since, the next one dials anew. */
@@ -80,6 +80,15 @@ export interface Connections {
 
 /** The largest answer that is read, bytes: what an agent may cost in memory at once. */
 export const mostAnswerBytes = 16 * 1024 * 1024;
+
+const endedProblem = "its certificate has ended, and the connection made with it is closed";
+/** Calls that began before the certificate ended have so long. */
+const endedMs = 10_000;
+
+/** True where the certificate that it was made with holds no longer. */
+function hasEnded({ peer }: Connection): boolean {
+  return peer?.end !== undefined && peer.end <= Date.now();
+}
 
 // A lost host is to be known within 5 s, also where nobody calls. Ours alone speak TLS or dial in, and they answer any
 // number of pings; a busy one has two seconds for it.
@@ -117,6 +126,10 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
   ): Connection | undefined {
     const id = idOf(address, key, plain);
     let connection = open.get(id);
+    if (connection && hasEnded(connection)) {
+      endWithCertificate(connection);
+      connection = undefined;
+    }
     if (use === "stream" && !connection?.streams && streaming >= mostStreaming) throw allInUse(key);
     if (connection?.yields && connection.outstanding > 0) return undefined;
     if (!connection) {
@@ -191,7 +204,6 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
       heardAt: now(),
       yields: false,
       ended: false,
-      cut: false,
       cancels: new Set(),
     };
     made.channel = dial(made, key, plain);
@@ -218,7 +230,8 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
   function closeIdle(): void {
     const limit = now() - idleMs;
     for (const connection of open.values()) {
-      if (connection.outstanding === 0 && connection.usedAt <= limit) end(connection);
+      if (hasEnded(connection)) endWithCertificate(connection);
+      else if (connection.outstanding === 0 && connection.usedAt <= limit) end(connection);
     }
   }
 
@@ -236,13 +249,20 @@ export function connections({ trust, most, idleMs, onClosed = () => {}, now }: C
     for (const connection of open.values()) if (connection.address === address) end(connection);
   }
 
-  function cut(address: string): void {
-    for (const connection of open.values()) {
-      if (connection.address !== address) continue;
-      connection.cut = true;
-      end(connection);
-      for (const cancel of connection.cancels) cancel();
-    }
+  function cut(address: string, problem: string): void {
+    for (const connection of open.values()) if (connection.address === address) cutOne(connection, problem);
+  }
+
+  function cutOne(connection: Connection, problem: string): void {
+    connection.cut = problem;
+    end(connection);
+    for (const cancel of connection.cancels) cancel();
+  }
+
+  /** A renewed agent shows its new certificate to the next connection. Calls under way have their time, streams have none. */
+  function endWithCertificate(connection: Connection): void {
+    end(connection);
+    setTimeout(() => cutOne(connection, endedProblem), endedMs).unref();
   }
 
   function end(connection: Connection): void {

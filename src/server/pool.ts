@@ -61,7 +61,7 @@ const mostEjectMs = 15_000;
 const probeMs = 3_000;
 /** Of one key at once: of many instances that are dead each has its turn. */
 const mostProbes = 4;
-const cutProblem = "its certificate was revoked, and the connection to it cut";
+export const cutProblem = "its certificate was revoked, and the connection to it cut";
 /** Each cluster's own limits. */
 const gateOptions = { concurrency: 64, queue: 256, failures: 5, closedMs: 1_000, mostMs: 8_000 };
 
@@ -201,7 +201,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         }
         eject(endpoint);
         connections.end(connection);
-        untrusted = connection.cut ? cutProblem : connection.peer?.problem;
+        untrusted = connection.cut ?? connection.peer?.problem;
         if (allowPlain && connection.peer === undefined && unsent) {
           // TLS first, then without; the next call after a failure begins with TLS again. Calls beside this one may
           // have found out already.
@@ -211,7 +211,7 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
         }
         problem = shortened(cause.message);
         // Who is not trusted is told nothing; who was until now may have acted on it.
-        if (operation.audited && !unsent && (untrusted === undefined || connection.cut))
+        if (operation.audited && !unsent && (untrusted === undefined || connection.cut !== undefined))
           throw outcomeUnknown(entry, cause);
       } finally {
         leg.end();
@@ -282,7 +282,11 @@ export function createPool({ prefix, directory, connections, allowPlain, timeout
       if (cause instanceof Failed && !isOurs(cause)) throw answers.failed(entry, input, cause);
       if (!(cause instanceof WireFailed)) throw cause;
       if (connection.cut) {
-        throw new Failed("agent.untrusted", { key: entry.key, problem: cutProblem }, { object: entry.cluster, cause });
+        throw new Failed(
+          "agent.untrusted",
+          { key: entry.key, problem: connection.cut },
+          { object: entry.cluster, cause },
+        );
       }
       if (cause.code === grpcCode.unavailable) {
         eject(endpoint);

@@ -19,7 +19,7 @@ import { listen } from "./http.ts";
 import { createHttpCa } from "./http-ca.ts";
 import { createMetrics } from "./metrics.ts";
 import { hashPassword } from "./passwords.ts";
-import { createPool, type Pool } from "./pool.ts";
+import { createPool, cutProblem, type Pool } from "./pool.ts";
 import { registriesOutside } from "./registered.ts";
 import { enrollsOf } from "./registered-live.ts";
 import { openRemembered } from "./remembered.ts";
@@ -133,7 +133,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const directory = createDirectory({ prefix, forgetMs, onDropped: open.drop, now, log: log("registries") });
     trust?.onRevoked((cluster) => {
       for (const entry of directory.entries()) {
-        if (entry.cluster === cluster) for (const address of entry.endpoints.keys()) open.cut(address);
+        if (entry.cluster === cluster) for (const address of entry.endpoints.keys()) open.cut(address, cutProblem);
       }
       summaries.refresh(cluster);
       summaries.revoked(cluster).catch((cause) => {

@@ -347,6 +347,37 @@ describe("attacks", () => {
     }
   });
 
+  test("an agent whose certificate ends is not called on what was connected before, by address and by tunnel", async () => {
+    const server = await trusting(8_000);
+    const ask = (cluster: string) => server.client.get(`/clusters/${cluster}/agent`);
+    const start = async (cluster: string, reach: Reach, renews: boolean) => {
+      const stop = new AbortController();
+      onEnd(() => stop.abort());
+      const options = { server: server.url, cluster, log: log("agent"), signal: stop.signal };
+      const identity = await enrolledIdentity({ ...options, token: await invite(server, cluster) });
+      if (!renews) stop.abort();
+      await agentFor(server, cluster, identity, reach);
+      await eventually(
+        () => ask(cluster),
+        ({ status }) => status === 200,
+      );
+    };
+    await Promise.all([
+      start("address", "address", false),
+      start("tunnel", "tunnel", false),
+      start("renewed", "address", true),
+    ]);
+    for (const cluster of ["address", "tunnel"]) {
+      const { status, body } = await eventually(
+        () => ask(cluster),
+        ({ status }) => status !== 200,
+      );
+      expect([cluster, status, body.code]).toEqual([cluster, 503, "agent.unavailable"]);
+    }
+    // One that renews its own shows the new one to the next connection.
+    expect((await ask("renewed")).status).toBe(200);
+  });
+
   test("nobody but the server may call an agent: not without a certificate, not with an agent's", async () => {
     const server = await trusting();
     const identity = await enroll(server, "eu-1", await invite(server, "eu-1"));
