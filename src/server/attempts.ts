@@ -114,10 +114,17 @@ interface TurnOptions {
   mostWaitingEach: number;
 }
 
+interface Waiter {
+  resolve(): void;
+  reject(cause: Failed): void;
+}
+
+const busy = () => new Failed("login.busy", { seconds: 1 });
+
 /** One turn at a time for each network, the networks one after the other. */
 function createTurns({ atOnce, mostWaiting, mostWaitingEach }: TurnOptions) {
   /** By network, in the order in which they have their turn. */
-  const queues = new Map<string, (() => void)[]>();
+  const queues = new Map<string, Waiter[]>();
   const running = new Set<string>();
   let waiting = 0;
 
@@ -131,17 +138,28 @@ function createTurns({ atOnce, mostWaiting, mostWaitingEach }: TurnOptions) {
       queues.delete(network);
       if (queue.length > 0) queues.set(network, queue);
       running.add(network);
-      go();
+      go.resolve();
     }
+  }
+
+  /** The network that waits for most gives up its last place to one that waits for less. */
+  function makeRoom(network: string): void {
+    const least = (queues.get(network)?.length ?? 0) + 1;
+    let longest: Waiter[] | undefined;
+    for (const queue of queues.values()) if (queue.length > (longest?.length ?? least)) longest = queue;
+    const last = longest?.pop();
+    if (!last) throw busy();
+    waiting--;
+    last.reject(busy());
   }
 
   return {
     async take<T>(network: string, run: () => Promise<T>): Promise<T> {
       const queue = queues.get(network) ?? [];
       if (queue.length >= mostWaitingEach) throw new Failed("login.too_many", { seconds: 1 });
-      if (waiting >= mostWaiting) throw new Failed("login.busy", { seconds: 1 });
-      await new Promise<void>((resolve) => {
-        queue.push(resolve);
+      if (waiting >= mostWaiting) makeRoom(network);
+      await new Promise<void>((resolve, reject) => {
+        queue.push({ resolve, reject });
         queues.set(network, queue);
         waiting++;
         serve();
