@@ -11,7 +11,7 @@ import type { KnownHosts } from "../process/known-hosts.ts";
 import type { Log } from "../process/log.ts";
 import { commit } from "../process/version.ts";
 import { silenceMs, slowestMs } from "../tunnel/beat.ts";
-import { tunnelPath } from "../tunnel/frame.ts";
+import { mostMessageBytes, tunnelPath } from "../tunnel/frame.ts";
 import { assets } from "../views/assets.ts";
 import { contentSecurityPolicy } from "../views/layout.tsx";
 import { loginPage } from "../views/login.tsx";
@@ -22,7 +22,7 @@ import type { Admit } from "./admission.ts";
 import { agentAnswers } from "./agent.ts";
 import { type Audit, auditAnswers } from "./audit.ts";
 import type { Actor, Auth } from "./auth.ts";
-import { callerAddress, namesCaller, type TrustedProxies } from "./caller-address.ts";
+import { callerAddress, namesCaller, networkOf, plainAddress, type TrustedProxies } from "./caller-address.ts";
 import { compressed } from "./compress.ts";
 import { discoveryAnswers } from "./discovery.ts";
 import { contextOf, doorOf, type PageSettings } from "./door.ts";
@@ -145,13 +145,13 @@ export function createApp(deps: AppDeps) {
   const { tunnels } = deps;
   if (tunnels) {
     app.ws(tunnelPath, {
-      maxPayloadLength: 4 * 1024 * 1024,
+      maxPayloadLength: mostMessageBytes,
       backpressureLimit: 1024 * 1024,
       perMessageDeflate: false,
       // Longer than the beat lets anybody be silent: who is gone is told by that.
       idleTimeout: Math.ceil((2 * silenceMs(slowestMs)) / 1000),
       // Elysia makes a new wrapper for each event; what stays the same is the socket inside.
-      open: ({ raw }) => tunnels.open(raw.data as object, raw),
+      open: ({ raw }) => tunnels.open(raw.data as object, raw, networkOf(plainAddress(raw.remoteAddress))),
       message: ({ raw }, data) => tunnels.arrived(raw.data as object, wordOrBytes(data)),
       drain: ({ raw }) => tunnels.drain(raw.data as object),
       close: ({ raw }) => tunnels.closed(raw.data as object),

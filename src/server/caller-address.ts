@@ -37,7 +37,7 @@ function add(list: BlockList, network: string): void {
  * @param peer the address at the other end of the connection.
  */
 export function callerAddress(headers: Headers, peer: string, proxies: TrustedProxies): string {
-  const near = plain(peer);
+  const near = plainAddress(peer);
   if (!proxies.has(near)) return near;
   const said = [forwardedFor(headers.get("x-forwarded-for")), forwarded(headers.get("forwarded"))]
     .filter((hops) => hops !== undefined)
@@ -87,10 +87,10 @@ function forwarded(header: string | null): (string | undefined)[] | undefined {
 /** With or without a port and brackets. */
 function addressIn(hop: string): string | undefined {
   const bare = /^\[([^\]]*)\](?::\d+)?$/.exec(hop)?.[1] ?? /^([\d.]+):\d+$/.exec(hop)?.[1] ?? hop;
-  return isIP(bare) === 0 ? undefined : plain(bare);
+  return isIP(bare) === 0 ? undefined : plainAddress(bare);
 }
 
 /** An IPv4 address as one, also where the socket is of both families: "::ffff:10.0.0.1". */
-function plain(address: string): string {
+export function plainAddress(address: string): string {
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address.toLowerCase();
 }

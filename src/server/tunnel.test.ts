@@ -1,20 +1,20 @@
 // Both ends keep to the beat that the server says.
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { endAll, eventually, onEnd } from "../../test/harness.ts";
 import { tunnelAnnouncer } from "../agent/tunnel.ts";
 import { log } from "../process/log.ts";
 import { beatIn } from "../tunnel/beat.ts";
-import { createTunnels, type Socket } from "./tunnel.ts";
+import { createTunnels, mostUnproven, mostUnprovenHere, type Socket } from "./tunnel.ts";
 
 afterEach(endAll);
 
 const key = (cluster: string) => `lizardcd-agent.*.${cluster}`;
 
-async function place(beatMs: (tunnels: number) => number) {
-  const data = await mkdtemp(join(tmpdir(), "lizardcd-beat-"));
+async function place(beatMs: (tunnels: number) => number, folder?: string) {
+  const data = folder ?? (await mkdtemp(join(tmpdir(), "lizardcd-beat-")));
   onEnd(() => rm(data, { recursive: true, force: true }));
   const tunnels = await createTunnels({ prefix: "", admit: () => "anyone", data, log: log("tunnel"), beatMs });
   onEnd(() => tunnels.close());
@@ -49,26 +49,71 @@ function dialled(tunnels: Awaited<ReturnType<typeof place>>, cluster: string, mo
 }
 
 describe("the server", () => {
-  test("refuses a tunnel that it has no socket for, and goes on", async () => {
-    const before = process.env.TMPDIR;
-    const folder = await mkdtemp(join(tmpdir(), "lizardcd-no-socket-"));
-    onEnd(() => rm(folder, { recursive: true, force: true }));
-    process.env.TMPDIR = folder;
-    const tunnels = await place(() => 1_500).finally(() => {
-      if (before === undefined) delete process.env.TMPDIR;
-      else process.env.TMPDIR = before;
-    });
-    const sockets = (await readdir(folder)).find((name) => !name.startsWith("lizardcd-beat-"));
-    await rm(join(folder, sockets!), { recursive: true });
-    const refused = dialled(tunnels, "a", { paced: true });
+  test("makes the folder of its sockets again, refuses a tunnel where it cannot, and goes on", async () => {
+    const data = await mkdtemp(join(tmpdir(), "lizardcd-no-socket-"));
+    onEnd(() => rm(data, { recursive: true, force: true }));
+    // Of a run that was killed.
+    await mkdir(join(data, "tunnels"));
+    await writeFile(join(data, "tunnels", "1.sock"), "");
+    const tunnels = await place(() => 60_000, data);
+    await dialled(tunnels, "a", { paced: true }).welcomed();
+
+    await rm(join(data, "tunnels"), { recursive: true });
+    await dialled(tunnels, "b", { paced: true }).welcomed();
+
+    await rm(join(data, "tunnels"), { recursive: true });
+    await writeFile(join(data, "tunnels"), "in the way");
+    const refused = dialled(tunnels, "c", { paced: true });
     const said = await eventually(
       () => refused.heard.at(-1)!,
       (text) => text.includes("refused"),
     );
     expect(said).toContain("the server has no socket for it");
-    await mkdir(join(folder, sockets!));
-    await dialled(tunnels, "b", { paced: true }).welcomed();
-    expect([refused.socket.open, tunnels.count]).toEqual([false, 1]);
+    await rm(join(data, "tunnels"));
+    await dialled(tunnels, "d", { paced: true }).welcomed();
+    expect([refused.socket.open, tunnels.count]).toEqual([false, 3]);
+  });
+
+  test("lets so many wait to prove themselves, of one network and in all; who has proved itself takes no place", async () => {
+    const tunnels = await place(() => 60_000);
+    const waiting = (network: string) => {
+      const id = {};
+      const socket = {
+        open: true,
+        send: () => 1,
+        close() {
+          socket.open = false;
+        },
+      };
+      tunnels.open(id, socket, network);
+      return { id, socket };
+    };
+    const here = Array.from({ length: mostUnprovenHere + 5 }, () => waiting("192.0.2.1"));
+    expect(here.filter(({ socket }) => socket.open)).toHaveLength(mostUnprovenHere);
+    const rest = Array.from({ length: mostUnproven }, (_, n) => waiting(`198.51.100.${n}`));
+    expect(rest.filter(({ socket }) => socket.open)).toHaveLength(mostUnproven - mostUnprovenHere);
+    // One that proves itself, and one that goes, leave a place each.
+    tunnels.arrived(here[0]!.id, JSON.stringify({ instance: "a", keys: [key("a")] }));
+    tunnels.closed(here[1]!.id);
+    expect([waiting("192.0.2.1"), waiting("192.0.2.1"), waiting("192.0.2.1")].map(({ socket }) => socket.open)).toEqual(
+      [true, true, false],
+    );
+  });
+
+  test("takes no bytes before the hello", async () => {
+    const tunnels = await place(() => 60_000);
+    const id = {};
+    const heard: string[] = [];
+    const socket = {
+      open: true,
+      send: (data: unknown) => heard.push(String(data)),
+      close() {
+        socket.open = false;
+      },
+    };
+    tunnels.open(id, socket);
+    tunnels.arrived(id, new Uint8Array(100));
+    expect([socket.open, heard.at(-1)]).toEqual([false, expect.stringContaining("not of the tunnel's protocol")]);
   });
 
   test("says the beat in its welcome and in each answer, by how many tunnels are open then", async () => {

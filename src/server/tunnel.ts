@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Failed } from "../contract/errors.ts";
 import type { Source } from "../discovery/discovery.ts";
 import { createEntries } from "../discovery/entries.ts";
@@ -31,7 +31,8 @@ export interface Socket {
 
 export interface Tunnels {
   readonly source: Source;
-  open(id: object, socket: Socket): void;
+  /** @param network where it comes from. */
+  open(id: object, socket: Socket, network?: string): void;
   arrived(id: object, data: string | Uint8Array): void;
   drain(id: object): void;
   closed(id: object): void;
@@ -48,7 +49,7 @@ export interface Tunnels {
 export interface TunnelOptions {
   prefix: string;
   admit: Admit;
-  /** Where sockets go when the system's folder for temporary files cannot be written. */
+  /** The data folder, where the sockets lie. */
   data: string;
   log: Log;
   /** Milliseconds from one beat to the next where so many tunnels are open. */
@@ -57,6 +58,8 @@ export interface TunnelOptions {
 
 interface Tunnel {
   socket: Socket;
+  /** Where it comes from, until it has proved itself. */
+  network?: string;
   challenge: string;
   streams?: Streams;
   server?: Server;
@@ -73,6 +76,9 @@ interface Tunnel {
 }
 
 const patienceMs = 10_000;
+/** Of those that have not proved themselves: in all, and from one network. Each may hold one message of 256 KB. */
+export const mostUnproven = 400;
+export const mostUnprovenHere = 250;
 /** Short against the beat: what is silent for too long is not kept for another beat. */
 const checkMs = 250;
 
@@ -88,10 +94,22 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
   const confirming = setInterval(() => tunnels.size > 0 && entries.tell({ type: "alive" }), quickestMs);
   for (const timer of [checking, confirming]) timer.unref();
 
-  function open(id: object, socket: Socket): void {
+  /** What has dialled in and not proved itself, by network. */
+  const unproven = new Map<string, number>();
+  let allUnproven = 0;
+
+  function open(id: object, socket: Socket, network = ""): void {
+    const here = unproven.get(network) ?? 0;
+    if (allUnproven >= mostUnproven || here >= mostUnprovenHere) {
+      // An agent tries again by itself, later each time.
+      socket.close(1013, "too many that have not proved themselves: try again");
+      return;
+    }
+    unproven.set(network, here + 1);
+    allUnproven++;
     const challenge = randomBytes(24).toString("base64url");
     const unknown = { keys: [], instance: "", paced: false, beatMs: quickestMs };
-    tunnels.set(id, { socket, challenge, ...unknown, heard: performance.now(), waiting: [] });
+    tunnels.set(id, { socket, network, challenge, ...unknown, heard: performance.now(), waiting: [] });
     socket.send(JSON.stringify({ challenge } satisfies Challenge));
   }
 
@@ -101,7 +119,8 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
     tunnel.heard = performance.now();
     try {
       if (typeof data !== "string") {
-        tunnel.streams?.arrived(data);
+        if (!tunnel.streams) throw new Error("bytes before the hello");
+        tunnel.streams.arrived(data);
       } else if (data === beat) {
         tunnel.socket.send(tunnel.paced ? beatAnswer(paceOf(tunnel)) : beat);
       } else if (data === leaving) {
@@ -117,6 +136,7 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
 
   function welcome(id: object, tunnel: Tunnel, hello: Hello): void {
     mayAnnounce(admit(hello, tunnel.challenge), prefix, hello.keys);
+    proved(tunnel);
     const path = join(folder, `${++number}.sock`);
     const streams = createStreams({ send: (frame) => flow(tunnel, frame) });
     const server = createServer((connection) => {
@@ -126,15 +146,21 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
       stream.on("close", () => connection.destroy());
       connection.on("close", () => stream.destroy());
     });
-    // Too many open files, a folder that was cleared away: it concerns this tunnel alone.
-    server.on("error", (cause) => refuse(id, tunnel, `the server has no socket for it: ${cause.message}`));
+    // Too many open files: it concerns this tunnel alone. A folder that was cleared away is made again.
+    server.once("error", () => {
+      server.once("error", (cause) => refuse(id, tunnel, `the server has no socket for it: ${cause.message}`));
+      mkdir(folder, { recursive: true, mode: 0o700 }).then(
+        () => server.listen(path),
+        (cause: Error) => refuse(id, tunnel, `the server has no socket for it: ${cause.message}`),
+      );
+    });
     tunnel.streams = streams;
     tunnel.server = server;
     tunnel.keys = hello.keys;
     tunnel.instance = hello.instance;
     tunnel.paced = hello.paced === true;
     tunnel.serial = hello.certificate && readCertificate(hello.certificate).serial;
-    server.listen(path, () => {
+    server.once("listening", () => {
       for (const key of tunnel.keys) {
         holders.set(`${key}\0${hello.instance}`, tunnel);
         entries.put({ key, instance: hello.instance, via: { tunnel: path } });
@@ -142,6 +168,18 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
       tunnel.socket.send(JSON.stringify({ welcome: true, beatMs: paceOf(tunnel) } satisfies Welcome));
       log.info("agent dialled in", { keys: hello.keys.join(","), instance: hello.instance });
     });
+    server.listen(path);
+  }
+
+  /** From here on, or from its end, it takes no place among those that have not. */
+  function proved(tunnel: Tunnel): void {
+    const { network } = tunnel;
+    if (network === undefined) return;
+    tunnel.network = undefined;
+    allUnproven--;
+    const here = (unproven.get(network) ?? 1) - 1;
+    if (here > 0) unproven.set(network, here);
+    else unproven.delete(network);
   }
 
   /** How often it is to beat from now on; silence is measured by what it was told. */
@@ -171,6 +209,7 @@ export async function createTunnels({ prefix, admit, data, log, beatMs = beatMsF
     const tunnel = tunnels.get(id);
     if (!tunnel) return;
     tunnels.delete(id);
+    proved(tunnel);
     const keys = tunnel.keys.join(",");
     withdraw(tunnel);
     for (const wake of tunnel.waiting.splice(0)) wake();
@@ -232,19 +271,22 @@ function helloIn(text: string): Hello {
   return said as Hello;
 }
 
-/** Short, since a unix socket's path may have 107 bytes; only this user may enter. @throws Error in words */
+/**
+ * In the data folder, where nothing clears it; what a run that was killed has left goes first. Only this user may enter.
+ * A unix socket's path may have 107 bytes: where the data folder's is too long, the system's folder for temporary files
+ * has to do. @throws Error in words
+ */
 async function socketFolder(data: string): Promise<string> {
-  try {
-    return await mkdtemp(join(tmpdir(), "lizardcd-"));
-  } catch (cause) {
-    // A read-only root: what was left there by a run that was killed goes first.
-    const folder = join(data, "tunnels");
-    if (join(folder, "1000000000.sock").length > 107) {
-      const problem = `${tmpdir()} cannot be written, and ${data} is too long for sockets`;
-      throw new Error(`${problem}: name a folder for temporary files with TMPDIR`, { cause });
-    }
+  const folder = join(resolve(data), "tunnels");
+  if (join(folder, "1000000000.sock").length <= 107) {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { mode: 0o700 });
     return folder;
+  }
+  try {
+    return await mkdtemp(join(tmpdir(), "lizardcd-"));
+  } catch (cause) {
+    const problem = `${tmpdir()} cannot be written, and ${data} is too long for sockets`;
+    throw new Error(`${problem}: name a folder for temporary files with TMPDIR`, { cause });
   }
 }

@@ -7,6 +7,12 @@ type Kind = (typeof kind)[keyof typeof kind];
 
 const headBytes = 5;
 
+/** What one frame carries at most: a socket that has not proved itself yet must not be able to send much. */
+const mostBytes = 64 * 1024;
+
+/** The largest message of a tunnel that is taken; earlier agents cut theirs where their sockets did. */
+export const mostMessageBytes = 256 * 1024;
+
 export interface Frame {
   kind: Kind;
   stream: number;
@@ -54,7 +60,7 @@ export function createStreams(wire: Wire, onOpen?: (stream: Duplex) => void): St
     const stream = new Duplex({
       read() {},
       write(chunk: Uint8Array, _, done) {
-        send(kind.data, number, chunk, done);
+        sendAll(number, chunk, done);
       },
       final(done) {
         send(kind.end, number, undefined, done);
@@ -69,6 +75,16 @@ export function createStreams(wire: Wire, onOpen?: (stream: Duplex) => void): St
     stream.on("error", () => {});
     streams.set(number, stream);
     return stream;
+  }
+
+  function sendAll(number: number, bytes: Uint8Array, done: (cause?: Error | null) => void): void {
+    if (bytes.byteLength <= mostBytes) {
+      send(kind.data, number, bytes, done);
+      return;
+    }
+    send(kind.data, number, bytes.subarray(0, mostBytes), (cause) =>
+      cause ? done(cause) : sendAll(number, bytes.subarray(mostBytes), done),
+    );
   }
 
   function send(of: Kind, number: number, bytes: Uint8Array | undefined, done: (cause?: Error | null) => void): void {
