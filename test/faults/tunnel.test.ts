@@ -35,24 +35,32 @@ async function tunnelled(server: TestServer, options: { serverCa?: () => string;
     >,
     { place: "agent" },
   );
-  const big = "x".repeat(64 * 1024);
+  const rowOf = (name: string) => ({
+    ...{ cluster: "eu-1", namespace: "shop", resource: "deployments", name, state: "ok" },
+    containers: [] as { name: string; image: string }[],
+  });
+  /** Some 64 KB in texts that are not cut. */
+  const big = {
+    ...rowOf("web"),
+    containers: Array.from({ length: 16 }, () => ({ name: "app", image: "x".repeat(4_000) })),
+  };
   serve(
     grpcServer,
     WorkloadService,
     {
       ...Object.fromEntries(WorkloadService.methods.map(({ localName }) => [localName, async () => ({})])),
-      list: async () => ({ items: Array.from({ length: 1_000 }, (_, n) => ({ name: `w-${n}` })) }),
+      list: async () => ({ items: Array.from({ length: 1_000 }, (_, n) => rowOf(`w-${n}`)) }),
       get: async ({ name }: { name: string }, { signal }: { signal: AbortSignal }) => {
         if (name === "never") {
           await new Promise((resolve) => signal.addEventListener("abort", resolve));
           served.cancelled++;
         }
-        return { row: { name } };
+        return { row: rowOf(name) };
       },
       async *watch(_: unknown, { signal }: { signal: AbortSignal }) {
         while (!signal.aborted) {
           served.sent++;
-          yield { event: { case: "upsert" as const, value: { name: big } } };
+          yield { event: { case: "upsert" as const, value: big } };
         }
         served.cancelled++;
       },
