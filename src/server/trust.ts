@@ -292,12 +292,13 @@ export function trustAnswers(deps: TrustDeps): AnyAnswer[] {
         const token = await trust.invite({ cluster, namespaces: names }, seconds * 1000);
         const server = publicUrl ?? new URL(request.url).origin;
         const ca = httpCa(server);
+        const some = names.includes("*") ? undefined : names.join(",");
         return {
           token,
           cluster,
           expiresIn: seconds,
-          command: `lizardcd-agent --server ${server} --cluster ${cluster} --token ${token}${ca ? ` --server-ca-data ${ca}` : ""}`,
-          helm: `helm install lizardcd-agent helm/lizardcd-agent --set server=${server} --set cluster=${cluster} --set token=${token}${ca ? ` --set serverCa.data=${ca}` : ""}`,
+          command: `lizardcd-agent --server ${server} --cluster ${cluster} --token ${token}${some ? ` --namespaces ${some}` : ""}${ca ? ` --server-ca-data ${ca}` : ""}`,
+          helm: `helm install lizardcd-agent helm/lizardcd-agent --set server=${server} --set cluster=${cluster} --set token=${token}${some ? ` --set "namespaces={${some}}"` : ""}${ca ? ` --set serverCa.data=${ca}` : ""}`,
         };
       },
       fragment: (invitation, _, { context }) => invitationMade(context, invitation),
