@@ -116,7 +116,7 @@ export function serveMetrics(address: { host: string; port: number }, metrics: M
   };
   const fetch = () => new Response("there is /metrics, /healthz and /readyz\n", { status: 404 });
   try {
-    const server = Bun.serve({ hostname: address.host, port: address.port, routes, fetch });
+    const server = Bun.serve({ hostname: address.host, port: address.port, development: false, routes, fetch });
     return { url: `http://${server.hostname}:${server.port}`, stop: () => server.stop(true) };
   } catch (cause) {
     throw notListening("metrics-addr", address, cause);

@@ -42,6 +42,11 @@ export const failures = {
     http: 413,
     message: "the body is larger than {limit} bytes: send less",
   },
+  "request.too_slow": {
+    grpc: grpcCode.deadline,
+    http: 408,
+    message: "the request's body was not whole within {seconds} s: send it again",
+  },
   "request.no_such_path": {
     grpc: grpcCode.notFound,
     http: 404,

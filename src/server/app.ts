@@ -87,6 +87,9 @@ export interface AppDeps {
   onAnswer: RouteDeps["onAnswer"];
 }
 
+/** Seconds in which something of a request has to come, beside what the operation itself may take. */
+const idleSeconds = 30;
+
 /** Whoever asks whether the server is ready costs a write no more often. */
 const probeEveryMs = 2_000;
 
@@ -97,7 +100,7 @@ export function createApp(deps: AppDeps) {
   let toldOfProxy = false;
   let probed = Number.NEGATIVE_INFINITY;
   let probe: Promise<void> = Promise.resolve();
-  const app = new Elysia({ serve: { idleTimeout: 0, maxRequestBodySize: 2 * 1024 * 1024 } });
+  const app = new Elysia({ serve: { development: false, idleTimeout: 0, maxRequestBodySize: 2 * 1024 * 1024 } });
 
   const answers: AnyAnswer[] = [
     ...fleetAnswers(liveDeps),
@@ -116,6 +119,8 @@ export function createApp(deps: AppDeps) {
     "fleet.listWorkloads": watchFleet,
   };
   app.onRequest(({ request }) => {
+    // A Host header that makes no address: nothing below could be asked about it.
+    if (!URL.canParse(request.url)) return new Response("the Host header is no host\n", { status: 400 });
     const host = request.headers.get("host");
     // Probes come by whatever name, and are told nothing but that.
     if (hosts(host) || ["/healthz", "/readyz"].includes(new URL(request.url).pathname)) return;
@@ -177,6 +182,8 @@ export function createApp(deps: AppDeps) {
         const watch = (watches as Partial<Record<OperationId, Watch>>)[one.id];
         if (watch && new URL(request.url).searchParams.get("watch") === "1") return watch({ request, params, server });
         const from = callerOf(request, server?.requestIP(request)?.address ?? "local");
+        // The timeout of an idle socket holds for what is still being sent; streams have none.
+        server?.timeout(request, idleSeconds + Math.ceil(deps.timeoutMs / 1000));
         return finish(request, respond(deps, one, { request, params, from }));
       },
       { parse: "none" } as never,

@@ -47,7 +47,14 @@ export function listen(create: () => Listener, { host, port, tls, log }: HttpOpt
     try {
       // Two listeners on one port are needed only while one takes over from the other. Said in either case: Elysia would
       // share every port, and a second server would silently take half of the requests.
-      app.listen({ hostname: host, port: at, idleTimeout: 0, tls: files, reusePort: files !== undefined });
+      app.listen({
+        hostname: host,
+        port: at,
+        development: false,
+        idleTimeout: 0,
+        tls: files,
+        reusePort: files !== undefined,
+      });
     } catch (cause) {
       throw notListening("http-addr", { host, port: at }, cause);
     }

@@ -13,7 +13,7 @@ import type { PageContext } from "../views/parts.tsx";
 import type { Audit } from "./audit.ts";
 import type { Actor, Auth } from "./auth.ts";
 import { bearerOf } from "./auth.ts";
-import { type Body, readBody } from "./body.ts";
+import { type Body, readBody, unprovenBodyLimit } from "./body.ts";
 import { contextOf, type Door, doorOf, type PageSettings } from "./door.ts";
 import { ownPath } from "./own-path.ts";
 
@@ -89,7 +89,9 @@ export async function respond(deps: RouteDeps, one: AnyAnswer, arrived: Arrived)
   let given: Given = { ...arrived.params };
   let response: Response;
   try {
-    given = { ...given, ...(await givenBy(operation(one.id), request)) };
+    // Whoever has to be known is known before anything of theirs is taken in.
+    await authenticate(deps, operation(one.id), asked);
+    given = { ...given, ...(await givenBy(operation(one.id), request, asked)) };
     response = await perform(deps, one, asked, given);
   } catch (cause) {
     response = await fail(deps, one, asked, given, cause);
@@ -100,7 +102,6 @@ export async function respond(deps: RouteDeps, one: AnyAnswer, arrived: Arrived)
 
 async function perform(deps: RouteDeps, one: AnyAnswer, asked: Asked, given: Given): Promise<Response> {
   const op = operation(one.id);
-  await authenticate(deps, op, asked);
   let input = undefined as never;
   const run = async () => {
     // Inside the audit entry: what is refused or asked wrongly is on record too.
@@ -244,8 +245,8 @@ export function redirect(to: string, headers: Headers): Response {
   return new Response(null, { status: 303, headers });
 }
 
-async function givenBy(op: Operation, request: Request): Promise<Given> {
-  if (op.http!.body) return (await readBody(request)) satisfies Body;
+async function givenBy(op: Operation, request: Request, { actor }: Asked): Promise<Given> {
+  if (op.http!.body) return (await readBody(request, actor ? {} : { limit: unprovenBodyLimit })) satisfies Body;
   // A page that a write led to is told what was done: it is no field of the operation.
   const { done: _, ...given } = queryOf(request);
   return given;

@@ -296,6 +296,7 @@ function serveMetrics(
   hosts: KnownHosts,
 ) {
   const fetch = async (request: Request) => {
+    if (!URL.canParse(request.url)) return new Response("the Host header is no host\n", { status: 400 });
     const { pathname } = new URL(request.url);
     if (pathname === "/healthz") return new Response("ok\n");
     const host = request.headers.get("host");
@@ -307,7 +308,7 @@ function serveMetrics(
     return new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } });
   };
   try {
-    return Bun.serve({ hostname: host, port, fetch });
+    return Bun.serve({ hostname: host, port, development: false, fetch });
   } catch (cause) {
     throw notListening("metrics-addr", { host, port }, cause);
   }

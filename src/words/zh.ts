@@ -475,6 +475,7 @@ export const sentences: { readonly [C in SentenceCode]: string } = {
   "request.not_json": "请求体不是有效的 JSON：{problem}",
   "request.media_type": "无法识别内容类型 {type}：请发送 application/json 或表单",
   "request.too_large": "请求体超过 {limit} 字节：请减小后再发送",
+  "request.too_slow": "请求体在 {seconds} 秒内没有传完：请重新发送",
   "request.no_such_path": "{path} 不存在：所有操作列在 /operations",
   "request.wrong_method": "{path} 不接受 {method}：请用 {allowed}",
   "request.cross_origin":
