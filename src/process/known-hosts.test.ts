@@ -17,10 +17,29 @@ test("with a public address it answers to that, to this machine's own addresses 
       const shown = address.includes(":") ? `[${address}]` : address;
       expect([address, isKnown({ host, publicUrl }, `${shown}:5117`)]).toEqual([address, true]);
     }
-    for (const name of ["cd.example.com", "CD.example.com.", "localhost:5117", null, ""]) {
+    for (const name of [
+      "cd.example.com",
+      "CD.example.com.",
+      "localhost:5117",
+      "app.localhost",
+      "[::1]:5117",
+      "127.200.0.1",
+      null,
+      "",
+    ]) {
       expect([name, isKnown({ host, publicUrl }, name)]).toEqual([name, true]);
     }
-    for (const name of ["evil.example", "a.localhost.evil.example", "192.0.2.77", "[2001:db8::77]:1", "example.com"]) {
+    for (const name of [
+      "evil.example",
+      "a.localhost.evil.example",
+      ".localhost.evil.example",
+      "127.0.0.1.evil.example",
+      "x127.0.0.1",
+      "cd.example.com:8443.evil.example",
+      "192.0.2.77",
+      "[2001:db8::77]:1",
+      "example.com",
+    ]) {
       expect([name, isKnown({ host, publicUrl }, name)]).toEqual([name, false]);
     }
   }

@@ -154,6 +154,24 @@ describe("checks of passwords", () => {
   });
 });
 
+test("a refused guess names the user and says how long to wait, a queue that is full says a second", async () => {
+  const refusal = (asked: Promise<boolean>) => asked.catch((cause) => cause as Failed);
+  for (let count = 0; count < 5; count++) await guess(false);
+  const waits = (await refusal(attempts.check("admin", "203.0.113.5", async () => true))) as Failed;
+  expect([waits.code, waits.params, waits.object]).toEqual(["login.too_many", { seconds: 1 }, "admin"]);
+
+  const full = createAttempts({ now: () => time, atOnce: 1, mostWaiting: 1, mostWaitingEach: 1 });
+  let go = () => {};
+  const holds = full.check("admin", "192.0.2.1", () => new Promise((resolve) => (go = () => resolve(true))));
+  const waiting = full.check("admin", "192.0.2.1", async () => true);
+  const same = (await refusal(full.check("admin", "192.0.2.1", async () => true))) as Failed;
+  const other = (await refusal(full.check("admin", "192.0.2.2", async () => true))) as Failed;
+  expect([same.code, same.params]).toEqual(["login.too_many", { seconds: 1 }]);
+  expect([other.code, other.params]).toEqual(["login.busy", { seconds: 1 }]);
+  go();
+  expect(await Promise.all([holds, waiting])).toEqual([true, true]);
+});
+
 test("a refused attempt says so as 429, a server that is busy as 503", () => {
   expect(new Failed("login.too_many", { seconds: 1 }).http).toBe(429);
   expect(new Failed("login.busy", { seconds: 1 }).http).toBe(503);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { callerAddress, networkOf, trustedProxies } from "./caller-address.ts";
+import { callerAddress, namesCaller, networkOf, trustedProxies } from "./caller-address.ts";
 
 const proxies = trustedProxies(["10.0.0.0/8", "192.0.2.7", "2001:db8:1::/48"]);
 const of = (peer: string, headers: Record<string, string>, trusted = proxies) =>
@@ -29,6 +29,11 @@ describe("the caller's address", () => {
       { "x-forwarded-for": "::ffff:203.0.113.5" },
       "203.0.113.5",
     ],
+    ["is never made up of a part of a hop", "10.0.0.1", { "x-forwarded-for": "x[203.0.113.5]" }, "10.0.0.1"],
+    ["has nothing after its port", "10.0.0.1", { "x-forwarded-for": "203.0.113.5:1x" }, "10.0.0.1"],
+    ["has nothing before it", "10.0.0.1", { "x-forwarded-for": "x203.0.113.5:1" }, "10.0.0.1"],
+    ["in brackets has nothing after them", "10.0.0.1", { "x-forwarded-for": "[2001:db8::1]x" }, "10.0.0.1"],
+    ["in brackets may lack a port", "10.0.0.1", { "x-forwarded-for": "[2001:db8::1]" }, "2001:db8::1"],
     ["comes from a proxy of one address", "192.0.2.7", { "x-forwarded-for": "203.0.113.5" }, "203.0.113.5"],
     ["comes from a proxy of IPv6", "2001:db8:1::7", { "x-forwarded-for": "203.0.113.5" }, "203.0.113.5"],
     ["is read from Forwarded", "10.0.0.1", { forwarded: "for=203.0.113.5;proto=https;by=10.0.0.1" }, "203.0.113.5"],
@@ -57,8 +62,30 @@ describe("the caller's address", () => {
   });
 });
 
+test("whether a proxy is trusted at all is told, and what is no address is no proxy", () => {
+  expect([trustedProxies([]).none, proxies.none]).toEqual([true, false]);
+  expect([proxies.has("10.1.2.3"), proxies.has("unix socket"), proxies.has("")]).toEqual([true, false, false]);
+});
+
+test("a request that names a caller in either header is told from one that names none", () => {
+  const names = (headers: Record<string, string>) => namesCaller(new Headers(headers));
+  expect(names({ "x-forwarded-for": "203.0.113.5" })).toBe(true);
+  expect(names({ forwarded: "for=203.0.113.5" })).toBe(true);
+  expect(names({ host: "cd.example.com" })).toBe(false);
+});
+
 test("what is no network is refused by name", () => {
-  for (const network of ["10.0.0.0/33", "10.0.0", "proxy.example.com", "10.0.0.0/8/8", "10.0.0.0/", "::/129", ""]) {
+  for (const network of [
+    "10.0.0.0/33",
+    "10.0.0",
+    "proxy.example.com",
+    "10.0.0.0/8/8",
+    "10.0.0.0/",
+    "10.0.0.0/8x",
+    "10.0.0.0/0x8",
+    "::/129",
+    "",
+  ]) {
     expect(() => trustedProxies([network])).toThrow(JSON.stringify(network));
   }
 });
@@ -67,6 +94,9 @@ test("an IPv6 address stands for its /64, an IPv4 address for itself", () => {
   expect(networkOf("203.0.113.5")).toBe("203.0.113.5");
   expect(networkOf("2001:db8:1:2:3:4:5:6")).toBe("2001:db8:1:2::/64");
   expect(networkOf("2001:db8:1:2:ffff::")).toBe("2001:db8:1:2::/64");
+  expect(networkOf("2001:db8:1::3:4:5:6")).toBe("2001:db8:1:0::/64");
+  expect(networkOf("2001::3:4:5:6:7:8")).toBe("2001:0:3:4::/64");
+  expect(networkOf("2001:db8::")).toBe("2001:db8:0:0::/64");
   expect(networkOf("2001:db8::1")).toBe("2001:db8:0:0::/64");
   expect(networkOf("fe80::1%eth0")).toBe("fe80:0:0:0::/64");
   expect(networkOf("::1")).toBe("0:0:0:0::/64");
