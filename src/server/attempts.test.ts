@@ -158,7 +158,7 @@ test("a refused guess names the user and says how long to wait, a queue that is 
   const refusal = (asked: Promise<boolean>) => asked.catch((cause) => cause as Failed);
   for (let count = 0; count < 5; count++) await guess(false);
   const waits = (await refusal(attempts.check("admin", "203.0.113.5", async () => true))) as Failed;
-  expect([waits.code, waits.params, waits.object]).toEqual(["login.too_many", { seconds: 1 }, "admin"]);
+  expect([waits.code, waits.params, waits.object]).toEqual(["login.too_many", { seconds: 1 } as never, "admin"]);
 
   const full = createAttempts({ now: () => time, atOnce: 1, mostWaiting: 1, mostWaitingEach: 1 });
   let go = () => {};
@@ -166,8 +166,8 @@ test("a refused guess names the user and says how long to wait, a queue that is 
   const waiting = full.check("admin", "192.0.2.1", async () => true);
   const same = (await refusal(full.check("admin", "192.0.2.1", async () => true))) as Failed;
   const other = (await refusal(full.check("admin", "192.0.2.2", async () => true))) as Failed;
-  expect([same.code, same.params]).toEqual(["login.too_many", { seconds: 1 }]);
-  expect([other.code, other.params]).toEqual(["login.busy", { seconds: 1 }]);
+  expect([same.code, same.params]).toEqual(["login.too_many", { seconds: 1 } as never]);
+  expect([other.code, other.params]).toEqual(["login.busy", { seconds: 1 } as never]);
   go();
   expect(await Promise.all([holds, waiting])).toEqual([true, true]);
 });
