@@ -13,7 +13,11 @@ const problemOf = (namespaces: string[]) => {
 
 test("every item of a list is held to the rule, wherever it stands", () => {
   expect(problemOf(["shop", "pay"])).toBe("taken");
-  for (const list of [["Bad_1", "shop", "pay"], ["shop", "Bad_1", "pay"], ["shop", "pay", "Bad_1"]]) {
+  for (const list of [
+    ["Bad_1", "shop", "pay"],
+    ["shop", "Bad_1", "pay"],
+    ["shop", "pay", "Bad_1"],
+  ]) {
     expect([list, problemOf(list)]).toEqual([list, expect.stringContaining("namespaces")]);
   }
 });
