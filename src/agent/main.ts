@@ -16,6 +16,7 @@ import { secretStore } from "./identity-secret.ts";
 import { createKube, type Kube } from "./kube.ts";
 import { createMetrics, serveMetrics } from "./metrics.ts";
 import { registryAnnouncer } from "./registry.ts";
+import { onlyCertified } from "./scope.ts";
 import { type AgentOptions, startAgent } from "./server.ts";
 import { tunnelAnnouncer } from "./tunnel.ts";
 
@@ -57,7 +58,7 @@ async function main(): Promise<void> {
     kube,
     cluster: config.clusterName,
     keys: config.key ? [config.key] : undefined,
-    only: config.only,
+    only: config.key ? config.only : onlyCertified(config.only, identity?.namespaces ?? [], config.clusterName),
     limits: config,
     prefix: config.servicePrefix,
     listen: config.grpcAddr,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Kube } from "./kube.ts";
-import { readScope } from "./scope.ts";
+import { onlyCertified, readScope } from "./scope.ts";
 
 const all = { verbs: ["list", "watch"], apiGroups: ["apps"], resources: ["deployments", "statefulsets", "daemonsets"] };
 
@@ -50,4 +50,14 @@ test.each<[string, object[], string[]]>([
   ["nothing", [], []],
 ])("what rules let be read: %s", async (_, rules, expected) => {
   expect(await readable(...rules)).toEqual(expected);
+});
+
+test("an agent looks at the namespaces of its certificate, unless it is told fewer; more is refused with both ways out", () => {
+  expect(onlyCertified(undefined, ["*"], "eu-1")).toBeUndefined();
+  expect(onlyCertified(["shop"], ["*"], "eu-1")).toEqual(["shop"]);
+  expect(onlyCertified(undefined, ["pay", "shop"], "eu-1")).toEqual(["pay", "shop"]);
+  expect(onlyCertified(["shop"], ["pay", "shop"], "eu-1")).toEqual(["shop"]);
+  expect(() => onlyCertified(["shop", "ops"], ["shop"], "eu-1")).toThrow(
+    "--namespaces names ops, but the agent's certificate is for shop of eu-1: give --namespaces shop, or a new token of `lizardcd agents enroll --cluster eu-1 --namespaces shop,ops`",
+  );
 });

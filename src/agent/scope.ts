@@ -28,6 +28,25 @@ export interface ScopeOptions {
   signal?: AbortSignal;
 }
 
+/**
+ * The namespaces to look at alone: those that were asked for, else those of a certificate that is not for the whole
+ * cluster, since an agent is believed about nothing else. @throws Error that names both where they do not agree
+ */
+export function onlyCertified(
+  only: readonly string[] | undefined,
+  certified: readonly string[],
+  cluster: string,
+): readonly string[] | undefined {
+  if (certified.length === 0 || certified.includes("*")) return only;
+  const beyond = only?.filter((namespace) => !certified.includes(namespace)) ?? [];
+  if (beyond.length === 0) return only ?? certified;
+  const wanted = [...certified, ...beyond].join(",");
+  throw new Error(
+    `--namespaces names ${beyond.join(", ")}, but the agent's certificate is for ${certified.join(", ")} of ${cluster}: ` +
+      `give --namespaces ${certified.join(",")}, or a new token of \`lizardcd agents enroll --cluster ${cluster} --namespaces ${wanted}\``,
+  );
+}
+
 interface AccessReview {
   status?: { allowed?: boolean };
 }

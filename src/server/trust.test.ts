@@ -40,7 +40,7 @@ describe("a server without its own authority", () => {
   test("does not offer a token on the page of an empty fleet, and names the command that works", async () => {
     const server = await startTestServer();
     const { body } = await server.client.page("/fleet");
-    expect(body).toContain("--join-token-file .lizardcd/join-token --insecure");
+    expect(body).toContain("--join-token-file DATA/join-token --insecure");
     expect(body).toContain("calls its agents without certificates");
     expect(body).not.toContain("#enroll");
   });

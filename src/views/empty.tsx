@@ -7,14 +7,25 @@ export function AgentCommands({ ctx }: { ctx: PageContext }) {
   const { lang, enrolls = "yes" } = ctx;
   return (
     <div class="grid gap-3 grid-cols-[minmax(0,1fr)]">
-      <div class="grid gap-1.5">
-        <p>{say(lang, "agent.kubeconfig")}</p>
-        <Cmd ctx={ctx} label={say(lang, "agent.kubeconfig")} text={"npm start -- --kubeconfig ~/.kube/config"} />
-      </div>
-      <div class="grid gap-1.5">
-        <p>{say(lang, "agent.beside")}</p>
-        <Cmd ctx={ctx} label={say(lang, "agent.beside")} text={agentCommand(ctx)} />
-      </div>
+      {/* The demo alone is started so; binaries and charts know no npm. */}
+      {ctx.simulated && (
+        <div class="grid gap-1.5">
+          <p>{say(lang, "agent.kubeconfig")}</p>
+          <Cmd ctx={ctx} label={say(lang, "agent.kubeconfig")} text={"npm start -- --kubeconfig ~/.kube/config"} />
+        </div>
+      )}
+      {enrolls === "yes" ? (
+        <div class="grid gap-1.5">
+          <p>{say(lang, "agent.line")}</p>
+          <Cmd ctx={ctx} label={say(lang, "agent.line")} text="lizardcd agents enroll --cluster eu-1" />
+        </div>
+      ) : (
+        <div class="grid gap-1.5">
+          <p>{say(lang, "agent.beside")}</p>
+          <Cmd ctx={ctx} label={say(lang, "agent.beside")} text={agentCommand(ctx)} />
+        </div>
+      )}
+      {isThisMachine(ctx.origin) && <p class="hint">{say(lang, "agent.loopback", { origin: ctx.origin! })}</p>}
       {enrolls === "yes" ? (
         <p class="filters">
           {say(lang, "agent.token")}{" "}
@@ -30,11 +41,16 @@ export function AgentCommands({ ctx }: { ctx: PageContext }) {
   );
 }
 
+/** An address that no agent elsewhere can dial. */
+export function isThisMachine(origin = ""): boolean {
+  return /^https?:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(origin);
+}
+
 function agentCommand({ origin = "http://127.0.0.1:5117", enrolls }: PageContext): string {
   const plain = enrolls === "off" ? " --insecure" : "";
   return `lizardcd-agent --server ${origin} --cluster eu-1 \\
   --kubeconfig ~/.kube/config --labels env=prod,region=eu \\
-  --join-token-file .lizardcd/join-token${plain}`;
+  --join-token-file DATA/join-token${plain}`;
 }
 
 export function NoClusters({ ctx }: { ctx: PageContext }) {

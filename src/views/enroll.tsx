@@ -2,6 +2,7 @@
 import { href } from "../contract/operation.ts";
 import type { Invitation } from "../gen/lizardcd/v1/trust_pb.ts";
 import { duration, say } from "../words/words.ts";
+import { isThisMachine } from "./empty.tsx";
 import { Cmd, Ico, type PageContext, Say } from "./parts.tsx";
 import { html } from "./render.ts";
 
@@ -140,6 +141,7 @@ function Made({ ctx, invitation }: { ctx: PageContext; invitation: Invitation })
       </div>
       <div class="grid gap-1.5 grid-cols-[minmax(0,1fr)]">
         <p>{say(lang, "enroll.helm")}</p>
+        {isThisMachine(ctx.origin) && <p class="hint">{say(lang, "agent.loopback", { origin: ctx.origin! })}</p>}
         <Cmd ctx={ctx} label={say(lang, "enroll.helm")} text={helm} />
       </div>
       <p class="hint">{say(lang, "enroll.after")}</p>

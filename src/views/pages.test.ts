@@ -126,6 +126,22 @@ test("an empty list says what to do next", () => {
   );
 });
 
+test("lines that carry an address of this machine alone say so, and name the setting", () => {
+  const fleet = (origin: string) =>
+    fleetPage(
+      { ...ctx, simulated: false, origin, enrolls: "yes" },
+      examples.fleet({ clusters: [] }),
+      examples.fleetRequest(),
+    );
+  for (const origin of ["http://127.0.0.1:5117", "https://localhost:5117", "http://[::1]:5117"]) {
+    expect(fleet(origin)).toContain(`The lines carry ${origin}`);
+    expect(fleet(origin)).toContain("--public-url");
+  }
+  expect(fleet("https://cd.example.com")).not.toContain("The lines carry");
+  // Binaries and charts know no npm, and no folder of the demo.
+  expect(fleet("https://cd.example.com")).not.toMatch(/npm start|\.lizardcd/);
+});
+
 test("a workload page offers what can be done, as forms that work without scripts", () => {
   const page = workloadPage(ctx, examples.workload());
   for (const verb of ["restart", "scale", "image"]) {

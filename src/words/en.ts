@@ -141,8 +141,12 @@ export const en = {
   addCluster: "How to add a cluster",
   "cluster.add": "Add cluster",
   "agent.kubeconfig": "This server with an agent on the current context of a kubeconfig:",
-  "agent.beside": "An agent of its own, where a kubeconfig reaches the cluster:",
-  "agent.token": "Better, a token for it alone, which works once:",
+  "agent.beside":
+    "An agent where a kubeconfig reaches the cluster, with the join token from the server's data folder (DATA):",
+  "agent.line": "On the command line, which prints the lines for that cluster, as a program and for helm:",
+  "agent.loopback":
+    "The lines carry {origin}, which is this machine alone: for agents elsewhere the server needs an address that they reach, and --public-url (publicUrl in the chart) that names it.",
+  "agent.token": "Or here, a token for one cluster, which works once:",
   "empty.head": "No clusters yet.",
   "empty.rest": "Start an agent where a cluster is. It appears here by itself, within seconds.",
   "empty.listening": "Listening for agents",

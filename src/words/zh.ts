@@ -140,8 +140,11 @@ export const zh: Words = {
   addCluster: "如何添加集群",
   "cluster.add": "添加集群",
   "agent.kubeconfig": "启动本服务器，并为 kubeconfig 的当前上下文启动一个 Agent：",
-  "agent.beside": "在 kubeconfig 能访问集群的地方单独运行 Agent：",
-  "agent.token": "更好的做法是为它单独生成一次性令牌：",
+  "agent.beside": "在 kubeconfig 能访问集群的地方运行 Agent，使用服务器数据目录（DATA）中的加入令牌：",
+  "agent.line": "在命令行上，它会打印该集群的命令（程序和 helm 两种）：",
+  "agent.loopback":
+    "这些命令中的地址 {origin} 只在本机有效：要让其他机器上的 Agent 连接，服务器需要一个它们能访问的地址，并用 --public-url（chart 中为 publicUrl）指明。",
+  "agent.token": "或在此为一个集群生成一次性令牌：",
   "empty.head": "还没有集群。",
   "empty.rest": "在集群所在之处启动 Agent，几秒内它会自动出现在这里。",
   "empty.listening": "正在等待 Agent",
