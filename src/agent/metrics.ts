@@ -1,7 +1,7 @@
 // What Prometheus may ask of an agent, and what a kubelet's probes do.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { knownHosts } from "../process/known-hosts.ts";
-import { notListening } from "../process/listen.ts";
+import { notListening, probe } from "../process/listen.ts";
 import type { Cluster } from "./cluster.ts";
 
 export interface Metrics {
@@ -115,6 +115,7 @@ export function serveMetrics(address: { host: string; port: number }, metrics: M
     },
   };
   const fetch = () => new Response("there is /metrics, /healthz and /readyz\n", { status: 404 });
+  probe("metrics-addr", address.host, address.port);
   try {
     const server = Bun.serve({ hostname: address.host, port: address.port, development: false, routes, fetch });
     return { url: `http://${server.hostname}:${server.port}`, stop: () => server.stop(true) };

@@ -60,3 +60,36 @@ test("the name that a server gives is one line when it is said", async () => {
   expect(out).toContain("[2Jeva lizardcd: all is well");
   expect(out.trimEnd().split("\n")).toHaveLength(1);
 });
+
+test("a list whose page leads to itself is given up", async () => {
+  let pages = 0;
+  fake.answers["GET /workloads"] = () => {
+    pages++;
+    return Response.json({ items: [], continue: "again" });
+  };
+  const same = await fake.cli("get workloads");
+  expect([same.code, pages <= 3]).toEqual([6, true]);
+  expect(same.err).toContain("does not answer as a Lizardcd server does");
+});
+
+test("an event that never ends is read up to its bound, in a time that grows with its length alone", async () => {
+  let sent = 0;
+  let first = true;
+  const chunk = new Uint8Array(256 * 1024).fill(0x61);
+  fake.answers["GET /workloads"] = () =>
+    new Response(
+      new ReadableStream<Uint8Array>({
+        pull(controller) {
+          if (first) controller.enqueue(new TextEncoder().encode("data: "));
+          first = false;
+          sent += chunk.length;
+          controller.enqueue(chunk);
+        },
+      }),
+      { headers: { "content-type": "text/event-stream" } },
+    );
+  const { code } = await fake.cli("get workloads --watch");
+  expect(code).not.toBe(0);
+  expect(sent).toBeGreaterThan(mostOfAnswer);
+  expect(sent).toBeLessThan(mostOfAnswer + 64 * 1024 * 1024);
+}, 60_000);

@@ -1,7 +1,7 @@
 // Ctrl-C, a terminal, and none: the program as a process of its own.
 import { afterAll, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { testUnless } from "../../test/testbed/part.ts";
 import { type Command, commands } from "./catalogue.ts";
 import { startFake, workloadRow } from "./testserver.ts";
 
@@ -141,9 +141,11 @@ async function inTerminal(line: string, type: (printed: string, write: (text: st
   return { printed, code: await child.exited };
 }
 
+const noTerminal = script ? undefined : { part: "script", reason: "it is not installed: apt-get install bsdutils" };
 const cli = `"${process.execPath}" "${main}"`;
 
-test.skipIf(!script)(
+testUnless(
+  noTerminal,
   "the password is asked for, not shown, and the session kept",
   async () => {
     fake.answers["POST /login"] = ({ body }) =>
@@ -162,10 +164,14 @@ test.skipIf(!script)(
   30_000,
 );
 
-test.skipIf(!script)(
+testUnless(
+  noTerminal,
   "Ctrl-C at the password ends with 130, keeps nothing and gives the terminal back",
   async () => {
     let typed = false;
+    const file = Bun.file(join(fake.home, ".config/lizardcd/config.yaml"));
+    const kept = async () => ((await file.exists()) ? file.text() : "nothing is kept");
+    const before = await kept();
     const other = fake.url.replace("127.0.0.1", "localhost");
     const line = `${cli} login ${other} -u eva; echo "ended $?"; stty -a | grep -o '[-]*echo ' | head -n 1`;
     const { printed } = await inTerminal(line, (so, write) => {
@@ -176,13 +182,14 @@ test.skipIf(!script)(
     expect(printed).toContain("ended 130");
     expect(printed).toMatch(/\r\necho /);
     expect(printed).not.toContain("half");
-    const file = join(fake.home, ".config/lizardcd/config.yaml");
-    if (existsSync(file)) expect(await Bun.file(file).text()).not.toContain("localhost");
+    expect(await kept()).toBe(before);
+    expect(before).not.toContain("localhost");
   },
   30_000,
 );
 
-test.skipIf(!script)(
+testUnless(
+  noTerminal,
   "Ctrl-C in a live picture gives the cursor back",
   async () => {
     let sent = false;
@@ -198,7 +205,8 @@ test.skipIf(!script)(
   30_000,
 );
 
-test.skipIf(!script)(
+testUnless(
+  noTerminal,
   "colours are for terminals, and not where NO_COLOR is set or the terminal is dumb",
   async () => {
     const coloured = `${cli} get deploy`;
@@ -210,7 +218,8 @@ test.skipIf(!script)(
   60_000,
 );
 
-test.skipIf(!script)(
+testUnless(
+  noTerminal,
   "no line is wider than a terminal of 20 columns",
   async () => {
     const { printed, code } = await inTerminal(`stty cols 20; NO_COLOR=1 ${cli} get deploy`);

@@ -5,7 +5,7 @@ import { ruleOf } from "../contract/rules.ts";
 import type { Fleet, Unanswered } from "../gen/lizardcd/v1/fleet_pb.ts";
 import { type Lang, sentence } from "../words/words.ts";
 import { listOf } from "./catalogue.ts";
-import { type Answer, type CallOptions, call } from "./client.ts";
+import { type Answer, type CallOptions, call, refusal } from "./client.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, type Exit, exit } from "./exit.ts";
 import { type Format, parsed } from "./format.ts";
@@ -31,6 +31,9 @@ export interface Wanted {
 
 type Out = { terminal: Terminal };
 
+/** Of one set: ten times what ten thousand clusters need. */
+const mostPages = 10_000;
+
 /** All pages of a set, unless a limit was named. */
 export async function wholeAnswer(
   context: Context,
@@ -43,7 +46,11 @@ export async function wholeAnswer(
   const first = { ...input, ...(whole && limit ? { limit: Number(ruleOf(limit)?.max ?? 0) } : {}) };
   const answer = await call(context, operation, first as Message, options);
   let token = nextOf(answer);
+  // A server that means harm could go on for ever, with one token or with new ones.
+  const tokens = new Set<string>();
   while (whole && token) {
+    if (tokens.has(token) || tokens.size >= mostPages) throw refusal(context.server, 200, "", options.lang);
+    tokens.add(token);
     const page = await call(context, operation, { ...first, continue: token } as unknown as Message, options);
     (answer.json.items as unknown[]).push(...(page.json.items as unknown[]));
     (answer.message as unknown as { items: unknown[] }).items.push(

@@ -53,14 +53,24 @@ async function* messages(
   const decoder = new TextDecoder();
   const silence = () => setTimeout(() => end.abort(), silenceMs);
   let timer = silence();
-  let text = "";
+  /** Of the event that has not ended, as it came: joined once, however many chunks that takes. */
+  let parts: string[] = [];
+  let length = 0;
   try {
     for await (const chunk of body) {
       clearTimeout(timer);
-      text += decoder.decode(chunk, { stream: true });
-      const whole = text.split("\n\n");
-      text = whole.pop()!;
-      if (text.length > mostOfAnswer) throw refusal(server, 200, "", lang);
+      const came = decoder.decode(chunk, { stream: true });
+      const ends = `${parts.at(-1)?.slice(-1) ?? ""}${came}`.includes("\n\n");
+      parts.push(came);
+      length += came.length;
+      if (!ends) {
+        if (length > mostOfAnswer) throw refusal(server, 200, "", lang);
+        timer = silence();
+        continue;
+      }
+      const whole = parts.join("").split("\n\n");
+      parts = [whole.pop()!].filter((rest) => rest !== "");
+      length = parts[0]?.length ?? 0;
       for (const message of whole) {
         // The session is over, and its last event says why: it would be refused again.
         if (/^event: over$/m.test(message)) throw refusal(server, 401, dataOf(message) ?? "", lang);

@@ -17,3 +17,16 @@ function problemOf(cause: unknown): string {
   if (code === "EADDRNOTAVAIL") return "is not an address of this machine";
   return `cannot be listened on: ${reasonOf(cause)}`;
 }
+
+/**
+ * Refuses an address that is in use. Bun.serve shares a port with whoever allows that, and with `development: false` also
+ * where nobody asked for it: a second program would silently take half of the requests. @throws Error in words
+ */
+export function probe(flag: string, host: string, port: number): void {
+  if (port === 0) return;
+  try {
+    Bun.listen({ hostname: host, port, socket: { data() {} } }).stop(true);
+  } catch (cause) {
+    throw notListening(flag, { host, port }, cause);
+  }
+}

@@ -2,7 +2,7 @@
 // listening anew beside the old listener, whose connections live on.
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
-import { notListening } from "../process/listen.ts";
+import { notListening, probe } from "../process/listen.ts";
 import type { Log } from "../process/log.ts";
 import { reasonOf } from "../process/setting-file.ts";
 
@@ -36,7 +36,7 @@ const lookMs = 10_000;
  */
 export function listen(create: () => Listener, { host, port, tls, log }: HttpOptions): Http {
   let files = tls && read(tls);
-  if (tls) probe(host, port);
+  probe("http-addr", host, port);
   let current = open(port);
   const old: Listener[] = [];
   const timer = tls && setInterval(lookByItself, lookMs);
@@ -119,14 +119,4 @@ function read({ cert, key }: { cert: string; key: string }): { cert: string; key
     );
   }
   return files;
-}
-
-/** A shared port would hide that somebody else has it. @throws Error in words */
-function probe(host: string, port: number): void {
-  if (port === 0) return;
-  try {
-    Bun.listen({ hostname: host, port, socket: { data() {} } }).stop(true);
-  } catch (cause) {
-    throw notListening("http-addr", { host, port }, cause);
-  }
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Source } from "../discovery/discovery.ts";
 import { embeddedRegistry } from "../discovery/server.ts";
 import { type KnownHosts, knownHosts } from "../process/known-hosts.ts";
-import { notListening } from "../process/listen.ts";
+import { notListening, probe } from "../process/listen.ts";
 import type { Log } from "../process/log.ts";
 import { isLoopback } from "../process/settings.ts";
 import { admission } from "./admission.ts";
@@ -307,6 +307,7 @@ function serveMetrics(
     if (pathname !== "/metrics") return new Response("see /metrics\n", { status: 404 });
     return new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } });
   };
+  probe("metrics-addr", host, port);
   try {
     return Bun.serve({ hostname: host, port, development: false, fetch });
   } catch (cause) {
