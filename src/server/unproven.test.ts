@@ -33,6 +33,18 @@ test("calls of one network and operation are one entry a minute, with a count", 
   ]);
 });
 
+test("calls that come at once as a minute begins are one entry", async () => {
+  await unproven.refused(refused());
+  await unproven.refused(refused());
+  await Promise.all(Array.from({ length: 50 }, () => unproven.refused(refused({ at: 2 * minute }))));
+  await unproven.refused(refused({ at: 3 * minute }));
+  expect((await all()).map(({ count, at }) => [count, at])).toEqual([
+    [1, 3 * minute],
+    [50, 2 * minute],
+    [2, minute],
+  ]);
+});
+
 test("however many networks come, a minute has so many entries, and one for the others", async () => {
   for (let n = 0; n < 3_000; n++) await unproven.refused(refused({ address: `192.0.${n >> 8}.${n & 255}` }));
   await unproven.refused(refused({ at: 2 * minute }));

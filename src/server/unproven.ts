@@ -31,7 +31,7 @@ interface Group {
 
 export function createUnproven({ store, log }: UnprovenOptions): Unproven {
   let minute = 0;
-  const groups = new Map<string, Group>();
+  let groups = new Map<string, Group>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let failing = false;
 
@@ -46,9 +46,9 @@ export function createUnproven({ store, log }: UnprovenOptions): Unproven {
     }
   }
 
-  async function flush(): Promise<void> {
+  async function flush(of: ReadonlyMap<string, Group> = groups): Promise<void> {
     timer = undefined;
-    for (const group of groups.values()) {
+    for (const group of of.values()) {
       if (group.count === group.written) continue;
       const { id, count, at } = group;
       await write(() => store.audit.count(id, count, at));
@@ -60,10 +60,12 @@ export function createUnproven({ store, log }: UnprovenOptions): Unproven {
     async refused(entry) {
       const now = Math.floor(entry.at / minuteMs);
       if (now !== minute) {
+        // Before anything is waited for: calls that come meanwhile are of the new minute.
         clearTimeout(timer);
-        await flush();
-        groups.clear();
+        const last = groups;
+        groups = new Map();
         minute = now;
+        await flush(last);
       }
       const name = (address: string) => `${address}\0${entry.operation}`;
       const crowded = groups.size >= mostGroups && !groups.has(name(entry.address));

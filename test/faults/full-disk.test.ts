@@ -52,8 +52,9 @@ testUnless(
     );
     const restart = () => server.client.post(href("workload.restart", key), {});
     expect((await restart()).status).toBe(200);
-    const restarts = () => agent.calls.get("/lizardcd.v1.WorkloadService/Restart") ?? 0;
+    const restarts = () => agent.calls.get("lizardcd.v1.WorkloadService/Restart") ?? 0;
     const before = restarts();
+    expect(before).toBe(1);
 
     const other = fill();
     const refused = await eventually(restart, ({ status }) => status !== 200);

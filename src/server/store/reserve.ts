@@ -50,12 +50,14 @@ export function createReserve(file: string | undefined, bytes = standardBytes): 
 
   /** Looks now and then whether there is space again. */
   function recovered(): boolean {
-    if (!released) return true;
-    if (performance.now() - looked < lookEveryMs) return false;
-    looked = performance.now();
-    kept = make();
-    released = !kept;
-    return kept;
+    if (kept || file === undefined) return true;
+    // Also after a start without space for it: the next full disk must find it.
+    if (performance.now() - looked >= lookEveryMs) {
+      looked = performance.now();
+      kept = make();
+      if (kept) released = false;
+    }
+    return !released;
   }
 
   const refuse = (cause?: unknown) => new Failed("store.full", {}, { cause });
