@@ -180,7 +180,10 @@ describe("an agent that answers with", () => {
 
   test("a summary of megabytes is not kept", async () => {
     const server = await startTestServer();
-    const worst = Array.from({ length: 20_000 }, (_, index) => ({ namespace: "shop", name: `w-${index}`.padEnd(200) }));
+    const worst = Array.from({ length: 20_000 }, (_, index) => ({
+      ...{ namespace: "shop", resource: "deployments", state: "failed" },
+      name: `w-${index}`.padEnd(200, "x"),
+    }));
     const summary = toBinary(SummaryResponseSchema, create(SummaryResponseSchema, { synced: true, worst } as never));
     const rogue = await startRogue((stream) => answerWhole(stream, summary));
     await announced(server, "prod", rogue.address);

@@ -167,7 +167,7 @@ test("ten thousand agents that announce themselves in one moment are all usable 
   const joinToken = (await Bun.file(join(data, "join-token")).text()).trim();
   const admin = await login(url, "admin", (await Bun.file(join(data, "first-password")).text()).trim());
 
-  const hosts = await Promise.all(Array.from({ length: 20 }, () => startStubAgent({ cluster: "any" })));
+  const hosts = await Promise.all(Array.from({ length: 20 }, () => startStubAgent({})));
   for (const host of hosts) onEnd(() => host.stop());
   const agents = 10_000;
   const announce = async (number: number) => {

@@ -118,7 +118,8 @@ test("a million random keys and values crash nothing, and only what is ours is k
     "0 crashes",
   );
   expect(ours).toBeGreaterThan(100);
-  expect(source!.ignored).toBeGreaterThan(100_000);
+  // Of what is not ours so many are counted one by one, and no more.
+  expect(source!.ignored).toBe(65_536);
   expect(source!.problem).toBeUndefined();
   for (const { key, namespace, cluster, endpoints } of directory.entries()) {
     expect(formatKey("", { namespace, cluster })).toBe(key);
