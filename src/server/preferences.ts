@@ -1,7 +1,7 @@
 // Theme and language: two cookies, set by a plain form.
 import { Failed } from "../contract/errors.ts";
 import { languageOf } from "../words/words.ts";
-import { readBody } from "./body.ts";
+import { readBody, unprovenBodyLimit } from "./body.ts";
 import { ownPath } from "./own-path.ts";
 import { baseHeaders, redirect, sameOrigin } from "./route.ts";
 
@@ -15,7 +15,7 @@ export async function preferences(
   const headers = baseHeaders(Bun.randomUUIDv7());
   try {
     sameOrigin(request, publicUrl);
-    const { theme, lang, next } = await readBody(request);
+    const { theme, lang, next } = await readBody(request, { limit: unprovenBodyLimit });
     const set = (name: string, value: string) =>
       headers.append(
         "set-cookie",
