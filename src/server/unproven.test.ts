@@ -33,6 +33,18 @@ test("calls of one network and operation are one entry a minute, with a count", 
   ]);
 });
 
+test("names that were tried from one network stand for nobody, one name stands for itself", async () => {
+  for (const actor of ["ada", "root"]) await unproven.refused(refused({ operation: "user.login", actor }));
+  for (const actor of ["bob", "bob"])
+    await unproven.refused(refused({ operation: "user.login", actor, address: "192.0.2.2" }));
+  await unproven.refused(refused({ at: 2 * minute }));
+  const logins = (await all()).filter(({ operation }) => operation === "user.login");
+  expect(logins.map(({ actor, count }) => [actor, count])).toEqual([
+    ["bob", 2],
+    ["", 2],
+  ]);
+});
+
 test("calls that come at once as a minute begins are one entry", async () => {
   await unproven.refused(refused());
   await unproven.refused(refused());

@@ -24,6 +24,8 @@ const flushMs = 2_000;
 
 interface Group {
   id: string;
+  /** The name that was tried; "" once there are several. */
+  actor: string;
   count: number;
   written: number;
   at: number;
@@ -50,8 +52,8 @@ export function createUnproven({ store, log }: UnprovenOptions): Unproven {
     timer = undefined;
     for (const group of of.values()) {
       if (group.count === group.written) continue;
-      const { id, count, at } = group;
-      await write(() => store.audit.count(id, count, at));
+      const { id, count, at, actor } = group;
+      await write(() => store.audit.count(id, count, at, actor));
       group.written = count;
     }
   }
@@ -73,12 +75,19 @@ export function createUnproven({ store, log }: UnprovenOptions): Unproven {
       const group = groups.get(name(address));
       if (group) {
         group.count++;
+        if (entry.actor !== group.actor) group.actor = "";
         group.at = entry.at;
         timer ??= setTimeout(() => void flush(), flushMs);
         timer.unref();
         return false;
       }
-      groups.set(name(address), { id: entry.id, count: 1, written: 1, at: entry.at });
+      groups.set(name(address), {
+        id: entry.id,
+        actor: crowded ? "" : entry.actor,
+        count: 1,
+        written: 1,
+        at: entry.at,
+      });
       const others = crowded ? { actor: "", address: "", request: "", requestId: "" } : {};
       await write(() => store.audit.open({ ...entry, ...others, count: 1 }, true));
       await write(() => store.audit.keepUnproven(mostKept));

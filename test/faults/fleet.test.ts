@@ -220,10 +220,11 @@ test("ten thousand agents that announce themselves in one moment are all usable 
   // What of each page was spent in waiting for a processor is the machine's: server and agents have two in this test.
   const what = `10,000 announcing at once: p99 of ${looks.length} pages of the fleet meanwhile`;
   figure(`${what}, the machine's part with it`, shownMs(p99(({ ms }) => ms)), "≤ 250 ms");
-  // The goal is a figure; a busy machine moves the p99 of some seventy pages, so what is asserted is looser.
+  // The goal is a figure: the p99 of some sixty pages is the slowest of them, and alternating runs of one version gave 214
+  // to 308 ms on a quiet machine. What is asserted is three times the goal.
   const pagesMs = p99(({ ms, lateMs }) => ms - lateMs);
   figure(what, shownMs(pagesMs), "≤ 250 ms");
-  expect(pagesMs).toBeLessThanOrEqual(2_000);
+  expect(pagesMs).toBeLessThanOrEqual(750);
 }, 180_000);
 
 type Identity = Awaited<ReturnType<typeof enrolledIdentity>>;

@@ -47,8 +47,8 @@ export interface AuditStore {
   /** @param unproven who did it has proved nothing. */
   open(entry: StoredAudit, unproven?: boolean): Promise<void>;
   close(id: string, end: Pick<StoredAudit, "outcome" | "failure" | "changes" | "tookMs" | "cut">): Promise<void>;
-  /** How often it has happened now, and when last. */
-  count(id: string, count: number, at: number): Promise<void>;
+  /** How often it has happened now, when last, and by whom where that is one. */
+  count(id: string, count: number, at: number, actor: string): Promise<void>;
   /** Of what nobody known did, the newest so many are kept. */
   keepUnproven(most: number): Promise<void>;
   /** Removes some of what is older, oldest first. @returns how many */
@@ -72,8 +72,8 @@ export function auditStore(sql: SQL): AuditStore {
       await sql`UPDATE audit SET outcome = ${outcome}, failure = ${failure}, changes = ${changes},
         took_ms = ${tookMs}, cut = ${cut ? 1 : 0} WHERE id = ${id}`;
     },
-    async count(id, count, at) {
-      await sql`UPDATE audit SET count = ${count}, at = ${at} WHERE id = ${id}`;
+    async count(id, count, at, actor) {
+      await sql`UPDATE audit SET count = ${count}, at = ${at}, actor = ${actor} WHERE id = ${id}`;
     },
     async keepUnproven(most) {
       await sql`DELETE FROM audit WHERE unproven = 1 AND id <= (

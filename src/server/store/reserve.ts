@@ -89,11 +89,9 @@ export function createReserve(file: string | undefined, bytes = standardBytes): 
   };
 }
 
-/** SQLite's words, and the system's. */
+/** SQLite's words, and the system's. An error of reading is no full disk. */
 export function isFull(cause: unknown): boolean {
   const { code, message } = cause as { code?: string; message?: string };
-  return (
-    /^(SQLITE_FULL|SQLITE_IOERR.*|ENOSPC|EDQUOT)$/.test(code ?? "") ||
-    /disk is full|disk I\/O error/i.test(message ?? "")
-  );
+  if (/disk is full/i.test(message ?? "")) return true;
+  return /^(SQLITE_FULL|SQLITE_IOERR_(WRITE|FSYNC|TRUNCATE|SHMSIZE|SHMMAP)|ENOSPC|EDQUOT)$/.test(code ?? "");
 }
